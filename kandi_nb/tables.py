@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import html
+import itertools
 import shutil
-import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,16 +42,17 @@ class Table:
     def text(self, width: int | None = None) -> str:
         """Return the table as aligned text of at most `width` columns (default: the terminal).
 
-        The last column is wrapped to what the others leave, at least 24 columns.
+        Cells that are too wide are folded, the widest columns first.
         """
         if not self.rows:
             return self.empty
         lines = [[_cell(row.get(column)) for column in self.columns] for row in self.rows]
         lines.insert(0, list(self.columns))
         widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
-        width = width or shutil.get_terminal_size((100, 24)).columns
-        widths[-1] = min(widths[-1], max(24, width - sum(widths[:-1]) - 2 * (len(widths) - 1)))
-        printed = [line for cells in lines for line in _wrapped(cells, widths)]
+        spare = (width or shutil.get_terminal_size((100, 24)).columns) - 2 * (len(widths) - 1)
+        while sum(widths) > spare and max(widths) > 12:
+            widths[widths.index(max(widths))] -= 1
+        printed = [line for cells in lines for line in _folded(cells, widths)]
         printed.insert(1, "  ".join("─" * w for w in widths))
         return "\n".join([*printed, self.note] if self.note else printed)
 
@@ -91,11 +92,30 @@ def _columns(text: str) -> int:
     )
 
 
-def _wrapped(cells: list[str], widths: list[int]) -> list[str]:
-    *first, last = cells
-    pieces = textwrap.wrap(last, widths[-1]) or [""]
-    start = "".join(
-        c + " " * (w - _columns(c) + 2) for c, w in zip(first, widths, strict=False)
-    )
-    gap = " " * _columns(start)
-    return [(gap if i else start) + piece for i, piece in enumerate(pieces)]
+def _folded(cells: list[str], widths: list[int]) -> list[str]:
+    """Return the lines of one row, each cell folded to its column."""
+    folded = [_fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
+    return [
+        "  ".join(
+            piece + " " * (width - _columns(piece))
+            for piece, width in zip(pieces, widths, strict=True)
+        ).rstrip()
+        for pieces in itertools.zip_longest(*folded, fillvalue="")
+    ]
+
+
+def _fold(text: str, width: int) -> list[str]:
+    """Cut text into pieces of at most `width` columns, at spaces where there are any."""
+    pieces = [""]
+    for word in text.split():
+        joined = f"{pieces[-1]} {word}".strip()
+        if _columns(joined) <= width:
+            pieces[-1] = joined
+            continue
+        if pieces[-1]:
+            pieces.append("")
+        for character in word:  # a long word, or Chinese, which has no spaces
+            if _columns(pieces[-1] + character) > width:
+                pieces.append("")
+            pieces[-1] += character
+    return pieces

@@ -1,0 +1,139 @@
+"""Write files so that nothing is half-written and nothing is overwritten in silence."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import secrets
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import KandiError, shown
+
+# Windows keeps these names for devices, with any ending.
+_DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
+_FORBIDDEN = set('<>:"/\\|?*')
+
+
+def writable(folder: str | os.PathLike) -> Path:
+    """Make the folder if need be and prove that files can be written there.
+
+    Call it before a long computation. Raises KandiError.
+    """
+    with _plain_errors(folder):
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        _temporary(path, b"").unlink()
+    return path
+
+
+def write(path: str | os.PathLike, data: bytes, *, overwrite: bool = False) -> Path:
+    """Write a whole file or none; an existing one is kept unless `overwrite`.
+
+    Raises KandiError when the file exists or the folder cannot be written to.
+    """
+    with _plain_errors(path):
+        path = Path(path).expanduser()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = _temporary(path.parent, data)
+        try:
+            if overwrite:
+                os.replace(part, path)
+            else:
+                _claim(part, path)
+        except FileExistsError:
+            raise KandiError(
+                f"{path} exists; take another name or pass overwrite=True"
+            ) from None
+        finally:
+            part.unlink(missing_ok=True)
+    return path
+
+
+def write_new(folder: str | os.PathLike, stem: str, suffix: str, data: bytes) -> Path:
+    """Write `<stem><suffix>`, or `<stem>-2<suffix>`, `-3`… where names are taken.
+
+    Two processes that save at once get two files. Raises KandiError.
+    """
+    with _plain_errors(folder):
+        path = Path(folder).expanduser()
+        path.mkdir(parents=True, exist_ok=True)
+        part = _temporary(path, data)
+        try:
+            for n in itertools.count(1):
+                target = path / (f"{stem}{suffix}" if n == 1 else f"{stem}-{n}{suffix}")
+                try:
+                    _claim(part, target)
+                except FileExistsError:
+                    continue
+                return target
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def slug(text: str, limit: int = 48) -> str:
+    """Return a file name made of the text's own letters, in any script, safe on Windows too.
+
+    At most `limit` characters and 120 bytes; "picture" when no letter or digit is left.
+
+    >>> slug("Красная лиса, в снегу!")
+    'красная-лиса-в-снегу'
+    """
+    # Marks are part of a letter in many scripts; the rest becomes a hyphen.
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in plain)
+    name = unicodedata.normalize("NFC", "-".join("".join(kept).split()))[:limit]
+    name = name.encode("utf-8", "ignore")[:120].decode("utf-8", "ignore").strip("-")
+    return f"{name}_" if name in _DEVICES else name or "picture"
+
+
+def file_stem(name: str) -> str:
+    """Return a name the user chose, without ".png"; KandiError if a file cannot have it."""
+    if not isinstance(name, str):
+        raise KandiError(f"name must be text, not {shown(name)}")
+    stem = name[:-4] if name.lower().endswith(".png") else name
+    control = any(unicodedata.category(c) in {"Cc", "Cs"} for c in stem)
+    device = stem.split(".")[0].casefold() in _DEVICES
+    if not stem.strip(". ") or control or device or set(stem) & _FORBIDDEN:
+        raise KandiError(
+            f"{shown(name)} cannot be a file name; use letters, digits, spaces, - _ and ."
+        )
+    if len(stem.encode()) > 200:
+        raise KandiError(f"{shown(name)} is too long for a file name; use at most 200 bytes")
+    return stem.rstrip(". ")
+
+
+def _temporary(folder: Path, data: bytes) -> Path:
+    # Not tempfile: its files are private to the user, and os.replace would keep them so.
+    part = folder / f".{secrets.token_hex(8)}.part"
+    try:
+        with open(part, "xb") as file:
+            file.write(data)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return part
+
+
+def _claim(part: Path, target: Path) -> None:
+    """Give a finished file its name; raise FileExistsError if another has it."""
+    try:
+        os.link(part, target)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links here (FAT, some network disks): reserve the name instead
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        os.replace(part, target)
+
+
+@contextmanager
+def _plain_errors(place: str | os.PathLike) -> Iterator[None]:
+    try:
+        yield
+    except TypeError:
+        raise KandiError(f"expected a path, not {shown(place)}") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise KandiError(f"cannot write to {place}: {reason}; choose another folder") from error
