@@ -1,0 +1,77 @@
+# `make` lists the targets. GNU make 3.81 or newer. Each target first makes sure of .venv.
+#
+#   PYTHON=python3.12   the Python that .venv is made with (3.10 to 3.13)
+#   TORCH=FILE          a wheel to install PyTorch from. On Linux the default build brings CUDA
+#                       (about 3 GB); PyTorch's "Get started" page says how to find the CPU build:
+#                       put the address it names into PIP_EXTRA_INDEX_URL, or the wheel into TORCH.
+#   ARGS="…"            more words for the command: make lab ARGS=--no-browser, make test ARGS="-k cli"
+PYTHON ?= python3
+VENV   ?= .venv
+TORCH  ?= torch
+ARGS   ?=
+
+PY := $(VENV)/bin/python
+LOG := $(VENV)/setup.log
+# The stamp's name holds the folder: a copied clone must not run the code of the first one.
+STAMP := $(VENV)/.ready-$(shell printf %s "$(CURDIR)" | cksum | cut -d ' ' -f 1)
+PIP := $(PY) -m pip install --quiet --no-input --disable-pip-version-check
+
+# Settings of the shell's own Python, or of another environment, would leak into .venv.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP PIP_TARGET PIP_PREFIX
+export PIP_USER = 0
+export PYTHONNOUSERSITE = 1
+# The bundled model is so small that a second thread costs more than it brings (31 s against
+# 146 s for four notebooks); two processes keep two cores busy instead.
+ONE_THREAD := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lab bench judge
+
+help:  ## list the targets
+	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP)  ## make .venv and install everything
+
+run: $(STAMP)  ## run every notebook on the bundled model; pictures go to outputs/
+	@$(PY) -m kandi_nb.cli run all $(ARGS)
+
+test: $(STAMP)  ## run the test suite, without network
+	@HF_HUB_OFFLINE=1 $(ONE_THREAD) $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
+
+lab: $(STAMP)  ## open JupyterLab on notebooks/
+	@$(PY) -m kandi_nb.cli lab $(ARGS)
+
+bench: $(STAMP)  ## measure the speed goals; prints ratios
+	@HF_HUB_OFFLINE=1 $(PY) benchmarks/goals.py $(ARGS)
+
+judge: $(STAMP)  ## let the judge read the bundled model's pictures (minutes)
+	@HF_HUB_OFFLINE=1 $(PY) -m pytest -m slow $(ARGS)
+
+# One line a stage; pip's own words go to the log, whose end is shown if a stage fails.
+define stage
+	@echo "$(1)"
+	@$(2) >>$(LOG) 2>&1 || { tail -n 15 $(LOG) >&2; echo "This failed: $(1) (all of it: $(LOG))" >&2; exit 1; }
+endef
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "kandi_nb needs Python 3.10 to 3.13, and $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)" >&2; \
+	  for p in python3.13 python3.12 python3.11 python3.10; do \
+	    if $$p -c '' 2>/dev/null; then echo "Found one that fits: make setup PYTHON=$$p" >&2; exit 1; fi; \
+	  done; \
+	  echo "Install one, then name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "$(PYTHON) cannot make environments: its venv module is not installed." >&2; \
+	  echo "On Debian and Ubuntu: sudo apt install python3-venv. Or name another one: make setup PYTHON=…" >&2; \
+	  exit 1; }
+	@if [ -e $(VENV) ] && ! { [ -e $(VENV)/pyvenv.cfg ] && [ -w $(VENV) ]; }; then \
+	  echo "$(VENV) is there, but is no environment that can be written to: move it away." >&2; exit 1; fi
+	@rm -f $(VENV)/.ready-*
+	@$(PY) -c 'import pip, sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "[1/3] making $(VENV) with $$($(PYTHON) --version)"; \
+	  $(PYTHON) -m venv --clear $(VENV); }
+	@: >$(LOG)
+	$(call stage,[2/3] installing PyTorch (a large download the first time),$(PIP) -c constraints.txt "$(TORCH)")
+	$(call stage,[3/3] installing the other packages and kandi_nb itself,$(PIP) -c constraints.txt -e ".[dev]")
+	@touch $@
+	@echo "$(VENV) is ready"
