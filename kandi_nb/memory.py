@@ -1,0 +1,159 @@
+"""Where a model runs and how much memory that takes: device, number format, peak, freeing."""
+
+from __future__ import annotations
+
+import gc
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import KandiError, nearest, shown
+
+if TYPE_CHECKING:
+    import torch
+
+MIB = 2**20
+DTYPES = ("float32", "float16", "bfloat16")
+_SHORT = {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16"}
+_SHORT |= {"float": "float32"}
+
+
+def device(preferred: str | None = None) -> str:
+    """Return where to run: "cuda", "mps" or "cpu", the first one at hand or the preferred one.
+
+    `preferred` may also name one GPU of several, "cuda:1". Raises KandiError for an unknown
+    device and for one that this machine or this build of torch does not have.
+    """
+    import torch
+
+    usable = [name for name in ("cuda", "mps") if _has(torch, name)] + ["cpu"]
+    if preferred is None:
+        return usable[0]
+    wanted = re.fullmatch(r"(cuda|mps|cpu)(:\d+)?", str(preferred).strip().lower())
+    if not wanted:
+        close = nearest(str(preferred), ("cuda", "mps", "cpu"))
+        hint = f"did you mean {close}? " if close else ""
+        raise KandiError(f"unknown device {shown(preferred)}; {hint}known: cuda, mps, cpu")
+    kind, number = wanted.groups()
+    if kind not in usable:
+        raise KandiError(
+            f"device {kind} is not at hand here (usable: {', '.join(usable)}); leave device "
+            "out, or install a torch build with it: https://pytorch.org/get-started/locally"
+        )
+    if kind == "cuda" and number and int(number[1:]) >= torch.cuda.device_count():
+        raise KandiError(
+            f"there is no GPU {wanted[0]}; this machine has cuda:0 to "
+            f"cuda:{torch.cuda.device_count() - 1}"
+        )
+    return wanted[0]
+
+
+def dtype(device: str, preferred: Any = None) -> torch.dtype:
+    """Return the number format of the weights: float16 on cuda, float32 elsewhere.
+
+    `preferred` is a torch dtype or its name ("float16", "fp16", "bfloat16", "float32").
+    """
+    import torch
+
+    if preferred is None:
+        return torch.float16 if device.startswith("cuda") else torch.float32
+    name = str(preferred).removeprefix("torch.").strip().lower()
+    name = _SHORT.get(name, name)
+    if name not in DTYPES:
+        raise KandiError(f"unknown dtype {shown(preferred)}; known: {', '.join(DTYPES)}")
+    return getattr(torch, name)
+
+
+@dataclass
+class Peak:
+    """Hold what `track_peak` measured, in MiB; `peak_mb` is None until the block has ended.
+
+    `held_mb` was in use when the block began, `peak_mb` came on top of it at the worst moment.
+    """
+
+    held_mb: float | None = None
+    peak_mb: float | None = None
+
+
+@contextmanager
+def track_peak(device: str = "cpu") -> Iterator[Peak]:
+    """Measure how much more memory a block needs than was in use before it.
+
+    On cuda what torch has allocated, otherwise the resident memory of the process. The CPU
+    reading is exact on Linux; elsewhere the system only tells the highest value since the
+    process began, so a block that stays below an earlier peak reads 0.
+
+    >>> with track_peak() as peak:
+    ...     block = bytearray(50_000_000)
+    >>> peak.peak_mb > 40
+    True
+    """
+    start, highest = _cuda_meter(device) if device.startswith("cuda") else _resident_meter()
+    peak = Peak(held_mb=start / MIB)
+    try:
+        yield peak
+    finally:
+        peak.peak_mb = max(0.0, (highest() - start) / MIB)
+
+
+def free() -> None:
+    """Give memory that is no longer used back: collect garbage, empty the GPU's cache."""
+    gc.collect()
+    torch = sys.modules.get("torch")  # nothing to empty before somebody imported it
+    if torch is None:
+        return
+    if _has(torch, "cuda"):
+        torch.cuda.empty_cache()
+    if _has(torch, "mps"):
+        torch.mps.empty_cache()
+
+
+def available_mb(device: str = "cpu") -> float:
+    """Return how many MiB of memory are free now, on the GPU or in the machine."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0] / MIB
+    import psutil
+
+    return psutil.virtual_memory().available / MIB
+
+
+def _has(torch: Any, name: str) -> bool:
+    backend = torch.cuda if name == "cuda" else torch.backends.mps
+    return backend.is_available()
+
+
+def _cuda_meter(device: str):
+    import torch
+
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    return torch.cuda.memory_allocated(device), lambda: torch.cuda.max_memory_allocated(device)
+
+
+def _resident_meter():
+    import psutil
+
+    start = psutil.Process().memory_info().rss
+    with suppress(OSError):  # Linux: writing 5 sets the high-water mark back to the present
+        Path("/proc/self/clear_refs").write_text("5")
+    return start, _resident_peak
+
+
+def _resident_peak() -> int:
+    with suppress(OSError, ValueError, IndexError):
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M)[1]) * 1024
+    try:
+        import resource
+    except ImportError:  # Windows
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset
+    highest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return highest if sys.platform == "darwin" else highest * 1024
