@@ -103,7 +103,9 @@ def _checked(found: Any) -> dict[str, Any]:
         if not isinstance(found.get(name), kind):
             raise KandiError(f"its {name!r} is missing or damaged")
     Params.from_dict(found["params"])
-    return {"revision": {}, "versions": {}, **found}
+    found.setdefault("revision", {})
+    found.setdefault("versions", {})
+    return found
 
 
 def diff(a: Any, b: Any) -> Table:
@@ -156,3 +158,21 @@ def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
 def _common(values: list[Any]) -> Any:
     """Return the one value that a run's pictures share, or all of them when they differ."""
     return values[0] if all(value == values[0] for value in values) else values
+
+
+def labels(params: list[Params]) -> list[str]:
+    """Return one label per Params: the settings that differ, or prompt and seed when none does.
+
+    >>> labels([Params("a cat", seed=0), Params("a cat", seed=1)])
+    ['seed 0', 'seed 1']
+    """
+    differing = [n for n in FIELDS if len({getattr(p, n) for p in params}) > 1]
+    return [" · ".join(_label(p, n) for n in differing or ["prompt", "seed"]) for p in params]
+
+
+def _label(params: Params, name: str) -> str:
+    value = getattr(params, name)
+    if name == "prompt":
+        return value
+    text = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+    return f"{name.replace('_', ' ')} {text}"

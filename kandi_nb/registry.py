@@ -70,7 +70,7 @@ _CLASSES = {
     "3": {"decoder": "Kandinsky3Pipeline"},
 }
 
-_ANYTHING = "Anything that words can say, as large photographs, drawings or paintings"
+_ANYTHING = "Photographs, drawings and paintings of anything"
 
 _LIST = (
     ModelSpec(
@@ -101,8 +101,8 @@ _LIST = (
         tasks=("generate",),
         native_size=512,
         download_gb=9.3,
-        languages="English; others poorly, its CLIP was trained on English",
-        draws=f"{_ANYTHING}; needs a GPU to be quick.",
+        languages="English; others poorly",
+        draws=f"{_ANYTHING}; quick only on a GPU.",
     ),
     _published(
         "kandinsky-2.1",
@@ -113,8 +113,8 @@ _LIST = (
         tasks=("generate",),
         native_size=512,
         download_gb=13.3,
-        languages="English; the decoder reads many more, the prior does not",
-        draws=f"{_ANYTHING}; older and less exact than 2.2.",
+        languages="English; only its decoder reads more",
+        draws=f"{_ANYTHING}; the text also reaches the decoder.",
     ),
     _published(
         "kandinsky-3",
@@ -125,8 +125,8 @@ _LIST = (
         tasks=("generate",),
         native_size=1024,
         download_gb=25.9,
-        languages="English; its T5 encoder was trained mostly on English",
-        draws=f"{_ANYTHING}; follows long prompts best and needs the most memory.",
+        languages="English; others little tested",
+        draws=f"{_ANYTHING}; needs the most memory.",
         variant="fp16",
     ),
 )

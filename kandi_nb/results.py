@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import KandiError
-from .params import FIELDS, Params
-from .recipes import diff, make_recipe, png_bytes, recipe
+from .params import Params
+from .recipes import diff, labels, make_recipe, png_bytes, recipe
 from .writing import file_stem, slug, writable, write_new
 
 if TYPE_CHECKING:
@@ -105,24 +105,6 @@ class Result:
                 called = stem
             paths.append(write_new(folder, called, ".png", png_bytes(image, made)))
         return paths
-
-
-def labels(params: list[Params]) -> list[str]:
-    """Return one label per Params: the settings that differ, or prompt and seed when none does.
-
-    >>> labels([Params("a cat", seed=0), Params("a cat", seed=1)])
-    ['seed 0', 'seed 1']
-    """
-    differing = [n for n in FIELDS if len({getattr(p, n) for p in params}) > 1]
-    return [" · ".join(_label(p, n) for n in differing or ["prompt", "seed"]) for p in params]
-
-
-def _label(params: Params, name: str) -> str:
-    value = getattr(params, name)
-    if name == "prompt":
-        return value
-    text = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
-    return f"{name.replace('_', ' ')} {text}"
 
 
 def package_versions() -> dict[str, str]:

@@ -50,8 +50,12 @@ class Table:
         lines.insert(0, list(self.columns))
         widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
         spare = (width or shutil.get_terminal_size((100, 24)).columns) - 2 * (len(widths) - 1)
-        while sum(widths) > spare and max(widths) > 12:
-            widths[widths.index(max(widths))] -= 1
+        least = [max(map(_longest_word, column)) for column in zip(*lines, strict=True)]
+        while sum(widths) > spare:
+            wide = [(w, n) for n, w in enumerate(widths) if w > least[n]]
+            if not wide:
+                break
+            widths[max(wide)[1]] -= 1
         printed = [line for cells in lines for line in _folded(cells, widths)]
         printed.insert(1, "  ".join("─" * w for w in widths))
         return "\n".join([*printed, self.note] if self.note else printed)
@@ -90,6 +94,11 @@ def _columns(text: str) -> int:
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1
         for c in text
     )
+
+
+def _longest_word(text: str) -> int:
+    """Return the width below which a column would cut words, at most 24."""
+    return min(24, max((_columns(word) for word in text.split()), default=0))
 
 
 def _folded(cells: list[str], widths: list[int]) -> list[str]:

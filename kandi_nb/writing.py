@@ -136,4 +136,6 @@ def _plain_errors(place: str | os.PathLike) -> Iterator[None]:
         raise KandiError(f"expected a path, not {shown(place)}") from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, (FileExistsError, NotADirectoryError)):
+            reason = "it is, or lies below, a file"
         raise KandiError(f"cannot write to {place}: {reason}; choose another folder") from error
