@@ -1,0 +1,66 @@
+"""Captions of the bundled world in five languages: written for training, read for judging.
+
+A *scene* is any object with the attributes `object`, `colour`, `place`, `headwear` and
+`style`, holding words of `kandi_nb.mini.vocabulary`. What is at its default (natural colour,
+plain place and style, no headwear) is not said; everything else always is. An empty place has
+no colour and no headwear, and only animals wear anything, so those are not said either.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from . import (
+    captions_de,
+    captions_en,
+    captions_fr,
+    captions_grammar,
+    captions_ru,
+    captions_zh,
+)
+from .captions_reading import advise, expects, unknown_words
+from .vocabulary import LANGUAGES
+
+__all__ = [
+    "LANGUAGES",
+    "LANGUAGE_NAMES",
+    "advise",
+    "canonical",
+    "caption",
+    "expects",
+    "unknown_words",
+]
+
+LANGUAGE_NAMES = {
+    "en": "English",
+    "ru": "Русский",
+    "zh": "中文",
+    "de": "Deutsch",
+    "fr": "Français",
+}
+_WORDS = {"en": captions_en, "ru": captions_ru, "de": captions_de, "fr": captions_fr}
+
+
+def caption(scene: Any, language: str, rng: Random) -> str:
+    """Draw one of many wordings of a scene; equal seeds of `rng` give equal wordings.
+
+    Raises KeyError for a language that is not in `LANGUAGES`.
+    """
+    if language == "zh":
+        return captions_zh.compose(scene, rng)
+    return captions_grammar.compose(_WORDS[language].grammar(), scene, rng)
+
+
+def canonical(scene: Any, language: str) -> str:
+    """Word a scene in the one standard way of a language, as grids and evaluations do.
+
+    >>> from types import SimpleNamespace
+    >>> fox = SimpleNamespace(object="fox", colour="red", place="snowy_forest",
+    ...                       headwear="none", style="plain")
+    >>> canonical(fox, "de")
+    'Ein roter Fuchs im verschneiten Wald'
+    """
+    if language == "zh":
+        return captions_zh.standard(scene)
+    return captions_grammar.standard(_WORDS[language].grammar(), scene)
