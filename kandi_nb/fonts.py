@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 SANS = "DejaVu Sans"  # comes with matplotlib: Latin, Cyrillic, Greek and many signs
 
+# "Last Resort", which matplotlib brings, has a glyph for everything: a box. Emoji fonts hold
+# pictures of one size.
+_UNFIT = ("Last Resort", "LastResort", "Emoji")
+
 
 def family_for(text: str) -> str | None:
     """Return the name of an installed font family with every glyph of the text, or None."""
@@ -23,7 +27,10 @@ def font_for(text: str, size: int) -> FreeTypeFont | None:
     from PIL import ImageFont
 
     family = family_for(text)
-    return ImageFont.truetype(dict(_fonts())[family], size) if family else None
+    try:
+        return ImageFont.truetype(dict(_fonts())[family], size) if family else None
+    except OSError:
+        return None
 
 
 def drawable(text: str) -> str:
@@ -43,7 +50,9 @@ def _fonts() -> tuple[tuple[str, str], ...]:
     upright = [
         font
         for font in font_manager.fontManager.ttflist
-        if font.style == "normal" and str(font.weight) in {"400", "normal", "regular", "book"}
+        if font.style == "normal"
+        and str(font.weight) in {"400", "normal", "regular", "book"}
+        and not any(word in font.name for word in _UNFIT)
     ]
     # Sans serif first, then by name, so that the same machine always takes the same font.
     upright.sort(key=lambda f: (f.name != SANS, "sans" not in f.name.lower(), f.name, f.fname))

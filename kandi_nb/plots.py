@@ -30,7 +30,7 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
     numeric = all(_is_number(row[x]) for row in rows)
     series: dict[Any, dict[Any, list[float]]] = {}
     for row in rows:
-        place = float(row[x]) if numeric else _text(row[x])
+        place = float(row[x]) if numeric else str(row[x])
         group = row.get(by) if by else None
         series.setdefault(group, {}).setdefault(place, []).append(float(row[y]))
     places = list(dict.fromkeys(place for points in series.values() for place in points))
@@ -54,7 +54,7 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
             if len(repeats) > len(points):
                 axes.plot(*zip(*repeats, strict=True), ".", color=line.get_color(), alpha=0.4)
         if not numeric:
-            axes.set_xticks(range(len(order)), order)
+            axes.set_xticks(range(len(order)), map(_text, order))
         axes.set_xlabel(_titled(x))
         axes.set_ylabel(_titled(y))
         if min(float(row[y]) for row in rows) >= 0:
@@ -70,7 +70,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return drawable(f"{value:g}" if isinstance(value, float) else str(value)) or "?"
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    # Without a font for it, its code points still tell one text from another.
+    return drawable(text) or text.encode("ascii", "backslashreplace").decode()[:12]
 
 
 def _families(texts: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,14 +160,17 @@ def _common(values: list[Any]) -> Any:
     return values[0] if all(value == values[0] for value in values) else values
 
 
-def labels(params: list[Params]) -> list[str]:
+def labels(params: Sequence[Params], *, leave_out: Sequence[str] = ()) -> list[str]:
     """Return one label per Params: the settings that differ, or prompt and seed when none does.
+
+    Settings in `leave_out` are never named, for they stand elsewhere, such as before the row.
 
     >>> labels([Params("a cat", seed=0), Params("a cat", seed=1)])
     ['seed 0', 'seed 1']
     """
     differing = [n for n in FIELDS if len({getattr(p, n) for p in params}) > 1]
-    return [" · ".join(_label(p, n) for n in differing or ["prompt", "seed"]) for p in params]
+    names = [n for n in differing or ["prompt", "seed"] if n not in leave_out]
+    return [" · ".join(_label(p, n) for n in names) for p in params]
 
 
 def _label(params: Params, name: str) -> str:

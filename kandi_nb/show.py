@@ -3,74 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import KandiError, nearest, shown
+from .grids import Grid
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
-
-PAGE = 960  # pixels that a notebook is wide
-SMALL = 256  # pictures with a longer side below this are shown enlarged
-
-
-@dataclass(repr=False)
-class Grid:
-    """Hold pictures in rows with a label each; None is an empty cell.
-
-    Shows itself in a notebook; `.image` is the whole as one picture and `save` writes it.
-    `scale` is the factor of enlargement, None for one that suits size and number.
-    """
-
-    cells: list[list[Image | None]]
-    labels: list[list[str | None]]
-    rows: list[str] | None = None
-    cols: list[str] | None = None
-    caption: str | None = None
-    scale: float | None = None
-
-    def __len__(self) -> int:
-        return sum(cell is not None for row in self.cells for cell in row)
-
-    def __repr__(self) -> str:
-        return f"Grid({len(self.cells)} × {len(self.cells[0])}, {len(self)} pictures)"
-
-    @property
-    def factor(self) -> float:
-        """Return by how much the pictures are shown enlarged (or reduced, below 1)."""
-        if self.scale is not None:
-            return self.scale
-        pictures = [cell for row in self.cells for cell in row if cell is not None]
-        side = max(max(picture.size) for picture in pictures)
-        room = PAGE // len(self.cells[0])
-        if side < SMALL:
-            # Whole factors keep the pixels of a small picture square and equal.
-            return max(2 if side < SMALL // 2 else 1, min(SMALL, room) // side)
-        return min(1.0, room / side)
-
-    def _repr_html_(self) -> str:
-        from .contact import to_html
-
-        return to_html(self)
-
-    @property
-    def image(self) -> Image:
-        """Return the grid as one RGB picture, labels included where a font can draw them."""
-        from .contact import to_image
-
-        return to_image(self)
-
-    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
-        """Write the grid as one picture; KandiError if the file exists and not `overwrite`."""
-        from .contact import encoded
-        from .writing import write
-
-        return write(path, encoded(self.image, path), overwrite=overwrite)
 
 
 def grid(
@@ -89,7 +30,9 @@ def grid(
     `cols`: labels of the whole rows and columns. `columns`: pictures in a row. `scale`:
     enlargement, by default small pictures are enlarged. Raises KandiError.
     """
-    lines, own_labels, caption = _lines(images)
+    lines, own_labels, own_rows, caption = _lines(images)
+    rows = rows if rows is None else _list("rows", rows)
+    cols = cols if cols is None else _list("cols", cols)
     flat = [picture for line in lines for picture in line]
     if not flat:
         raise KandiError("there are no pictures to show; give at least one")
@@ -111,33 +54,44 @@ def grid(
     return Grid(
         lines,
         matrix,
-        _side_labels("rows", rows, len(lines)),
+        _side_labels("rows", own_rows if rows is None else rows, len(lines)),
         _side_labels("cols", cols, width),
         caption,
         scale,
     )
 
 
-def _lines(images: Any) -> tuple[list[list[Any]], list[str | None], str | None]:
-    """Return pictures in rows, their own labels (flat) and a caption."""
+def _lines(
+    images: Any,
+) -> tuple[list[list[Any]], list[str | None], list[str] | None, str | None]:
+    """Return pictures in rows, their own labels (flat), labels of the rows and a caption."""
     if _is_result(images):
         prompts = {params.prompt for params in images.params}
         caption = prompts.pop() if len(prompts) == 1 and len(images) > 1 else None
-        return [list(images.images)], list(images.labels), caption
+        return [list(images.images)], list(images.labels), None, caption
     if hasattr(images, "size") and hasattr(images, "mode"):
-        return [[images]], [None], None
+        return [[images]], [None], None, None
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise KandiError(f"grid needs a Result or a list of pictures, not {shown(images)}")
     items = list(images)
     if items and all(_is_result(item) for item in items):
-        from .recipes import labels
-
-        texts = labels([params for item in items for params in item.params])
-        return [list(item.images) for item in items], list(texts), None
+        return _lines_of_results(items)
     if items and all(isinstance(item, (list, tuple)) for item in items):
         lines = [list(item) for item in items]
-        return lines, [None] * sum(map(len, lines)), None
-    return [items], [None] * len(items), None
+        return lines, [None] * sum(map(len, lines)), None, None
+    return [items], [None] * len(items), None, None
+
+
+def _lines_of_results(results: Sequence[Any]):
+    """Put each Result in a row; a prompt that a row shares stands before it, once."""
+    from .recipes import labels
+
+    every = [params for result in results for params in result.params]
+    prompts = [{params.prompt for params in result.params} for result in results]
+    shared = len(results) > 1 and all(len(each) == 1 for each in prompts)
+    texts = labels(every, leave_out=["prompt"] if shared else [])
+    rows = [each.pop() for each in prompts] if shared else None
+    return [list(result.images) for result in results], texts, rows, None
 
 
 def _is_result(item: Any) -> bool:
@@ -161,7 +115,7 @@ def _check_scale(scale: Any) -> None:
 
 def _flat_labels(labels: Any, lines: list[list[Any]]) -> list[str | None]:
     count = sum(map(len, lines))
-    labels = [labels] if isinstance(labels, str) else list(labels)
+    labels = _list("labels", labels)
     if labels and all(isinstance(row, (list, tuple)) for row in labels):
         if len(lines) > 1 and [len(row) for row in labels] != [len(line) for line in lines]:
             raise KandiError(
@@ -174,26 +128,31 @@ def _flat_labels(labels: Any, lines: list[list[Any]]) -> list[str | None]:
     return [None if label is None else str(label) for label in labels]
 
 
-def _side_labels(name: str, given: Sequence[Any] | None, count: int) -> list[str] | None:
+def _list(name: str, given: Any) -> list[Any]:
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise KandiError(f"{name} must be a list of texts, not {shown(given)}")
+    return list(given)
+
+
+def _side_labels(name: str, given: list[Any] | None, count: int) -> list[str] | None:
     if given is None:
         return None
-    given = [given] if isinstance(given, str) else list(given)
     if len(given) != count:
         raise KandiError(f"{len(given)} labels in {name} for {count} {name}; give one each")
     return ["" if label is None else str(label) for label in given]
 
 
-def _width(
-    count: int, columns: Any, rows: Sequence[Any] | None, cols: Sequence[Any] | None
-) -> int:
+def _width(count: int, columns: Any, rows: list[Any] | None, cols: list[Any] | None) -> int:
     """Return how many of `count` pictures stand in a row."""
     if columns is not None:
         if isinstance(columns, bool) or not isinstance(columns, int) or columns < 1:
             raise KandiError(f"columns must be a whole number from 1, not {shown(columns)}")
         return min(columns, count)
-    if cols is not None and not isinstance(cols, str) and len(cols):
+    if cols:
         return min(len(cols), count)
-    if rows is not None and not isinstance(rows, str) and len(rows):
+    if rows:
         return math.ceil(count / len(rows))
     if count <= 6:
         return count if count != 6 else 3
@@ -203,8 +162,8 @@ def _width(
 def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")) -> Grid:
     """Show two pictures of one size and their difference, amplified until it is visible.
 
-    Each is a picture or a Result of one picture. The third label names the largest
-    difference of any channel, of 255, and the amplification.
+    Each is a picture or a Result of one picture. The third panel shows the difference d of
+    each channel as √(d / largest); its label names the largest, of 255. Raises KandiError.
     """
     from PIL import ImageChops
 
@@ -221,9 +180,10 @@ def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")
     colour, alpha = gap.convert("RGB"), gap.getchannel("A").convert("RGB")
     gap = ImageChops.lighter(colour, alpha)
     largest = max(high for _, high in gap.getextrema())
-    gain = 255 // largest if largest else 1
-    text = f"difference × {gain}, at most {largest}/255" if largest else "no difference"
-    return grid([first, second, gap.point(lambda v: v * gain)], [*labels, text], columns=3)
+    # The square root lifts small differences beside large ones.
+    bright = gap.point(lambda v: round(255 * math.sqrt(v / largest)) if largest else 0)
+    text = f"difference (brightened), at most {largest}/255" if largest else "no difference"
+    return grid([first, second, bright], [*labels, text], columns=3)
 
 
 def _single(item: Any) -> Image:

@@ -64,12 +64,14 @@ class Table:
         if not self.rows:
             return f"<p>{html.escape(self.empty)}</p>"
         head = "".join(f'<th scope="col">{html.escape(c)}</th>' for c in self.columns)
+        # A key such as kandinsky-2.2 must not break at its hyphen.
+        first, other = "white-space:nowrap;", ""
         body = "".join(
             "<tr>"
             + "".join(
-                f'<td style="text-align:left;vertical-align:top">'
+                f'<td style="{other if n else first}text-align:left;vertical-align:top">'
                 f"{html.escape(_cell(row.get(column)))}</td>"
-                for column in self.columns
+                for n, column in enumerate(self.columns)
             )
             + "</tr>"
             for row in self.rows

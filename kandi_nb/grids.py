@@ -1,4 +1,4 @@
-"""The two faces of a grid: an HTML table for notebooks and one composed picture for files."""
+"""A grid of pictures and its two faces: an HTML table for notebooks, one picture for files."""
 
 from __future__ import annotations
 
@@ -6,21 +6,71 @@ import base64
 import html
 import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import KandiError
 from .fonts import drawable, font_for
+from .recipes import png_bytes
+from .writing import write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
 
-    from .show import Grid
-
+PAGE = 960  # pixels that a notebook is wide
+SMALL = 256  # pictures with a longer side below this are shown enlarged
 _CELL = "text-align:center;vertical-align:top;padding:4px;background:none;border:none"
 _GAP = 8  # pixels between the pictures of a composed grid
 _INK, _PAPER = (34, 34, 34), (255, 255, 255)
+
+
+@dataclass(repr=False)
+class Grid:
+    """Hold pictures in rows with a label each; None is an empty cell.
+
+    Shows itself in a notebook; `.image` is the whole as one picture and `save` writes it.
+    `scale` is the factor of enlargement, None for one that suits size and number.
+    """
+
+    cells: list[list[Image | None]]
+    labels: list[list[str | None]]
+    rows: list[str] | None = None
+    cols: list[str] | None = None
+    caption: str | None = None
+    scale: float | None = None
+
+    def __len__(self) -> int:
+        return sum(cell is not None for row in self.cells for cell in row)
+
+    def __repr__(self) -> str:
+        return f"Grid({len(self.cells)} × {len(self.cells[0])}, {len(self)} pictures)"
+
+    @property
+    def factor(self) -> float:
+        """Return by how much the pictures are shown enlarged (or reduced, below 1)."""
+        if self.scale is not None:
+            return self.scale
+        pictures = [cell for row in self.cells for cell in row if cell is not None]
+        side = max(max(picture.size) for picture in pictures)
+        room = PAGE // len(self.cells[0])
+        if side < SMALL:
+            # Whole factors keep the pixels of a small picture square and equal.
+            return max(2 if side < SMALL // 2 else 1, min(SMALL, room) // side)
+        return min(1.0, room / side)
+
+    def _repr_html_(self) -> str:
+        return to_html(self)
+
+    @property
+    def image(self) -> Image:
+        """Return the grid as one RGB picture, labels included where a font can draw them."""
+        return to_image(self)
+
+    def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
+        """Write the grid as one picture; KandiError if the file exists and not `overwrite`."""
+        return write(path, encoded(self.image, path), overwrite=overwrite)
 
 
 def to_html(grid: Grid) -> str:
@@ -60,7 +110,7 @@ def _cell(picture: Image | None, label: str | None, alt: str, factor: float) -> 
     width, height = (max(1, round(side * factor)) for side in picture.size)
     # Enlarged pixels stay square: blur would hide what a 64-pixel model really draws.
     pixelated = ";image-rendering:pixelated" if factor > 1 else ""
-    source = base64.b64encode(_png(picture)).decode()
+    source = base64.b64encode(png_bytes(picture)).decode()
     below = ""
     if label:
         room = f"max-width:{max(width, 96)}px;margin:auto"
@@ -72,14 +122,8 @@ def _cell(picture: Image | None, label: str | None, alt: str, factor: float) -> 
     )
 
 
-def _png(picture: Image) -> bytes:
-    from .recipes import png_bytes
-
-    return png_bytes(picture)
-
-
 def encoded(picture: Image, path: str | os.PathLike) -> bytes:
-    """Return the picture as a file of the kind that the path's ending names."""
+    """Return the picture as a file of the kind that the ending of the path names."""
     from PIL import Image
 
     try:
