@@ -197,7 +197,7 @@ def tiny3_folder(tmp_path_factory) -> Path:
             time_embedding_dim=4,
             groups=2,
             attention_head_dim=4,
-            layers_per_block=1,
+            layers_per_block=3,
             block_out_channels=(32, 64),
             cross_attention_dim=4,
             encoder_hid_dim=32,
