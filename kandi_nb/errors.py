@@ -12,6 +12,10 @@ from typing import Any
 class KandiError(Exception):
     """Say in one line what is wrong and what to do about it; base of all our errors."""
 
+    def _render_traceback_(self) -> list[str]:
+        # What a notebook prints: the cell stands right above, our own frames help nobody.
+        return [f"{type(self).__name__}: {self}"]
+
 
 class Cancelled(KandiError):
     """A run was stopped by the user; the model stays usable."""

@@ -115,6 +115,10 @@ class NotebookBar(Progress):
             description="Stop", icon="stop", tooltip="stop this run; the model stays usable"
         )
         self._button.on_click(lambda _: stopped.set())
+        # ipykernel 7.4 sends a widget's messages back to the thread that made the widget, which
+        # is busy with this very run; without that route they stay where the browser put them.
+        if self._button.comm is not None:
+            self._button.comm._reply_subshell_for = None
         self._time = ipywidgets.Label()
         self._pictures = ipywidgets.HTML()
         row = ipywidgets.HBox([self._bar, self._button, self._time])
@@ -138,11 +142,9 @@ class NotebookBar(Progress):
         self._pictures.value = grid(list(images))._repr_html_()
 
     def close(self) -> None:
-        from IPython.display import HTML
-
         _close(self._box)
         # What was a widget must not stay in the saved notebook as a view of nothing.
-        self._display.update(HTML(""))
+        self._display.update({"text/html": "", "text/plain": ""}, raw=True)
 
 
 def _close(widget: Any) -> None:
