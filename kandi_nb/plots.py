@@ -32,6 +32,7 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
     for row in rows:
         place = float(row[x]) if numeric else str(row[x])
         group = row.get(by) if by else None
+        group = group if group is None or _is_number(group) else str(group)
         series.setdefault(group, {}).setdefault(place, []).append(float(row[y]))
     places = list(dict.fromkeys(place for points in series.values() for place in points))
     order = sorted(places) if numeric else places

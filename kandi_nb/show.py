@@ -206,13 +206,16 @@ def plot(rows: Iterable[Mapping[str, Any]], x: str, y: str, *, by: str | None = 
     """
     from .plots import line_plot
 
-    found = list(rows)
+    found = list(rows) if isinstance(rows, Iterable) else [rows]
+    for row in found:
+        if not isinstance(row, Mapping):
+            raise KandiError(f"plot needs a list of dicts, one a row, not {shown(row)}")
     if not found:
         raise KandiError("there are no rows to plot; measure something first")
+    known = list(dict.fromkeys(str(key) for row in found for key in row))
     for name in (x, y, by):
-        known = list(dict.fromkeys(key for row in found for key in row))
         if name is not None and name not in known:
             close = nearest(name, known)
             hint = f"did you mean {close}? " if close else ""
-            raise KandiError(f"no column {name!r}; {hint}known: {', '.join(map(str, known))}")
+            raise KandiError(f"no column {name!r}; {hint}known: {', '.join(known)}")
     return line_plot(found, x, y, by)
