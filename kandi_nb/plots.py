@@ -45,17 +45,15 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
         # Closed at once: a notebook shows the returned figure, not this one as well.
         pyplot.close(figure)
         where = {place: place if numeric else n for n, place in enumerate(order)}
-        for group in groups:
+        for group, name in zip(groups, _names(groups), strict=True):
             points = {place: series[group][place] for place in order if place in series[group]}
             means = [fmean(values) for values in points.values()]
-            (line,) = axes.plot(
-                [where[p] for p in points], means, marker="o", label=_text(group)
-            )
+            (line,) = axes.plot([where[p] for p in points], means, marker="o", label=name)
             repeats = [(where[p], v) for p, values in points.items() for v in values]
             if len(repeats) > len(points):
                 axes.plot(*zip(*repeats, strict=True), ".", color=line.get_color(), alpha=0.4)
         if not numeric:
-            axes.set_xticks(range(len(order)), map(_text, order))
+            axes.set_xticks(range(len(order)), _names(order))
         axes.set_xlabel(_titled(x))
         axes.set_ylabel(_titled(y))
         if min(float(row[y]) for row in rows) >= 0:
@@ -70,10 +68,14 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool)
 
 
-def _text(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    # Without a font for it, its code points still tell one text from another.
-    return drawable(text) or text.encode("ascii", "backslashreplace").decode()[:12]
+def _names(values: Sequence[Any]) -> list[str]:
+    """Return a drawable text for each value; numbers tell apart what would look alike."""
+    texts = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
+    drawn = [drawable(text) for text in texts]
+    return [
+        name if name and drawn.count(name) == 1 else f"{name} ({n})".strip()
+        for n, name in enumerate(drawn, 1)
+    ]
 
 
 def _families(texts: Sequence[str]) -> list[str]:

@@ -61,6 +61,7 @@ def test_signature_is_readable():
         ({"guidance": float("nan")}, ["guidance", "finite", "nan"]),
         ({"guidance": float("inf")}, ["guidance", "finite"]),
         ({"guidance": 0.5}, ["guidance", "from 1 to 30"]),
+        ({"guidance": True}, ["guidance", "number", "True"]),
         ({"guidance": "4"}, ["guidance", "number", "'4'"]),
         ({"guidance": np.bool_(True)}, ["guidance", "number"]),
         ({"guidance": np.array([4.0])}, ["guidance", "number"]),
@@ -218,6 +219,7 @@ def test_sweep_refuses_what_it_cannot_mean():
 def test_nearest():
     assert nearest("prior_step", FIELDS) == "prior_steps"
     assert nearest("xyzzy", FIELDS) is None
+    assert nearest("seed", ["SEED", "STEPS"]) == "SEED"
     assert nearest("Kandinsky-2.2", ["kandinsky-2.2", "kandinsky-3"]) == "kandinsky-2.2"
 
 

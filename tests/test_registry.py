@@ -101,8 +101,8 @@ def test_table_fits_the_terminal_without_cutting_words():
 
 
 def test_table_aligns_wide_characters():
-    table = Table([{"a": "雪林", "b": "x"}, {"a": "fox!", "b": "y"}])
-    assert table.text(80).splitlines() == ["a     b", "────  ─", "雪林  x", "fox!  y"]
+    table = Table([{"a": "雪，", "b": "x"}, {"a": "fox!", "b": "y"}])
+    assert table.text(80).splitlines() == ["a     b", "────  ─", "雪，  x", "fox!  y"]
 
 
 def test_table_folds_text_without_spaces():

@@ -99,14 +99,15 @@ def test_save_and_read_the_recipe(tmp_path, prompt):
             assert again.tobytes() == image.tobytes()
 
 
-def test_the_recipe_is_an_itxt_chunk_of_utf8_json(tmp_path):
-    [path] = result(Params("雪林中的红狐狸")).save(tmp_path)
+@pytest.mark.parametrize("prompt", ["雪林中的红狐狸", "a cat"])
+def test_the_recipe_is_an_itxt_chunk_of_utf8_json(tmp_path, prompt):
+    [path] = result(Params(prompt)).save(tmp_path)
     data = path.read_bytes()
     at = data.index(b"iTXtkandi_nb\0")
     (length,) = struct.unpack(">I", data[at - 4 : at])
     text = data[at + 4 : at + 4 + length].split(b"\0", 5)[-1].decode("utf-8")
-    assert json.loads(text)["params"]["prompt"] == "雪林中的红狐狸"
-    assert "雪林" in text
+    assert json.loads(text)["params"]["prompt"] == prompt
+    assert prompt in text
 
 
 def test_nothing_is_overwritten(tmp_path):
@@ -138,7 +139,7 @@ def test_two_processes_never_take_the_same_name(tmp_path):
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    names = [name for process in both for name in process.communicate()[0].split()]
+    names = [name for process in both for name in process.communicate()[0].splitlines()]
     assert len(set(names)) == 40
     assert len(list(tmp_path.iterdir())) == 40
     assert all(recipe(name)["params"]["prompt"] == "a cat" for name in names)
@@ -172,6 +173,21 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(writing, "_claim", stop)
     with pytest.raises(KeyboardInterrupt):
         write_new(tmp_path, "a", ".png", b"1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing(tmp_path):
+    resource = pytest.importorskip("resource")
+    signal = pytest.importorskip("signal")
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, old[1]))
+    try:
+        text = message(lambda: write_new(tmp_path, "a", ".png", b"x" * 100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "cannot write to" in text
     assert list(tmp_path.iterdir()) == []
 
 

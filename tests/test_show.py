@@ -202,6 +202,12 @@ def test_the_composed_picture_holds_each_picture_once():
         assert (np.ptp(xs) + 1, np.ptp(ys) + 1) == (128, 96)
 
 
+def test_enlarged_pixels_stay_square_and_unmixed():
+    board = Image.fromarray(np.kron(np.eye(32), [[0, 255], [255, 0]]).astype(np.uint8))
+    made = np.asarray(grid([board], scale=3).image)
+    assert set(np.unique(made)) == {0, 255}
+
+
 def test_the_composed_picture_takes_pictures_of_different_sizes():
     made = grid([[picture(RED, (64, 64))], [picture(GREEN, (20, 90)), picture(BLUE, (64, 8))]])
     pixels = np.asarray(made.image)
@@ -342,7 +348,9 @@ def test_plot_shows_repeats_as_points_and_their_mean_as_line():
 
 
 def test_plot_takes_texts_and_keeps_them_apart():
-    rows = [{"prompt": p, "seconds": n} for n, p in enumerate(["雪林", "红狐狸", "a fox"])]
+    rows = [
+        {"prompt": p, "seconds": n} for n, p in enumerate(["红色的狐狸", "红色的猫", "a fox"])
+    ]
     axes = plot(rows, "prompt", "seconds").axes[0]
     assert list(axes.lines[0].get_ydata()) == [0, 1, 2]
     ticks = [tick.get_text() for tick in axes.get_xticklabels()]
@@ -382,3 +390,12 @@ def test_plot_leaves_out_rows_without_a_value():
 )
 def test_plot_refuses_what_it_cannot_draw(call, words):
     assert words in message(call)
+
+
+def test_plot_numbers_groups_that_no_font_can_draw(monkeypatch):
+    only = tuple(entry for entry in fonts._fonts() if entry[0] == fonts.SANS)
+    monkeypatch.setattr(fonts, "_fonts", lambda: only)
+    rows = [
+        {"steps": 9, "seconds": n, "by": b} for n, b in enumerate(["雪林", "红狐狸", "fox"])
+    ]
+    assert list(lines_of(plot(rows, "steps", "seconds", by="by"))) == ["(1)", "(2)", "fox"]
