@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,10 +110,12 @@ class Result:
 
 def package_versions() -> dict[str, str]:
     """Return package → version of what pixels depend on, without importing any of it."""
-    found = {}
-    for package in ("kandi_nb", "torch", "diffusers", "transformers"):
+    # Our own is asked of the package, which may run from a bare source folder.
+    ours = getattr(sys.modules[__package__], "__version__", "unknown")
+    found = {"kandi_nb": ours}
+    for package in ("torch", "diffusers", "transformers"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"  # as kandi_nb itself is in a bare source folder
+            found[package] = "not installed"
     return found
