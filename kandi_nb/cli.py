@@ -1,0 +1,155 @@
+"""The command kandi-nb: exit code 0 when all went well, 1 when it failed, 2 for bad input."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import commands
+from .errors import KandiError, KandiWarning
+from .fields import FIELDS, Setting
+
+DEFAULT_MODEL = "mini-2.2"
+BAD_INPUT, INTERRUPTED = 2, 130
+
+# Tools of the bundled model: they read their own words, `kandi-nb mini train --help` included.
+MINI_TOOLS = {"train": "kandi_nb.mini.train", "judge": "kandi_nb.mini.evaluate"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: this process's own) and return the exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    # A prompt in Russian must not end in an error on a terminal that knows Latin only.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = _plain_warning
+            if len(words) > 1 and words[0] == "mini" and words[1] in MINI_TOOLS:
+                tool = importlib.import_module(MINI_TOOLS[words[1]])
+                return int(tool.main(words[2:]) or 0)
+            options = _parser().parse_args(words)
+            return int(options.command(options) or 0)
+    except KandiError as error:
+        from .notebooks import NotebookFailed
+
+        print(f"kandi-nb: {error}", file=sys.stderr)
+        return commands.FAILED if isinstance(error, NotebookFailed) else BAD_INPUT
+    except KeyboardInterrupt:
+        print("kandi-nb: stopped", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader went away, as in `kandi-nb models | head -1`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except SystemExit as error:  # argparse: 0 after --help, 2 after words it does not know
+        return error.code if isinstance(error.code, int) else BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="kandi-nb", description="Kandinsky picture models, from the command line."
+    )
+    from . import __version__
+
+    parser.add_argument("--version", action="version", version=f"kandi_nb {__version__}")
+    group = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(name: str, command: Any, text: str) -> argparse.ArgumentParser:
+        made = group.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        made.set_defaults(command=command)
+        return made
+
+    add(
+        "check", commands.check, "check this machine and say what to type if something is wrong"
+    )
+    add("models", commands.models, "list the models, their sizes and licences")
+
+    draw = add("draw", commands.draw, "draw what a prompt says and save it with its recipe")
+    draw.add_argument("prompt", help=FIELDS["prompt"].help)
+    _model_option(draw)
+    draw.add_argument("-o", "--output", type=Path, metavar="FILE", help="a .png file to write")
+    draw.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    draw.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
+    for name, setting in FIELDS.items():
+        if name not in ("prompt", "strength"):  # strength is for pictures that are given
+            _setting_option(draw, name, setting)
+
+    run = add("run", commands.run, "run notebooks without a browser, by number or name, or all")
+    run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')
+    run.add_argument(
+        "-p", dest="pairs", action="append", default=[], metavar="NAME=VALUE",
+        help="set a parameter of the notebook; again for another one",
+    )  # fmt: skip
+    run.add_argument("--out", type=Path, default=Path("outputs"), help="default: outputs")
+    run.add_argument(
+        "--timeout", type=float, metavar="SECONDS", default=600, help="for each cell"
+    )
+
+    lab = add("lab", commands.lab, "open JupyterLab on the notebooks, for this machine only")
+    lab.add_argument("--no-browser", action="store_true", help="only print the address")
+    lab.add_argument("--port", type=int, help="default: 8888 or the next free one")
+
+    measure = add("bench", commands.bench, "measure how long pictures take on this machine")
+    _model_option(measure)
+    measure.add_argument("--steps", type=int, nargs="+", default=[10, 25])
+    measure.add_argument("--count", type=int, nargs="+", default=[1, 4], help="pictures")
+    measure.add_argument("--repeats", type=int, default=3)
+
+    mini = add("mini", None, "the bundled model: export, train, judge")
+    tools = mini.add_subparsers(title="tools", metavar="TOOL", required=True)
+    export = tools.add_parser(
+        "export", help="write its folders, as the publisher lays them out"
+    )
+    export.add_argument("folder", type=Path, metavar="DIR")
+    export.set_defaults(command=commands.export)
+    for name, text in (("train", "train it anew"), ("judge", "measure what it draws")):
+        tools.add_parser(name, help=f"{text} (kandi-nb mini {name} --help)")
+    return parser
+
+
+def _model_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        help=f"a key that `kandi-nb models` lists, or a folder (default: {DEFAULT_MODEL})",
+    )
+
+
+def _setting_option(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
+    limits = "" if setting.low is None else f", {setting.low} to {setting.high}"
+    default = "" if setting.default is None else f" (default: {setting.default})"
+    parser.add_argument(
+        f"--{name.replace('_', '-')}",
+        dest=name,
+        metavar=name.upper() if setting.type is str else "N",
+        # Text at first: Params says what is wrong in the words used everywhere.
+        type=str if setting.type is str else _number,
+        default=argparse.SUPPRESS,
+        help=f"{setting.help}{limits}{default}",
+    )
+
+
+def _number(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _plain_warning(message: Any, category: type, *rest: Any, **named: Any) -> None:
+    # Ours are meant for the user; what libraries warn of, the user of a command cannot mend.
+    if issubclass(category, KandiWarning):
+        print(f"kandi-nb: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
