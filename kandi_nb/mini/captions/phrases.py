@@ -1,10 +1,9 @@
-"""How a caption is put together from a language's phrases, for the languages with articles or cases.
+"""Join phrases into captions, for the languages that inflect: English, Russian, German, French.
 
-A language module (`captions_en`, `captions_ru`, `captions_de`, `captions_fr`) fills a
-`Grammar` with ready-inflected phrases; `compose` and `standard` only choose and join them. In
-every tuple of a grammar the first entry is the standard wording, and an entry that stands
-there several times is drawn that much more often. Chinese orders its sentences otherwise and
-joins its own (`captions_zh`).
+A language's `write_…` module fills a `Grammar` with ready-inflected phrases; `compose` and
+`standard` only choose and join them. In every tuple of a grammar the first entry is the
+standard wording, and an entry that stands there several times is drawn that much more often.
+Chinese orders its sentences otherwise and joins its own (`write_zh`).
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, NamedTuple
 
-from .vocabulary import ANIMALS
+from ..vocabulary import ANIMALS
 
 
 class Phrase(NamedTuple):
@@ -31,16 +30,29 @@ class Grammar(NamedTuple):
     """The phrases of one language; see the module's docstring for the order of the tuples."""
 
     subjects: dict[tuple[str, str], tuple[Phrase, ...]]  # (object, colour)
-    scenery: dict[str, tuple[Phrase, ...]]  # place, as a picture of its own
+    scenery: dict[str, tuple[Phrase, ...]]  # place, as a keyword beside an object
+    empty: dict[str, tuple[Phrase, ...]]  # place, as a picture of its own
     at: dict[str, tuple[str, ...]]  # place, as where something is
     wearing: dict[tuple[str, str], tuple[str, ...]]  # (headwear, gender)
     worn: dict[str, tuple[str, ...]]  # headwear as a keyword
     verbs: dict[str, tuple[str, ...]]  # object: "A fox {sits} in space"
     inverted: dict[str, tuple[str, ...]]  # object: "In space {sits} a fox"
     openers: dict[str, tuple[tuple[str, int], ...]]  # style: ("a photo ", field of Phrase)
-    tails: dict[str, tuple[str, ...]]  # style: ", oil painting"
+    tails: dict[str, tuple[str, ...]]  # style: ", oil painting"; the first also go in front
+    colon: str = ": "
     spell: Callable[[str, Random], str] | None = None  # spellings people also use
     drop_articles: Callable[[str], str] | None = None
+
+
+_KINDS = {"owl", "butterfly", "car", "rocket", "sailboat", "mushroom", "apple"}
+_FRONT = 5  # so many of the first tails are plain nouns, fit to open a caption
+
+
+def kind(thing: str) -> str:
+    """Name the verbs an object goes with: its own, those of buildings, or of animals."""
+    if thing in _KINDS:
+        return thing
+    return "building" if thing in ("castle", "house") else "animal"
 
 
 def spread(text: str) -> tuple[str, ...]:
@@ -52,7 +64,7 @@ def spread(text: str) -> tuple[str, ...]:
     entries: list[str] = []
     for entry in text.split("|"):
         words, _, times = entry.strip().partition("*")
-        entries += [words] * int(times or 1)
+        entries += [words.strip()] * int(times or 1)
     return tuple(entries)
 
 
@@ -70,6 +82,18 @@ def openers(text: str) -> tuple[tuple[str, int], ...]:
     return tuple(pairs)
 
 
+def scenery(
+    places: dict[str, str], empty: dict[str, str], phrase: Callable[[str], Phrase]
+) -> tuple[dict[str, tuple[Phrase, ...]], dict[str, tuple[Phrase, ...]]]:
+    """Build `Grammar.scenery` and `Grammar.empty`, which adds wordings of emptiness."""
+    beside = {place: tuple(map(phrase, spread(text))) for place, text in places.items()}
+    alone = {
+        place: phrases + tuple(map(phrase, spread(empty[place])))
+        for place, phrases in beside.items()
+    }
+    return beside, alone
+
+
 def pick(items: tuple[Any, ...], rng: Random) -> Any:
     """Draw one entry (much faster than `rng.choice`)."""
     return items[int(rng.random() * len(items))]
@@ -80,22 +104,25 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _joined(parts: Iterable[str]) -> str:
+def joined(parts: Iterable[str]) -> str:
+    """Join words by spaces and leave out empty ones."""
     return " ".join(part for part in parts if part)
+
+
+def wears(scene: Any) -> bool:
+    """Tell whether a caption has to say what the object wears."""
+    return scene.headwear != "none" and scene.object in ANIMALS
 
 
 def standard(grammar: Grammar, scene: Any) -> str:
     """Word a scene in the one standard way of its language."""
     beginning, field = grammar.openers[scene.style][0] if scene.style != "plain" else ("", 0)
     if scene.object == "nothing":
-        return capital(beginning + grammar.scenery[scene.place][0][field])
+        return capital(beginning + grammar.empty[scene.place][0][field])
     phrase = grammar.subjects[scene.object, scene.colour][0]
-    worn = place = ""
-    if scene.headwear != "none" and scene.object in ANIMALS:
-        worn = grammar.wearing[scene.headwear, phrase.gender][0]
-    if scene.place != "plain":
-        place = grammar.at[scene.place][0]
-    return capital(_joined((beginning + phrase[field], worn, place)))
+    worn = grammar.wearing[scene.headwear, phrase.gender][0] if wears(scene) else ""
+    place = grammar.at[scene.place][0] if scene.place != "plain" else ""
+    return capital(joined((beginning + phrase[field], worn, place)))
 
 
 def compose(grammar: Grammar, scene: Any, rng: Random) -> str:
@@ -105,7 +132,11 @@ def compose(grammar: Grammar, scene: Any, rng: Random) -> str:
     if shape < 0.1:
         text = standard(grammar, scene)
     elif scene.object == "nothing":
-        text = _scenery(grammar, scene, rng)
+        phrase = pick(grammar.empty[scene.place], rng)
+        # "A picture with space" is nobody's wording: `along` is for objects.
+        phrase = phrase._replace(along=phrase.of)
+        text, style = _opened(grammar, scene.style, phrase, rng)
+        text = _finished(grammar, text, style, rng)
     elif shape < 0.28:
         text = _keywords(grammar, scene, rng)
     else:
@@ -122,43 +153,35 @@ def compose(grammar: Grammar, scene: Any, rng: Random) -> str:
 
 
 def _opened(grammar: Grammar, style: str, phrase: Phrase, rng: Random) -> tuple[str, str]:
-    """The phrase behind a drawn opener, and the style's words still to be said."""
+    """Return the phrase behind a drawn opener, and the style if it is still to be said."""
     chance = rng.random()
     if chance < (0.15 if style == "plain" else 0.5):
         beginning, field = pick(grammar.openers[style], rng)
         return beginning + phrase[field], ""
-    rest = "" if style == "plain" else pick(grammar.tails[style], rng)
-    if chance > 0.9:
-        return phrase.bare, rest
-    return phrase.a, rest
+    return (phrase.bare if chance > 0.9 else phrase.a), ("" if style == "plain" else style)
 
 
-def _finished(text: str, style: str, rng: Random) -> str:
+def _finished(grammar: Grammar, text: str, style: str, rng: Random) -> str:
     if not style:
         return text
     chance = rng.random()
     if chance < 0.7:
-        return f"{text}, {style}"
-    return f"{style}, {text}" if chance < 0.85 else f"{style}: {text}"
-
-
-def _scenery(grammar: Grammar, scene: Any, rng: Random) -> str:
-    phrase = pick(grammar.scenery[scene.place], rng)
-    text, style = _opened(grammar, scene.style, phrase, rng)
-    return _finished(text, style, rng)
+        return f"{text}, {pick(grammar.tails[style], rng)}"
+    tail = pick(grammar.tails[style][:_FRONT], rng)
+    return f"{tail}, {text}" if chance < 0.82 else f"{tail}{grammar.colon}{text}"
 
 
 def _keywords(grammar: Grammar, scene: Any, rng: Random) -> str:
-    """A comma prompt: "red fox, crown, snowy forest, oil painting"."""
+    """Write a comma prompt: "red fox, crown, snowy forest, oil painting"."""
     chance = rng.random
     phrase = pick(grammar.subjects[scene.object, scene.colour], rng)
     words = [phrase.bare]
-    if scene.headwear != "none" and scene.object in ANIMALS:
+    if wears(scene):
         if chance() < 0.5:
             words[0] += " " + pick(grammar.wearing[scene.headwear, phrase.gender], rng)
         else:
             words.append(pick(grammar.worn[scene.headwear], rng))
-    if scene.place != "plain":
+    if scene.place != "plain" or chance() < 0.1:
         words.append(pick(grammar.scenery[scene.place], rng).bare)
     if scene.style != "plain":
         words.append(pick(grammar.tails[scene.style], rng))
@@ -170,31 +193,27 @@ def _keywords(grammar: Grammar, scene: Any, rng: Random) -> str:
 def _sentence(grammar: Grammar, scene: Any, rng: Random) -> str:
     chance = rng.random
     phrase = pick(grammar.subjects[scene.object, scene.colour], rng)
-    worn = place = ""
-    if scene.headwear != "none" and scene.object in ANIMALS:
-        worn = pick(grammar.wearing[scene.headwear, phrase.gender], rng)
+    worn = pick(grammar.wearing[scene.headwear, phrase.gender], rng) if wears(scene) else ""
     real_place = scene.place != "plain"
-    if real_place or chance() < 0.1:
-        place = pick(grammar.at[scene.place], rng)
+    place = pick(grammar.at[scene.place], rng) if real_place or chance() < 0.1 else ""
 
     text, style = _opened(grammar, scene.style, phrase, rng)
-    plain_start = text is phrase.a
     if text is phrase.bare and grammar.drop_articles is not None and chance() < 0.5:
         worn, place = grammar.drop_articles(worn), grammar.drop_articles(place)
 
     order = chance()
-    if real_place and plain_start and order < 0.4:
-        if order < 0.05:
-            text = phrase.the
+    if real_place and text is phrase.a and order < 0.4:
         if order < 0.15:
-            text = _joined((text, worn, pick(grammar.verbs[scene.object], rng), place))
+            subject = phrase.the if order < 0.05 else text
+            verb = pick(grammar.verbs[scene.object], rng)
+            text = joined((subject, worn, verb, place))
         elif order < 0.28:
-            text = f"{place}, {_joined((text, worn))}"
+            text = f"{place}, {joined((text, worn))}"
         else:
             verb = pick(grammar.inverted[scene.object], rng)
-            text = _joined((place, verb, text, worn))
-    elif worn and place and order > 0.88:
-        text = _joined((text, place, worn))
+            text = joined((place, verb, text, worn))
+    elif worn and place and order > 0.9:
+        text = joined((text, place, worn))
     else:
-        text = _joined((text, worn, place))
-    return _finished(text, style, rng)
+        text = joined((text, worn, place))
+    return _finished(grammar, text, style, rng)

@@ -1,11 +1,11 @@
-"""English words of the bundled world: phrases for captions, patterns for reading prompts."""
+"""English wording of captions."""
 
 from __future__ import annotations
 
 import re
 from functools import cache
 
-from .captions_grammar import Grammar, Phrase, openers, spread, spread_all
+from .phrases import Grammar, Phrase, kind, openers, scenery, spread, spread_all
 
 NOUNS = {
     "fox": "fox",
@@ -42,10 +42,10 @@ AT = {
     "in snowy woods | in the snowy woods | in a winter forest | in the snow | "
     "in a forest in winter | in a forest covered with snow | among snowy trees | in the forest",
     "space": "in space*5 | in outer space*2 | among the stars | in the cosmos | "
-    "in starry space | in deep space",
+    "surrounded by stars | in deep space",
     "sunset": "at sunset in the mountains*3 | in the mountains at sunset*2 | at sunset*2 | "
     "in front of a sunset over mountains | in front of mountains at sunset | "
-    "against a mountain sunset | under a sunset sky | before a sunset over the mountains",
+    "against a mountain sunset | under a sunset sky",
     "city": "in a city at night*3 | in the city at night*2 | in a night city | "
     "in the night city | on a city street at night | in a big city at night | "
     "under the city lights | in the city | downtown at night",
@@ -59,20 +59,27 @@ AT = {
     "in a garden with cherry blossoms | under cherry trees in bloom",
 }
 SCENERY = {
-    "plain": "a plain background | an empty background | a blank background | "
-    "a simple background | ~nothing",
+    "plain": "a plain background*2 | a simple background",
     "snowy_forest": "a snowy forest*4 | a winter forest | a snow-covered forest | "
-    "~snowy woods | an empty snowy forest | a forest in the snow",
-    "space": "~space*3 | ~outer space*3 | ~empty space | ~deep space | ~starry space",
+    "~snowy woods | a forest in the snow",
+    "space": "~space*3 | ~outer space*3 | ~deep space | ~stars and space",
     "sunset": "a sunset over mountains*2 | a sunset in the mountains | a mountain sunset | "
     "~mountains at sunset*2 | a sunset over the mountains | a sunset",
-    "city": "a city at night*4 | a night city*2 | ~city lights at night | "
-    "an empty city at night | a big city at night",
-    "beach": "a beach*3 | a sandy beach*2 | an empty beach | a seashore | a seaside beach",
-    "meadow": "a green meadow*4 | a meadow | an empty green meadow | a green field | "
-    "a grassy meadow",
+    "city": "a city at night*4 | a night city*2 | ~city lights at night | a big city at night",
+    "beach": "a beach*3 | a sandy beach*2 | a seashore | ~sea and sand",
+    "meadow": "a green meadow*4 | a meadow | a green field | a grassy meadow",
     "blossom": "a cherry blossom garden*3 | a garden of cherry blossoms | a sakura garden | "
     "a blooming cherry garden | ~cherry blossoms | ~cherry trees in bloom",
+}
+EMPTY = {
+    "plain": "an empty background | a blank background | ~nothing",
+    "snowy_forest": "an empty snowy forest",
+    "space": "~empty space",
+    "sunset": "an empty landscape with a sunset over mountains",
+    "city": "an empty city at night",
+    "beach": "an empty beach",
+    "meadow": "an empty green meadow",
+    "blossom": "an empty cherry blossom garden",
 }
 WEARING = {
     "crown": "with a crown*3 | wearing a crown*3 | in a crown | with a crown on its head | "
@@ -88,7 +95,7 @@ VERBS = {  # (after the subject, in front of it)
     ),
     "owl": ("sitting | flying | sits | flies", "there is | sits"),
     "butterfly": ("flying*2 | flies | fluttering", "there is | flies"),
-    "building": ("standing | stands | built", "there is*2 | stands"),
+    "building": ("standing | stands | is standing", "there is*2 | stands"),
     "car": ("parked | standing | driving | drives", "there is*2 | stands"),
     "rocket": ("flying*2 | flies | standing", "there is | flies"),
     "sailboat": ("sailing | floating | sails", "there is*2 | floats"),
@@ -100,32 +107,15 @@ OPENERS = {
     "an image {of} | image {of} | a picture {along}",
     "pencil": "a pencil sketch {of}*3 | pencil sketch {of}*2 | a pencil drawing {of}*2 | "
     "pencil drawing {of} | a sketch {of}",
-    "oil": "an oil painting {of}*4 | oil painting {of}*2 | a painting in oil {of} | "
+    "oil": "an oil painting {of}*4 | oil painting {of}*2 | a painting in oils {of} | "
     "an oil painting {along}",
 }
 TAILS = {
-    "pencil": "pencil sketch*3 | pencil drawing*2 | drawn in pencil | "
+    "pencil": "pencil sketch*3 | pencil drawing*3 | drawn in pencil | "
     "in the style of a pencil sketch | a pencil sketch",
-    "oil": "oil painting*3 | an oil painting | painted in oil | "
+    "oil": "oil painting*5 | an oil painting | painted in oils | "
     "in the style of an oil painting | oil on canvas",
 }
-
-KINDS = {
-    "owl": "owl",
-    "butterfly": "butterfly",
-    "castle": "building",
-    "house": "building",
-    "car": "car",
-    "rocket": "rocket",
-    "sailboat": "sailboat",
-    "mushroom": "mushroom",
-    "apple": "apple",
-}
-
-
-def kind(thing: str) -> str:
-    """The verbs an object goes with: its own, those of buildings, or those of animals."""
-    return KINDS.get(thing, "animal")
 
 
 def _with_article(words: str) -> str:
@@ -152,6 +142,7 @@ def _drop_articles(words: str) -> str:
 @cache
 def grammar() -> Grammar:
     """Build the English phrases (once)."""
+    beside, alone = scenery(SCENERY, EMPTY, _scenery)
     subjects = {
         (thing, colour): tuple(
             _phrase(" ".join(word for word in (adorning, tone, noun) if word))
@@ -164,7 +155,8 @@ def grammar() -> Grammar:
     }
     return Grammar(
         subjects=subjects,
-        scenery={place: tuple(map(_scenery, spread(t))) for place, t in SCENERY.items()},
+        scenery=beside,
+        empty=alone,
         at=spread_all(AT),
         wearing={(item, "m"): spread(text) for item, text in WEARING.items()},
         worn=spread_all(WORN),
@@ -174,85 +166,3 @@ def grammar() -> Grammar:
         tails=spread_all(TAILS),
         drop_articles=_drop_articles,
     )
-
-
-_TONE = r"(?:red|blue|green|purple|violet|golden?|white|black|yellow|pink|brown|gr[ae]y|silver)"
-PATTERNS = (
-    ("", "", r"hot ?dogs?|apple pies?"),
-    ("object", "rocket", r"(?:space|rocket|star) ?(?:ship|rocket|craft)s?|rockets?"),
-    ("object", "sailboat", r"sail ?boats?|sailing (?:boat|ship)s?|boats?|yachts?"),
-    ("style", "pencil", r"pencil (?:sketch(?:es)?|drawings?)|pencils?|sketch(?:es)?"),
-    ("style", "oil", r"oil paintings?|paintings? in oils?|oil on canvas|oils?"),
-    (
-        "place",
-        "plain",
-        r"(?:(?:plain|simple|blank|empty|neutral|white|solid) )+back(?:ground|drop)",
-    ),
-    ("place", "sunset", rf"(?:{_TONE} )?(?:sunset|sundown)s?"),
-    ("place", "snowy_forest", r"forests?|woods|woodlands?|snowy trees"),
-    (
-        "place",
-        "city",
-        r"(?:city|night) streets?|streets? at night|cit(?:y|ies)|downtown|skyscrapers?",
-    ),
-    ("place", "beach", r"beach(?:es)?|sea ?shores?|seaside|seacoast|coast"),
-    ("place", "blossom", r"cherry[ -](?:blossoms?|trees?|garden|orchard)|sakura|blossoms?"),
-    (
-        "place",
-        "meadow",
-        r"(?:(?:green|lush|grassy) )*(?:meadows?|fields?|grass|lawns?|pasture)",
-    ),
-    ("place", "space", r"outer space|space|cosmos|galax(?:y|ies)"),
-    ("place", "space", r"(?:golden |white )?stars?|starry(?: (?:night )?sky)?"),
-    ("place", "snowy_forest", r"(?:white )?snow(?:y|-covered)?|winter"),
-    ("place", "beach", r"(?:blue )?(?:sea|ocean)|(?:golden |white )?sand"),
-    ("place", "sunset", r"mountains?"),
-    ("place", "blossom", r"gardens?"),
-    ("headwear", "none", r"(?:without|no) (?:an? |any )?(?:top )?(?:crown|hat)"),
-    ("headwear", "crown", rf"(?:{_TONE} )?crowns?|crowned"),
-    ("headwear", "hat", rf"(?:{_TONE} )?(?:top[ -]?)?hats?"),
-    ("object", "fox", r"fox(?:es)?"),
-    ("object", "cat", r"cats?|kittens?|kitt(?:y|ies)"),
-    ("object", "dog", r"dogs?|pupp(?:y|ies)|dogg(?:y|ies)"),
-    ("object", "frog", r"frogs?|toads?"),
-    ("object", "lion", r"lions?"),
-    ("object", "bear", r"bears?"),
-    ("object", "rabbit", r"rabbits?|bunn(?:y|ies)|hares?"),
-    ("object", "owl", r"owls?"),
-    ("object", "castle", r"castles?|fortress(?:es)?"),
-    ("object", "house", r"houses?|homes?|cottages?"),
-    ("object", "car", r"cars?|automobiles?"),
-    ("object", "mushroom", r"mushrooms?|toadstools?"),
-    ("object", "apple", r"apples?"),
-    ("object", "butterfly", r"butterfl(?:y|ies)"),
-    ("object", "nothing", r"nothing|nobody"),
-    ("colour", "red", r"red"),
-    ("colour", "blue", r"blue"),
-    ("colour", "green", r"green"),
-    ("colour", "purple", r"purple|violet"),
-    ("colour", "golden", r"gold(?:en)?"),
-    ("colour", "white", r"white"),
-)
-# Words that add nothing the model could miss; those behind a place count only beside it.
-HARMLESS = """
-a an the of in on at by with within and or under over among amid between near beside behind before
-front against from to into its his her their it this that is are was be being there here who which
-no not without very some one for as made up
-photo photograph picture image drawing drawn painted painting art artwork illustration portrait view
-shot scene style background backdrop canvas render wallpaper
-cute little small big large tiny beautiful pretty nice lovely sweet funny happy young old baby cub
-empty plain simple blank detailed highly realistic colourful colorful bright high quality sharp
-masterpiece best 4k 8k hd deep lone single
-sitting sits sit standing stands stand walking walks running runs lying lies flying flies fluttering
-sailing sails floating floats driving drives parked growing grows built looking posing wearing wears
-head colour color coloured colored covered blooming bloom blossoming
-"""
-BESIDE = {
-    "city": "night lights light big street streets town skyline neon",
-    "space": "night sky planet planets moon",
-    "sunset": "sky sun evening",
-    "snowy_forest": "trees tree white",
-    "beach": "sandy waves water sea",
-    "blossom": "cherry tree trees pink spring flowers",
-    "meadow": "flowers summer sunny",
-}

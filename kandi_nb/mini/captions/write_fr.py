@@ -1,12 +1,11 @@
-"""French words of the bundled world: phrases for captions, patterns for reading prompts."""
+"""French wording of captions."""
 
 from __future__ import annotations
 
 from functools import cache
 from random import Random
 
-from .captions_en import kind
-from .captions_grammar import Grammar, Phrase, openers, spread, spread_all
+from .phrases import Grammar, Phrase, kind, openers, scenery, spread, spread_all
 
 NOUNS = {
     "fox": "renard m",
@@ -62,19 +61,29 @@ AT = {
     "dans un jardin avec des fleurs de cerisier",
 }
 SCENERY = {
-    "plain": "un fond uni | un fond simple | un fond vide",
+    "plain": "un fond uni*2 | un fond simple",
     "snowy_forest": "une forêt enneigée*5 | un bois enneigé | une forêt sous la neige | "
-    "une forêt en hiver | une forêt enneigée vide",
-    "space": "l'espace*3 | l'espace étoilé | l'espace vide | le cosmos",
-    "sunset": "un coucher de soleil sur les montagnes*2 | des montagnes au coucher du soleil*2 | "
+    "une forêt en hiver",
+    "space": "l'espace*3 | l'espace étoilé | le cosmos",
+    "sunset": "un coucher de soleil sur les montagnes*2 | "
+    "des montagnes au coucher du soleil*2 | "
     "un coucher de soleil en montagne | un coucher de soleil",
     "city": "une ville la nuit*4 | une ville de nuit | une ville nocturne | "
     "les lumières de la ville la nuit",
-    "beach": "une plage*3 | une plage de sable*2 | une plage vide | une plage au bord de la mer",
-    "meadow": "une prairie verte*4 | un pré vert*3 | une prairie | une prairie verte vide | "
-    "un champ vert",
+    "beach": "une plage*3 | une plage de sable*2 | une plage au bord de la mer",
+    "meadow": "une prairie verte*4 | un pré vert*3 | une prairie | un champ vert",
     "blossom": "un jardin de cerisiers en fleurs*4 | des cerisiers en fleurs*2 | "
     "un cerisier en fleurs | des fleurs de cerisier",
+}
+EMPTY = {
+    "plain": "un fond vide | ~rien",
+    "snowy_forest": "une forêt enneigée déserte",
+    "space": "l'espace vide",
+    "sunset": "un paysage désert avec un coucher de soleil sur les montagnes",
+    "city": "une ville déserte la nuit",
+    "beach": "une plage déserte",
+    "meadow": "une prairie verte déserte",
+    "blossom": "un jardin désert de cerisiers en fleurs",
 }
 WEARING = {
     "crown": "avec une couronne*4 | portant une couronne*2 | coiffé d'une couronne | "
@@ -132,6 +141,9 @@ def _subject(adorning: str, noun: str, tone: str, gender: str) -> Phrase:
 
 
 def _scenery(words: str) -> Phrase:
+    if words.startswith("~"):
+        words = words[1:]
+        return Phrase(words, words, f"de {words}", f"avec {words}", words)
     article, gap, bare = words.partition("'" if words.startswith("l'") else " ")
     if article == "des":
         of = elided("de", bare)
@@ -163,6 +175,7 @@ def _spell(text: str, rng: Random) -> str:
 @cache
 def grammar() -> Grammar:
     """Build the French phrases (once)."""
+    beside, alone = scenery(SCENERY, EMPTY, _scenery)
     wearing = {}
     for item, text in WEARING.items():
         wearing[item, "m"] = spread(text)
@@ -173,7 +186,8 @@ def grammar() -> Grammar:
             for thing, nouns in NOUNS.items()
             for colour, colours in COLOUR_WORDS.items()
         },
-        scenery={place: tuple(map(_scenery, spread(t))) for place, t in SCENERY.items()},
+        scenery=beside,
+        empty=alone,
         at=spread_all(AT),
         wearing=wearing,
         worn=spread_all(WORN),
@@ -182,74 +196,6 @@ def grammar() -> Grammar:
         inverted={thing: spread("il y a*2 | se trouve") for thing in NOUNS},
         openers={style: openers(text) for style, text in OPENERS.items()},
         tails=spread_all(TAILS),
+        colon=" : ",  # as French typography wants it
         spell=_spell,
     )
-
-
-# Prompts are read without accents. % stands for an adjective's ending.
-_TONE = "(?: (?:rouge|bleue?|verte?|violette?|doree?|blanc(?:he)?|noire?|jaune|rose)s?)?"
-PATTERNS = tuple(
-    (attribute, value, pattern.replace("%", "e?s?"))
-    for attribute, value, pattern in (
-        ("object", "rocket", "vaisseau(?:x)? spati(?:al|aux)|fusees?"),
-        ("object", "sailboat", "bateaux? a voiles?|voiliers?|bateaux?"),
-        ("style", "pencil", "(?:croquis|dessin|dessine%|esquisse) au crayon|crayon|croquis"),
-        ("style", "oil", "(?:peintures?|tableaux?|peint%) a l'huile|huile sur toile|huile"),
-        ("place", "plain", "fonds? (?:uni|simple|vide|neutre|blanc)s?(?: blanc)?"),
-        ("place", "sunset", f"couchers? d[ue] soleil{_TONE}|soleil couchant|crepuscule"),
-        ("place", "snowy_forest", "forets?|bois"),
-        ("place", "city", "villes?|rues? (?:la nuit|de nuit|nocturnes?)|gratte-ciels?"),
-        ("place", "beach", "plages?|bord de (?:la )?mer|littoral"),
-        ("place", "blossom", "cerisiers?(?: en fleurs?)?|sakura"),
-        ("place", "meadow", "(?:prairie|pre|herbe|champ|pelouse|gazon)s?(?: verte?s?)?"),
-        ("place", "space", "espace|cosmos|galaxie"),
-        ("place", "space", f"etoiles?{_TONE}|etoile%"),
-        ("place", "snowy_forest", "neiges?(?: blanche)?|enneige%|hiver"),
-        ("place", "beach", f"mer(?: bleue)?|ocean|sable{_TONE}"),
-        ("place", "sunset", "montagnes?"),
-        ("place", "blossom", "jardins?"),
-        ("headwear", "none", "sans (?:une? )?(?:couronne|chapeau)"),
-        ("headwear", "crown", f"couronnes?(?: d'or)?{_TONE}|couronne%"),
-        ("headwear", "hat", f"chapeaux?(?: haut[- ]de[- ]forme)?{_TONE}|haut[- ]de[- ]forme"),
-        ("object", "fox", "renards?"),
-        ("object", "cat", "chats?|chatons?|chattes?"),
-        ("object", "dog", "chiens?|chiots?|chiennes?"),
-        ("object", "frog", "grenouilles?|crapauds?"),
-        ("object", "lion", "lions?"),
-        ("object", "bear", "ours|oursons?"),
-        ("object", "rabbit", "lapins?|lievres?"),
-        ("object", "owl", "hiboux?|chouettes?"),
-        ("object", "castle", "chateaux?|forteresses?"),
-        ("object", "house", "maisons?|maisonnettes?"),
-        ("object", "car", "voitures?|automobiles?"),
-        ("object", "mushroom", "champignons?"),
-        ("object", "apple", "pommes?"),
-        ("object", "butterfly", "papillons?"),
-        ("object", "nothing", "rien|personne"),
-        ("colour", "red", "rouges?"),
-        ("colour", "blue", "bleu%"),
-        ("colour", "green", "vert%"),
-        ("colour", "purple", "violet(?:te)?s?|pourpres?"),
-        ("colour", "golden", "dore%|couleur or|en or|d'or"),
-        ("colour", "white", "blanc(?:he)?s?"),
-    )
-)
-HARMLESS = """
-un une des le la les l d du de en dans sur sous au aux a et ou avec sans par pour parmi entre devant
-derriere pres milieu bord se son sa ses il elle qui est y c ce cette comme
-photo photographie image dessin peinture tableau peint peinte dessine dessinee style portrait vue
-scene fond toile art illustration
-petit petite petits jolie joli mignon mignonne beau belle bel grand grande vieux vieille jeune drole
-vide simple uni detaille detaillee lumineux haute qualite colore coloree
-tient promene trouve vole volette dresse roule navigue flotte pousse assis assise debout couche
-couchee portant porte coiffe coiffee tete couleur couvert couverte fleurs fleuri fleurie
-"""
-BESIDE = {
-    "city": "nuit nocturne lumieres lumiere rue rues",
-    "space": "nuit ciel planete planetes lune",
-    "sunset": "ciel soleil soir",
-    "snowy_forest": "arbre arbres",
-    "beach": "vagues eau",
-    "blossom": "arbre arbres printemps fleur",
-    "meadow": "ete fleur",
-}

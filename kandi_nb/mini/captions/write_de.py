@@ -1,11 +1,10 @@
-"""German words of the bundled world: phrases for captions, patterns for reading prompts."""
+"""German wording of captions."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from .captions_en import kind
-from .captions_grammar import Grammar, Phrase, openers, spread, spread_all
+from .phrases import Grammar, Phrase, kind, openers, scenery, spread, spread_all
 
 # noun and gender; a weak noun also has its dative
 NOUNS = {
@@ -63,21 +62,29 @@ AT = {
 # adjective, noun and gender, then anything that follows; "~" is a noun with a fixed article
 # (definite, or none): nominative / dative behind "von" / behind "mit"
 SCENERY = {
-    "plain": "einfach Hintergrund m | schlicht Hintergrund m | leer Hintergrund m | "
-    "einfarbig Hintergrund m",
+    "plain": "einfach Hintergrund m | schlicht Hintergrund m | einfarbig Hintergrund m",
     "snowy_forest": "verschneit Wald m*4 | schneebedeckt Wald m | - Winterwald m | "
     "- Wald m im Schnee",
     "space": "~der Weltraum/vom Weltraum/mit dem Weltraum*2 | "
-    "~das Weltall/vom Weltall/mit dem Weltall*2 | "
-    "~der leere Weltraum/vom leeren Weltraum/mit dem leeren Weltraum",
+    "~das Weltall/vom Weltall/mit dem Weltall*2",
     "sunset": "- Sonnenuntergang m in den Bergen*2 | - Sonnenuntergang m über den Bergen*2 | "
     "~Berge bei Sonnenuntergang/von Bergen bei Sonnenuntergang/mit Bergen bei Sonnenuntergang",
     "city": "- Stadt f bei Nacht*4 | nächtlich Stadt f*2 | - Großstadt f bei Nacht",
-    "beach": "- Strand m*3 | - Sandstrand m*2 | leer Strand m | - Strand m am Meer",
-    "meadow": "grün Wiese f*4 | - Wiese f | leer grün Wiese f | grün Feld n",
+    "beach": "- Strand m*3 | - Sandstrand m*2 | - Strand m am Meer",
+    "meadow": "grün Wiese f*4 | - Wiese f | grün Feld n",
     "blossom": "- Kirschblütengarten m*3 | - Garten m mit Kirschblüten*2 | "
     "- Garten m voller Kirschblüten | blühend Kirschgarten m | "
     "~Kirschblüten/von Kirschblüten/mit Kirschblüten",
+}
+EMPTY = {
+    "plain": "leer Hintergrund m | ~nichts/von nichts/mit nichts",
+    "snowy_forest": "leer verschneit Wald m",
+    "space": "~der leere Weltraum/vom leeren Weltraum/mit dem leeren Weltraum",
+    "sunset": "leer Landschaft f bei Sonnenuntergang in den Bergen",
+    "city": "leer Stadt f bei Nacht",
+    "beach": "leer Strand m",
+    "meadow": "leer grün Wiese f",
+    "blossom": "leer Kirschblütengarten m",
 }
 WEARING = {
     "crown": "mit einer Krone*4 | mit Krone*3 | mit einer Krone auf dem Kopf | "
@@ -107,7 +114,7 @@ OPENERS = {
 TAILS = {
     "pencil": "Bleistiftzeichnung*3 | Bleistiftskizze*3 | als Bleistiftzeichnung | "
     "mit Bleistift gezeichnet | im Stil einer Bleistiftskizze",
-    "oil": "Ölgemälde*3 | Ölmalerei | als Ölgemälde | im Stil eines Ölgemäldes*2 | "
+    "oil": "Ölgemälde*4 | Ölmalerei*2 | als Ölgemälde | im Stil eines Ölgemäldes*2 | "
     "in Öl gemalt | Öl auf Leinwand",
 }
 
@@ -170,13 +177,15 @@ def _scenery(text: str) -> Phrase:
 @cache
 def grammar() -> Grammar:
     """Build the German phrases (once)."""
+    beside, alone = scenery(SCENERY, EMPTY, _scenery)
     return Grammar(
         subjects={
             (thing, colour): _subjects(nouns, colours)
             for thing, nouns in NOUNS.items()
             for colour, colours in COLOUR_WORDS.items()
         },
-        scenery={place: tuple(map(_scenery, spread(t))) for place, t in SCENERY.items()},
+        scenery=beside,
+        empty=alone,
         at=spread_all(AT),
         wearing={(item, g): spread(text) for item, text in WEARING.items() for g in "mfn"},
         worn=spread_all(WORN),
@@ -185,83 +194,3 @@ def grammar() -> Grammar:
         openers={style: openers(text) for style, text in OPENERS.items()},
         tails=spread_all(TAILS),
     )
-
-
-# % stands for an adjective's ending. Prompts are read without accents (ü as u, ß as ss).
-_TONE = (
-    "(?:(?:rot|blau|grun|lila|violett|golden|goldfarben|weiss|schwarz|gelb|rosa|braun|grau)% )?"
-)
-PATTERNS = tuple(
-    (attribute, value, pattern.replace("%", "(?:e|er|es|en|em)?"))
-    for attribute, value, pattern in (
-        ("object", "rocket", "raumschiffe?s?|raketen?"),
-        ("object", "sailboat", "segelboote?s?|segelschiffe?s?|boote?s?|jacht|yacht"),
-        ("style", "pencil", "bleistift(?:zeichnung|skizze)(?:en|n)?|bleistifts?|skizzen?"),
-        ("style", "oil", "olgemaldes?|olbild(?:er|es)?|olmalerei|ol|olfarben?"),
-        (
-            "place",
-            "plain",
-            f"(?:(?:einfach|schlicht|einfarbig|leer|neutral)% )+{_TONE}hintergrund(?:es)?"
-            "|weiss% hintergrund",
-        ),
-        ("place", "sunset", f"{_TONE}sonnenuntergange?s?|abendrot"),
-        ("place", "snowy_forest", "wald(?:es|er|ern)?|winterwald(?:es)?"),
-        ("place", "city", "stadt|stadte|grossstadt|nachtlich% strasse|wolkenkratzer"),
-        ("place", "beach", "strande?s?|sandstrand|kuste|meeresufer"),
-        ("place", "blossom", "kirsch(?:bluten?|blutengarten|garten|baume?n?|baum)(?:s)?"),
-        ("place", "meadow", "(?:grun% )*(?:wiesen?|gras(?:es)?|feld(?:es|er)?|rasen)"),
-        ("place", "space", "weltraume?s?|weltalls?|all|kosmos"),
-        ("place", "space", f"{_TONE}sterne?n?|sternenhimmel"),
-        ("place", "snowy_forest", f"{_TONE}schnee|verschneit%|schneebedeckt%|winter(?:lich%)?"),
-        ("place", "beach", f"{_TONE}meere?s?|{_TONE}sand"),
-        ("place", "sunset", "berge?n?"),
-        ("place", "blossom", "gartens?"),
-        ("headwear", "none", "ohne (?:eine? )?(?:krone|hut)|ohne einen hut"),
-        ("headwear", "crown", f"{_TONE}kronen?|gekront%"),
-        ("headwear", "hat", f"{_TONE}(?:hut(?:e|es)?|zylinders?)"),
-        ("object", "fox", "fuchse?s?|fuchsen"),
-        ("object", "cat", "katzen?|katers?|katzchens?"),
-        ("object", "dog", "hunde?s?|hunden|welpen?|hundchens?"),
-        ("object", "frog", "frosche?s?|kroten?"),
-        ("object", "lion", "lowen?"),
-        ("object", "bear", "bar(?:en)?"),
-        ("object", "rabbit", "kaninchens?|hasen?|haschens?"),
-        ("object", "owl", "eulen?|uhus?"),
-        ("object", "castle", "schloss(?:es)?|schlosse?s?|schlosser|burg(?:en)?"),
-        ("object", "house", "haus(?:es)?|hauser|hauschens?"),
-        ("object", "car", "autos?|wagens?"),
-        ("object", "mushroom", "pilze?s?|fliegenpilze?s?"),
-        ("object", "apple", "apfels?"),
-        ("object", "butterfly", "schmetterlinge?s?|falters?"),
-        ("object", "nothing", "nichts|niemand"),
-        ("colour", "red", "rot%"),
-        ("colour", "blue", "blau%"),
-        ("colour", "green", "grun%"),
-        ("colour", "purple", "lila|violett%"),
-        ("colour", "golden", "golden%|goldfarben%"),
-        ("colour", "white", "weiss%"),
-    )
-)
-HARMLESS = """
-ein eine einen einem einer eines der die das den dem des im in am an auf aus bei mit von vom zu zum
-zur vor hinter unter uber neben zwischen mitten und oder als fur ohne um voller sein seine seinen
-seinem ihr ihre ist sind es er sie hat tragt da dort hier wo sehr nicht
-foto fotografie bild aufnahme zeichnung gezeichnet gezeichnete gemalt gemalde malerei stil portrat
-ansicht szene kunst kunstwerk leinwand hintergrund illustration
-klein kleine kleiner kleines kleinen niedlich niedliche niedlicher niedliches niedlichen schon
-schone schoner schones schonen gross grosse grosser grosses grossen suss susse susser susses sussen
-lustig lustige lustiger lustiges alt alte alter altes alten jung junge junger junges leer leere
-leerer leeres leeren einfach detailliert bunt hell hohe qualitat
-sitzt steht lauft fliegt flattert parkt fahrt segelt schwimmt wachst liegt sitzend stehend
-kopf farbe bluhend bluhende bluhender bluhendem bluhenden
-"""
-BESIDE = {
-    "city": "nacht nachts nachtlich nachtliche nachtlicher nachtlichen licht lichter lichtern "
-    "strasse strassen",
-    "space": "nacht himmel planet planeten mond",
-    "sunset": "himmel sonne abend",
-    "snowy_forest": "baum baume baumen",
-    "beach": "wellen wasser",
-    "blossom": "baum baume baumen fruhling bluten",
-    "meadow": "blumen sommer",
-}

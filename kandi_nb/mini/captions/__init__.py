@@ -11,16 +11,16 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from ..vocabulary import LANGUAGES
 from . import (
-    captions_de,
-    captions_en,
-    captions_fr,
-    captions_grammar,
-    captions_ru,
-    captions_zh,
+    phrases,
+    write_de,
+    write_en,
+    write_fr,
+    write_ru,
+    write_zh,
 )
-from .captions_reading import advise, expects, unknown_words
-from .vocabulary import LANGUAGES
+from .reading import advise, expects, unknown_words
 
 __all__ = [
     "LANGUAGES",
@@ -39,7 +39,7 @@ LANGUAGE_NAMES = {
     "de": "Deutsch",
     "fr": "Français",
 }
-_WORDS = {"en": captions_en, "ru": captions_ru, "de": captions_de, "fr": captions_fr}
+_WORDS = {"en": write_en, "ru": write_ru, "de": write_de, "fr": write_fr}
 
 
 def caption(scene: Any, language: str, rng: Random) -> str:
@@ -48,8 +48,8 @@ def caption(scene: Any, language: str, rng: Random) -> str:
     Raises KeyError for a language that is not in `LANGUAGES`.
     """
     if language == "zh":
-        return captions_zh.compose(scene, rng)
-    return captions_grammar.compose(_WORDS[language].grammar(), scene, rng)
+        return write_zh.compose(scene, rng)
+    return phrases.compose(_WORDS[language].grammar(), scene, rng)
 
 
 def canonical(scene: Any, language: str) -> str:
@@ -62,5 +62,5 @@ def canonical(scene: Any, language: str) -> str:
     'Ein roter Fuchs im verschneiten Wald'
     """
     if language == "zh":
-        return captions_zh.standard(scene)
-    return captions_grammar.standard(_WORDS[language].grammar(), scene)
+        return write_zh.standard(scene)
+    return phrases.standard(_WORDS[language].grammar(), scene)
