@@ -1,0 +1,104 @@
+"""Put trained parts together as checkpoint folders in the publisher's layout."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import parts
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WEIGHTS = Path(__file__).parent / "weights"
+PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
+
+
+def _edit_json(path: Path, **changes) -> None:
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content | changes, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _save_pipeline(pipeline, folder: Path) -> None:
+    """Save a pipeline with half-precision files that load as float32 everywhere.
+
+    transformers 5 takes its dtype from the config, so that names float32; the image processor's
+    class gets the name that transformers 4 knows too. An existing model card is kept.
+    """
+    for part in pipeline.components.values():
+        if hasattr(part, "half"):
+            part.half()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        fresh = Path(scratch) / folder.name
+        pipeline.save_pretrained(fresh, safe_serialization=True)
+        for config in fresh.glob("*/config.json"):
+            if "dtype" in json.loads(config.read_text("utf-8")):
+                _edit_json(config, dtype="float32")
+        for settings in fresh.glob("*/preprocessor_config.json"):
+            _edit_json(settings, image_processor_type="CLIPImageProcessor")
+        index = fresh / "model_index.json"
+        named = index.read_text("utf-8").replace("CLIPImageProcessorPil", "CLIPImageProcessor")
+        index.write_text(named, "utf-8")
+        if (folder / "README.md").exists():
+            shutil.copy(folder / "README.md", fresh / "README.md")
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        os.replace(fresh, folder)
+
+
+def save_prior(
+    prior: nn.Module, text: nn.Module, vision: nn.Module, tokenizer: Path, weights: Path = WEIGHTS
+) -> Path:
+    """Write the 2.2 prior's folder from its trained parts and return it.
+
+    ``tokenizer`` is the folder that `make_clip_tokenizer` wrote.
+    """
+    from diffusers import KandinskyV22PriorPipeline, UnCLIPScheduler
+    from transformers import CLIPImageProcessor, CLIPTokenizer
+
+    processor = CLIPImageProcessor(
+        size={"shortest_edge": 64},
+        crop_size={"height": 64, "width": 64},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+    pipeline = KandinskyV22PriorPipeline(
+        prior=prior,
+        image_encoder=vision,
+        text_encoder=text,
+        tokenizer=CLIPTokenizer.from_pretrained(tokenizer),
+        scheduler=UnCLIPScheduler(**parts.prior_scheduler()),
+        image_processor=processor,
+    )
+    _save_pipeline(pipeline, weights / PRIOR)
+    # transformers 5 keeps a tokenizer in one file; 4 asks for these two.
+    for name in ("vocab.json", "merges.txt"):
+        shutil.copy(tokenizer / name, weights / PRIOR / "tokenizer" / name)
+    return weights / PRIOR
+
+
+def save_decoder(unet: nn.Module, movq: nn.Module, weights: Path = WEIGHTS) -> Path:
+    """Write the 2.2 decoder's folder from its trained parts and return it."""
+    from diffusers import DDPMScheduler, KandinskyV22Pipeline
+
+    scheduler = DDPMScheduler(**parts.decoder_scheduler())
+    pipeline = KandinskyV22Pipeline(unet=unet, scheduler=scheduler, movq=movq)
+    _save_pipeline(pipeline, weights / DECODER)
+    return weights / DECODER
+
+
+def save_judge(net: nn.Module, weights: Path = WEIGHTS) -> Path:
+    """Write the judge's weights and return their file."""
+    from safetensors.torch import save_file
+
+    path = weights / "judge" / "model.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    save_file({k: v.half().contiguous() for k, v in net.state_dict().items()}, part)
+    os.replace(part, path)
+    return path

@@ -1,0 +1,77 @@
+"""The stage `judge`: learn to name object, colour, place and headwear from rendered scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .judge import HEADS
+from .loop import Loss
+from .stage_movq import pictures
+from .vocabulary import ANIMALS, COLOURS
+from .world import Scene, accepted_colours
+
+
+def labels(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
+    """Return targets: for each attribute a (n, words) mask of the words that are right.
+
+    An all-zero row means that the attribute does not exist there and teaches nothing.
+    """
+    masks = {}
+    for what, words in HEADS.items():
+        mask = torch.zeros(len(scenes), len(words))
+        for row, scene in zip(mask, scenes, strict=True):
+            right = (getattr(scene, what),)
+            if what == "colour":
+                right = () if scene.object == "nothing" else accepted_colours(scene.object, scene.colour)
+            if what == "headwear" and scene.object not in ANIMALS:
+                right = ("none",)
+            for word in right:
+                row[words.index(word)] = 1
+        masks[what] = mask
+    return masks
+
+
+def word_loss(logits: torch.Tensor, masks: dict[str, torch.Tensor], index: torch.Tensor):
+    """Return the cross-entropy over all attributes (any accepted word is right) and the accuracies."""
+    total, figures = 0.0, {}
+    split = torch.split(logits.float(), [len(words) for words in HEADS.values()], 1)
+    for part, (what, mask) in zip(split, masks.items(), strict=True):
+        mask = mask[index].to(part.device)
+        there = mask.sum(1) > 0
+        chance = (part.softmax(1) * mask).sum(1)[there]
+        total = total - chance.clamp_min(1e-7).log().mean()
+        hit = mask.gather(1, part.argmax(1, keepdim=True))[there]
+        figures[what] = hit.mean().item()
+    return total, figures
+
+
+def _disturb(x: torch.Tensor) -> torch.Tensor:
+    """Shift, dim, blur and dust a batch (in place of the flaws that other pictures have)."""
+    dx, dy = (int(torch.randint(-4, 5, ())) for _ in range(2))
+    x = F.pad(x, (4, 4, 4, 4), mode="replicate")[..., 4 + dy : 68 + dy, 4 + dx : 68 + dx]
+    gain = 1 + 0.12 * torch.randn(len(x), 3, 1, 1, dtype=x.dtype, device=x.device)
+    x = x * gain + 0.06 * torch.randn_like(gain)
+    if torch.rand(()) < 0.6:
+        soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        x = torch.lerp(x, soft, torch.rand(len(x), 1, 1, 1, dtype=x.dtype, device=x.device))
+    if torch.rand(()) < 0.3:
+        x = F.interpolate(F.avg_pool2d(x, 2), scale_factor=2, mode="bilinear")
+    return x + 0.1 * torch.rand(()).item() * torch.randn_like(x)
+
+
+def loss_of(data: np.ndarray, scenes: Sequence[Scene], batch: int = 96) -> Loss:
+    """Return the loss of pictures uint8 (n, 64, 64, 3) and their scenes."""
+    masks = labels(scenes)
+
+    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+        p = next(model.parameters())
+        index = torch.randint(len(data), (batch,), generator=generator)
+        x = _disturb(pictures(data, index, p.device, p.dtype)).contiguous(memory_format=torch.channels_last)
+        return word_loss(model(x), masks, index)
+
+    return loss
