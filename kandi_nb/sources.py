@@ -105,8 +105,7 @@ def from_hub(chosen: ModelSpec, role: str) -> Path:
     except Exception as absence:  # not cached: the libraries raise many kinds of error
         logger.debug("%s is not cached: %s", name, absence)
     place = Path(HF_HUB_CACHE)
-    nearest_existing = next(p for p in [place, *place.parents] if p.exists())
-    spare_gb = shutil.disk_usage(nearest_existing).free / 1e9
+    spare_gb = shutil.disk_usage(existing_parent(place)).free / 1e9
     if spare_gb < chosen.download_gb:
         raise KandiError(
             f"{chosen.key} needs {chosen.download_gb:g} GB of disk, {place} has "
@@ -122,6 +121,11 @@ def from_hub(chosen: ModelSpec, role: str) -> Path:
             f"({first_line(error)}); with a network type: {commands} — without one, the "
             'bundled model works now: kn.load("mini-2.2")'
         ) from error
+
+
+def existing_parent(folder: Path) -> Path:
+    """Return the folder, or the first one above it that exists."""
+    return next(p for p in [folder, *folder.parents] if p.exists())
 
 
 def first_line(error: Exception) -> str:
