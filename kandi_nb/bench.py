@@ -36,7 +36,7 @@ def bench(
         raise KandiError(f"bench takes Params or a list of Params, not {shown(runs)}")
     if not all(isinstance(params, Params) for params in listed):
         raise KandiError("bench takes a list of Params; make one with kn.sweep")
-    _check_repeats(repeats)
+    check_repeats(repeats)
 
     def once(params: Params) -> tuple[float, Result]:
         # Remembered embeddings would make every repeat but the first look quick.
@@ -95,7 +95,7 @@ def pair(
 
     The order changes from round to round (ab, ba, ab…). With `warm_up` each runs once before.
     """
-    _check_repeats(repeats)
+    check_repeats(repeats)
     if warm_up:
         a(), b()
     taken: dict[int, list[float]] = {0: [], 1: []}
@@ -107,6 +107,7 @@ def pair(
     return Pair(tuple(taken[0]), tuple(taken[1]))
 
 
-def _check_repeats(repeats: Any) -> None:
+def check_repeats(repeats: Any) -> None:
+    """Raise KandiError unless repeats is a whole number from 1."""
     if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
         raise KandiError(f"repeats must be a whole number from 1, not {shown(repeats)}")

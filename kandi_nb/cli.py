@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import commands
-from .errors import KandiError, KandiWarning
+from .errors import Cancelled, KandiError, KandiWarning
 from .fields import FIELDS, Setting
 
 DEFAULT_MODEL = "mini-2.2"
@@ -37,14 +37,14 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return int(tool.main(words[2:]) or 0)
             options = _parser().parse_args(words)
             return int(options.command(options) or 0)
+    except (KeyboardInterrupt, Cancelled):
+        print("kandi-nb: stopped", file=sys.stderr)
+        return INTERRUPTED
     except KandiError as error:
         from .notebooks import NotebookFailed
 
         print(f"kandi-nb: {error}", file=sys.stderr)
         return commands.FAILED if isinstance(error, NotebookFailed) else BAD_INPUT
-    except KeyboardInterrupt:
-        print("kandi-nb: stopped", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:  # the reader went away, as in `kandi-nb models | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

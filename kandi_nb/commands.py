@@ -155,6 +155,8 @@ def lab(options: argparse.Namespace) -> int:
     ]
     command += ["--no-browser"] if options.no_browser else []
     command += [f"--port={options.port}"] if options.port else []
+    # In containers everybody is root, and Jupyter refuses root unless told so.
+    command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     # This environment's kernel comes before one of the same name in the home folder.
     environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
     with subprocess.Popen(command, env=environment) as process:
@@ -166,7 +168,7 @@ def lab(options: argparse.Namespace) -> int:
 
 
 def bench(options: argparse.Namespace) -> None:
-    from .bench import bench
+    from .bench import bench, check_repeats
     from .generate import generate
     from .loading import load
     from .params import Params, sweep
@@ -175,6 +177,7 @@ def bench(options: argparse.Namespace) -> None:
     runs = sweep(
         Params("a red fox in a snowy forest"), steps=options.steps, count=options.count
     )
+    check_repeats(options.repeats)
     rows = bench(generate, load(options.model), runs, repeats=options.repeats)
     print(Table(rows, ("model", "steps", "count", "seconds", "per_picture", "peak_mb")))
 
