@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from ..vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
@@ -145,7 +145,9 @@ def _read_chinese(text: str) -> _Read:
     return _Read(said, unknown)
 
 
+@lru_cache(maxsize=256)
 def _read(prompt: str) -> _Read:
+    # Callers must copy what they hand out: the answer is kept.
     text = _spelled(prompt)
     readings = []
     if _WORD.search(_only(_LATIN, text)):
@@ -191,7 +193,7 @@ def unknown_words(prompt: str) -> list[str]:
     >>> unknown_words("a cute red dragon in space")
     ['dragon']
     """
-    return _read(prompt).unknown
+    return list(_read(prompt).unknown)
 
 
 def _listed(words: Iterable[str]) -> str:

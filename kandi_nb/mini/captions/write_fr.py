@@ -113,9 +113,9 @@ OPENERS = {
 }
 TAILS = {
     "pencil": "croquis au crayon*3 | dessin au crayon*3 | au crayon | "
-    "style dessin au crayon | dessiné au crayon",
+    "style dessin au crayon | esquisse au crayon",
     "oil": "peinture à l'huile*4 | huile sur toile*2 | style peinture à l'huile | "
-    "dans le style d'une peinture à l'huile | peint à l'huile",
+    "dans le style d'une peinture à l'huile | tableau à l'huile",
 }
 
 DE = {"un ": "d'un ", "une ": "d'une ", "l'": "de l'", "le ": "du ", "la ": "de la "}
