@@ -99,9 +99,9 @@ def embed(
 ) -> torch.Tensor:
     """Return the image embeddings that the prior makes of the prompts, float32 [n, dim].
 
-    `on_step(i, t, predicted)` is called after each prior step i with the embeddings that the
-    prior would settle on by then, float32 [n, dim]; those of the last step are what is
-    returned. It wants one `prior_steps` and one `prior_guidance` for all.
+    `on_step(i, t, predicted)` is called after each prior step i (timestep t, from 999 to 0) with
+    the embeddings that the prior would settle on by then, float32 [n, dim]; the last ones equal
+    what is returned, but for rounding. It wants one `prior_steps` and `prior_guidance` for all.
     """
     import torch
 

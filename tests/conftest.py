@@ -52,15 +52,19 @@ def _prior(folder: Path, pipeline: str, width: int = 32) -> None:
         image_size=32,
         patch_size=16,
     )
+    prior = diffusers.PriorTransformer(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        num_layers=1,
+        embedding_dim=width,
+        num_embeddings=77,
+        additional_embeddings=4,
+    )
+    # Both begin as zeros, which would make every embedding the same.
+    prior.clip_mean.data.normal_(std=0.1)
+    prior.clip_std.data.fill_(1)
     getattr(diffusers, pipeline)(
-        prior=diffusers.PriorTransformer(
-            num_attention_heads=2,
-            attention_head_dim=16,
-            num_layers=1,
-            embedding_dim=width,
-            num_embeddings=77,
-            additional_embeddings=4,
-        ),
+        prior=prior,
         image_encoder=transformers.CLIPVisionModelWithProjection(vision).eval(),
         text_encoder=transformers.CLIPTextModelWithProjection(text).eval(),
         tokenizer=_tokenizer(folder / "tokenizer"),
