@@ -1,0 +1,247 @@
+"""Measure the speed goals of the package against plain diffusers, side by side in one run.
+
+    make bench                          # all three goals, bundled model, a few minutes
+    make bench ARGS="one --repeats 20"  # one of them, more rounds
+
+Both sides take turns, so other work on the machine meets both. The exit code is 0 whether
+goals are met or not: a busy machine is no failure. What misses its goal says where time goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import kandi_nb as kn
+
+# One scene in five languages, as the guides' claim on multilingual prompts has it.
+PROMPTS = [
+    "a red fox in a snowy forest",
+    "красная лиса в снежном лесу",
+    "雪林中的红狐狸",
+    "ein roter Fuchs im verschneiten Wald",
+    "un renard rouge dans une forêt enneigée",
+]
+SEEDS = [0, 1, 2]
+
+GRID_GOAL = 3.0  # times faster than a loop over pictures
+OVERHEAD_GOAL = 0.02  # of the bare pipelines' time
+IMPORT_GOAL = 0.3  # seconds
+PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
+
+
+class Guide:
+    """The guides' way: plain diffusers pipelines, called once for each picture."""
+
+    def __init__(self, model: str, params: kn.Params, size: int) -> None:
+        import diffusers
+
+        from kandi_nb.quiet import quiet
+        from kandi_nb.sources import find
+
+        _, folders = find(model)
+        self.params, self.size = params, size
+        with quiet():
+            self.prior = diffusers.KandinskyV22PriorPipeline.from_pretrained(folders["prior"])
+            self.decoder = diffusers.KandinskyV22Pipeline.from_pretrained(folders["decoder"])
+        # Two bars a picture would cost the guides' side time that is not the models'.
+        self.prior.set_progress_bar_config(disable=True)
+        self.decoder.set_progress_bar_config(disable=True)
+
+    def draw(self, prompt: str, seed: int) -> Any:
+        import torch
+
+        image_embeds, negative_image_embeds = self.prior(
+            prompt,
+            num_inference_steps=self.params.prior_steps,
+            guidance_scale=self.params.prior_guidance,
+            generator=torch.Generator().manual_seed(self.params.prior_seed),
+        ).to_tuple()
+        return self.decoder(
+            image_embeds=image_embeds,
+            negative_image_embeds=negative_image_embeds,
+            height=self.size,
+            width=self.size,
+            num_inference_steps=self.params.steps,
+            guidance_scale=self.params.guidance,
+            generator=torch.Generator().manual_seed(seed),
+        ).images[0]
+
+
+def largest_difference(ours: list, theirs: list) -> int:
+    """Return the largest difference of any channel of any pixel, of 255."""
+    from PIL import ImageChops
+
+    pairs = zip(ours, theirs, strict=True)
+    extrema = [ImageChops.difference(a, b).getextrema() for a, b in pairs]
+    return max(high for bands in extrema for _, high in bands)
+
+
+def verdict(met: bool) -> str:
+    return "goal met" if met else "GOAL MISSED"
+
+
+@contextmanager
+def watched(k: kn.Kandinsky) -> Iterator[dict[str, float]]:
+    """Measure the seconds inside each network of a model while the block runs."""
+    spent: dict[str, float] = {}
+    hooks = []
+    networks = {
+        "text encoder": k.prior.text_encoder,
+        "image encoder": k.prior.image_encoder,
+        "prior": k.prior.prior,
+        "decoder UNet": k.decoder.unet,
+        "MoVQ decoder": k.decoder.movq.decoder,
+    }
+    for name, network in networks.items():
+        began: list[float] = []
+
+        def before(*_: Any, began: list[float] = began) -> None:
+            began.append(time.perf_counter())
+
+        def after(*_: Any, began: list[float] = began, name: str = name) -> None:
+            spent[name] = spent.get(name, 0.0) + time.perf_counter() - began.pop()
+
+        hooks += [network.register_forward_pre_hook(before)]
+        hooks += [network.register_forward_hook(after)]
+    try:
+        yield spent
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def where_time_goes(k: kn.Kandinsky, run: Callable[[], Any]) -> dict[str, float]:
+    """Return the seconds of one run in each network, and in everything else."""
+    k.embeddings.clear()
+    with watched(k) as spent:
+        start = time.perf_counter()
+        run()
+        total = time.perf_counter() - start
+    return {**spent, "everything else": total - sum(spent.values())}
+
+
+def shares(spent: dict[str, float]) -> str:
+    """Return the parts of a whole in words, the largest first."""
+    total = sum(spent.values())
+    parts = sorted(spent.items(), key=lambda item: -item[1])
+    return " · ".join(f"{name} {seconds / total:.0%}" for name, seconds in parts)
+
+
+def theirs_with(k: kn.Kandinsky, runs: list[kn.Params]) -> Callable[[], None]:
+    """Return the guides' loop on the watched model: both stages anew for each picture."""
+
+    def loop() -> None:
+        for run in runs:
+            k.embeddings.clear()
+            kn.generate(k, run, progress=False)
+
+    return loop
+
+
+def grid(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
+    """(a) five languages × three seeds: one call against a loop over pictures."""
+    runs = kn.sweep(params, prompt=PROMPTS, seed=SEEDS)
+    made: dict[str, list] = {}
+
+    def ours() -> None:
+        k.embeddings.clear()
+        made["ours"] = kn.generate(k, runs, progress=False).images
+
+    def theirs() -> None:
+        made["theirs"] = [guide.draw(run.prompt, run.seed) for run in runs]
+
+    measured = kn.pair(theirs, ours, repeats)
+    apart = largest_difference(made["ours"], made["theirs"])
+    print(f"(a) {len(PROMPTS)} languages × {len(SEEDS)} seeds, guides' loop against generate")
+    print(f"    {measured}")
+    met = measured.ratio >= GRID_GOAL
+    print(f"    at least {GRID_GOAL:g} × faster: {verdict(met)}")
+    print(f"    pixels at most {apart}/255 apart: {verdict(apart <= PIXEL_GOAL)}")
+    if not met:
+        batch = where_time_goes(k, ours)
+        loop = where_time_goes(k, theirs_with(k, runs))
+        print(f"    where the batch's time goes: {shares(batch)}")
+        gains = [f"{name} {loop[name] / batch[name]:.1f} ×" for name in batch]
+        print(f"    what each part gains by the batch: {' · '.join(gains)}")
+
+
+def one(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
+    """(b) one picture: generate against the bare pipelines."""
+
+    def ours() -> None:
+        k.embeddings.clear()
+        kn.generate(k, params, progress=False)
+
+    measured = kn.pair(ours, lambda: guide.draw(params.prompt, params.seed), repeats)
+    print("(b) one picture, generate against the bare pipelines")
+    print(f"    {measured}")
+    met = measured.ratio <= 1 + OVERHEAD_GOAL
+    print(f"    at most {OVERHEAD_GOAL:.0%} longer: {verdict(met)} ({measured.ratio - 1:+.1%})")
+    if not met:
+        print(f"    time: {shares(where_time_goes(k, ours))}")
+
+
+def imports(repeats: int) -> None:
+    """(c) `import kandi_nb` in fresh processes."""
+    code = (
+        "import time; start = time.perf_counter(); import kandi_nb; "
+        "print(time.perf_counter() - start)"
+    )
+    command = [sys.executable, "-c", code]
+    taken = [float(subprocess.check_output(command, text=True)) for _ in range(repeats + 1)][1:]
+    middle = statistics.median(taken)
+    print(f"(c) import kandi_nb: {middle:.3f} s (fastest {min(taken):.3f})")
+    print(f"    at most {IMPORT_GOAL:g} s: {verdict(middle <= IMPORT_GOAL)}")
+    if middle > IMPORT_GOAL:
+        trace = subprocess.run(
+            [sys.executable, "-X", "importtime", "-c", "import kandi_nb"],
+            capture_output=True,
+            text=True,
+        ).stderr.splitlines()[1:]
+        slowest = sorted(trace, key=lambda line: -int(line.split("|")[1]))[:8]
+        print("    " + "\n    ".join(slowest))
+
+
+def main(words: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
+    parser.add_argument("goals", nargs="*", metavar="GOAL", help="grid, one, import (or all)")
+    parser.add_argument("--model", default="mini-2.2", help="a bundled key or a 2.2 folder")
+    parser.add_argument("--steps", type=int, default=25)
+    parser.add_argument("--repeats", type=int, default=5, help="rounds")
+    options = parser.parse_args(words)
+    wanted = options.goals or ["grid", "one", "import"]
+    if unknown := set(wanted) - {"grid", "one", "import"}:
+        parser.error(f"unknown goal {', '.join(unknown)}; known: grid, one, import")
+
+    try:
+        if {"grid", "one"} & set(wanted):
+            import torch
+
+            params = kn.Params(PROMPTS[0], steps=options.steps, prior_steps=options.steps)
+            k = kn.load(options.model, device="cpu", dtype="float32")
+            guide = Guide(options.model, params, k.spec.native_size)
+            print(
+                f"{k}, {options.steps} steps, {torch.get_num_threads()} thread(s), median of "
+                f"{options.repeats} rounds"
+            )
+            if "grid" in wanted:
+                grid(k, guide, params, options.repeats)
+            if "one" in wanted:
+                one(k, guide, params, options.repeats * 3)
+        if "import" in wanted:
+            imports(options.repeats)
+    except kn.KandiError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
