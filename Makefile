@@ -31,6 +31,7 @@ help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: $(STAMP)  ## make .venv and install everything
+	@echo "$(VENV) is ready"
 
 run: $(STAMP)  ## run every notebook on the bundled model; pictures go to outputs/
 	@$(PY) -m kandi_nb.cli run all $(ARGS)
@@ -74,4 +75,3 @@ $(STAMP): pyproject.toml constraints.txt
 	$(call stage,[2/3] installing PyTorch (a large download the first time),$(PIP) -c constraints.txt "$(TORCH)")
 	$(call stage,[3/3] installing the other packages and kandi_nb itself,$(PIP) -c constraints.txt -e ".[dev]")
 	@touch $@
-	@echo "$(VENV) is ready"
