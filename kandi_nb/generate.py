@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import stages
-from .errors import KandiError, shown, warn
+from .errors import KandiError, warn
+from .inputs import check_model, check_stop, listed, preview_every, singles
 from .loading import Kandinsky, load
 from .memory import free, track_peak
 from .params import Params
-from .progress import place, progress_bar
+from .progress import progress_bar
 from .recipes import recipe
 from .registry import SPECS
 from .results import Result, package_versions
@@ -42,16 +43,16 @@ def generate(
     params, then `count`. Everything is drawn in as few batches as settings allow; each picture
     equals its single run within 2/255. `preview=n` shows the unfinished pictures every n steps
     in a notebook, and `on_preview(pictures, steps_done)` gets them anywhere. `progress=False`
-    shows no bar. `stop` is anything with is_set(), such as a threading.Event: once set, the run
-    ends with Cancelled at its next step, and the model stays usable, as it does after Ctrl-C.
+    shows neither. `stop` is anything with is_set(), such as a threading.Event: once set, the
+    run ends with Cancelled at its next step, and the model stays usable, as after Ctrl-C.
     Raises KandiError before any computation for what cannot be drawn.
     """
     import torch
 
-    _check_model(k, "generate")
-    runs = _singles(params, prompts)
-    every = _check_preview(preview, on_preview)
-    _check_stop(stop)
+    check_model(k, "generate")
+    runs = singles(params, prompts)
+    every = preview_every(preview, on_preview, progress)
+    check_stop(stop)
     warn_about_texts(k, runs)
 
     groups: dict[tuple, list[int]] = {}
@@ -59,8 +60,8 @@ def generate(
         groups.setdefault(stages.decoder_key(k, run), []).append(index)
     wanted = [] if k.prior is None else [which(run) for run in runs for which in _WANTED]
     images: dict[int, Image] = {}
-    began = time.perf_counter()
     with _alone(k, stop), track_peak(k.device) as peak:
+        began = time.perf_counter()
         total = sum(batch[0].steps for batch in stages.prior_batches(k, wanted))
         batches = [batch for indices in groups.values() for batch in _batches(k, runs, indices)]
         total += sum(runs[batch[0]].steps for batch in batches)
@@ -79,13 +80,14 @@ def generate(
                     batches[:0] = _halves(k, batch, asked, error)
                 else:
                     images.update(zip(batch, drawn, strict=True))
+        seconds = time.perf_counter() - began
     return Result(
         images=[images[index] for index in range(len(runs))],
         params=runs,
         model=k.spec.key,
         revision=dict(k.revision),
         versions=package_versions(),
-        seconds=time.perf_counter() - began,
+        seconds=seconds,
         peak_mb=peak.peak_mb,
         task="generate",
     )
@@ -99,17 +101,18 @@ def embed(
 ) -> torch.Tensor:
     """Return the image embeddings that the prior makes of the prompts, float32 [n, dim].
 
-    `on_step(i, t, predicted)` is called after each prior step i (timestep t, from 999 to 0) with
-    the embeddings that the prior would settle on by then, float32 [n, dim]; the last ones equal
-    what is returned, but for rounding. It wants one `prior_steps` and `prior_guidance` for all.
+    `on_step(i, t, predicted)` is called after each prior step i (timestep t, from 999 to 0)
+    with the embeddings that the prior would settle on by then, float32 [n, dim]; the last ones
+    equal what is returned, but for rounding. It wants one `prior_steps` and one
+    `prior_guidance` for all.
     """
     import torch
 
-    _check_model(k, None)
+    check_model(k, None)
     if k.prior is None:
         able = ", ".join(key for key, known in SPECS.items() if known.prior)
         raise KandiError(f"{k.spec.key} has no prior stage; models that have one: {able}")
-    runs = _listed(params)
+    runs = listed(params)
     warn_about_texts(k, runs)
     wanted = [stages.positive(run) for run in runs]
     distinct = list(dict.fromkeys(wanted))
@@ -143,7 +146,7 @@ def replay(path: str | Path, k: Kandinsky | None = None) -> Result:
         )
     params = Params.from_dict(found["params"])
     k = load(found["model"]) if k is None else k
-    _check_model(k, "generate")
+    check_model(k, "generate")
     for role, commit in found["revision"].items():
         if k.revision.get(role) != commit:
             warn(
@@ -157,59 +160,6 @@ def replay(path: str | Path, k: Kandinsky | None = None) -> Result:
 
 
 _WANTED = (stages.positive, stages.negative)
-
-
-def _check_model(k: Any, task: str | None) -> None:
-    if not isinstance(k, Kandinsky):
-        raise KandiError(
-            f'the first argument is a loaded model, k = kn.load("mini-2.2"), not {shown(k)}'
-        )
-    if task and task not in k.spec.tasks:
-        able = ", ".join(key for key, known in SPECS.items() if task in known.tasks)
-        raise KandiError(f"{k.spec.key} cannot {task}; models that can: {able}")
-
-
-def _listed(params: Any) -> list[Params]:
-    runs = [params] if isinstance(params, Params) else params
-    if not isinstance(runs, (list, tuple)) or not all(isinstance(p, Params) for p in runs):
-        raise KandiError(
-            'the second argument is Params("a red fox in space") or a list of Params, not '
-            f"{shown(params)}"
-        )
-    if not runs:
-        raise KandiError("the list of Params is empty; give at least one")
-    return list(runs)
-
-
-def _singles(params: Any, prompts: Any) -> list[Params]:
-    """Return one Params a picture: prompts vary slowest, then params, then count."""
-    runs = _listed(params)
-    if prompts is not None:
-        if not isinstance(prompts, (list, tuple)) or not prompts:
-            raise KandiError(
-                f'prompts is a list of texts, ["a cat", "a dog"], not {shown(prompts)}'
-            )
-        runs = [run.replace(prompt=prompt) for prompt in prompts for run in runs]
-    return [single for run in runs for single in run.singles()]
-
-
-def _check_preview(preview: Any, on_preview: Any) -> int:
-    """Return every how many steps to show the pictures, 0 for never."""
-    if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:
-        raise KandiError(
-            f"preview is a number of steps, 0 for no previews, not {shown(preview)}"
-        )
-    if on_preview is not None and not callable(on_preview):
-        raise KandiError(f"on_preview is a function of (pictures, step), not {on_preview!r}")
-    if preview and on_preview is None and place() == "terminal":
-        warn("previews are shown in notebooks only; they are left out here")
-        return 0
-    return preview or (1 if on_preview else 0)
-
-
-def _check_stop(stop: Any) -> None:
-    if stop is not None and not callable(getattr(stop, "is_set", None)):
-        raise KandiError(f"stop is a threading.Event, not {shown(stop)}")
 
 
 @contextmanager

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import threading
 import warnings
 
 import numpy as np
 import pytest
 
-from kandi_nb import progress, stages, texts
+from kandi_nb import inputs, stages, texts
 from kandi_nb.errors import Cancelled, KandiError, KandiWarning
 from kandi_nb.generate import embed, generate, replay
 from kandi_nb.loading import load
@@ -466,10 +465,29 @@ def test_previews_of_every_family(family):
     assert seen == [1, 2]  # the last step's picture is the result
 
 
-def test_a_terminal_has_no_previews(tiny, monkeypatch):
-    # kandi_nb.generate is the function, as the package's door has it.
-    monkeypatch.setattr(sys.modules["kandi_nb.generate"], "place", lambda: "terminal")
-    monkeypatch.setattr(progress, "place", lambda: "nobody")
+@pytest.mark.parametrize(
+    ("watching", "progress_shown", "expected"),
+    [
+        ("notebook", True, 2),
+        ("notebook", False, 0),
+        ("nobody", True, 0),
+        ("terminal", False, 0),
+    ],
+)
+def test_previews_that_nobody_would_see_are_not_made(
+    tiny, monkeypatch, watching, progress_shown, expected
+):
+    made, to_pictures = [], stages.to_pictures
+    monkeypatch.setattr(inputs, "place", lambda: watching)
+    monkeypatch.setattr(
+        stages, "to_pictures", lambda *args: made.append(1) or to_pictures(*args)
+    )
+    generate(tiny, QUICK, preview=1, progress=progress_shown)
+    assert len(made) == expected
+
+
+def test_a_terminal_says_that_it_has_no_previews(tiny, monkeypatch):
+    monkeypatch.setattr(inputs, "place", lambda: "terminal")
     with pytest.warns(KandiWarning, match="previews are shown in notebooks only"):
         generate(tiny, QUICK, preview=1)
 

@@ -17,7 +17,7 @@ TABLE = {
     0: "errors fields params registry tables writing",  # words
     1: "recipes results grids fonts plots show",  # pictures
     2: "quiet peak integrity sources memory loading progress",  # the model
-    3: "texts stages generate",  # tasks
+    3: "inputs texts stages generate",  # tasks
     4: "bench headless gallery notebooks",  # drivers
     5: "commands cli __init__",  # the door
 }

@@ -1,0 +1,252 @@
+"""What diffusers, transformers and ipykernel do wrong today, and we guard against.
+
+Each test asserts the wrong behaviour. When one fails, upstream has mended it: the message says
+which guard may go.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+
+import numpy as np
+import pytest
+
+PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
+
+
+def mended(what: str, where: str) -> str:
+    """The message for the day when upstream is right."""
+    return f"upstream fixed: {what}; remove the guard in {where} and this canary"
+
+
+def seeded(seed=0):
+    import torch
+
+    return torch.Generator().manual_seed(seed)
+
+
+def quick_prior(k, *args, **changes):
+    return k.prior(*args, **{"num_inference_steps": 2, "generator": seeded()} | changes)
+
+
+def quick_decoder(k, found=None, **changes):
+    found = found or quick_prior(k, "a red fox")
+    settings = {"width": 64, "height": 64, "num_inference_steps": 2, "generator": seeded()}
+    return k.decoder(**found, **settings | changes).images
+
+
+def far(a, b) -> bool:
+    return int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max()) > 2
+
+
+def test_a_negative_prompt_changes_the_positive_embedding(tiny):
+    import torch
+
+    plain = quick_prior(tiny, "a red fox", num_inference_steps=3).image_embeds
+    steered = quick_prior(
+        tiny, "a red fox", negative_prompt="", num_inference_steps=3
+    ).image_embeds
+    # "" is what an absent negative prompt guides away from, so both should be equal.
+    assert not torch.allclose(plain, steered, atol=1e-3), mended(
+        "a negative prompt no longer takes the positive one's noise", "stages.negative"
+    )
+
+
+def test_an_empty_negative_prompt_is_not_none(tiny):
+    import torch
+
+    none = quick_prior(tiny, "a red fox").negative_image_embeds
+    empty = quick_prior(tiny, "a red fox", negative_prompt="").negative_image_embeds
+    assert not torch.allclose(none, empty, atol=1e-3), mended(
+        'negative_prompt="" is None', "stages.negative (blank text means NOTHING)"
+    )
+
+
+def test_one_generator_makes_a_picture_depend_on_its_batch(tiny):
+    import torch
+
+    found = quick_prior(tiny, "a red fox")
+    alone = quick_decoder(tiny, found)[0]
+    twice = {name: torch.cat([rows, rows]) for name, rows in found.items()}
+    together = quick_decoder(tiny, twice)[0]
+    assert far(alone, together), mended(
+        "a picture no longer depends on the size of its batch",
+        "stages.draw (a generator for each picture)",
+    )
+
+
+def test_embeddings_are_not_cast_at_guidance_1(tiny):
+    found = {name: rows.double() for name, rows in quick_prior(tiny, "a red fox").items()}
+    quick_decoder(tiny, found)  # with guidance they are
+    try:
+        quick_decoder(tiny, found, guidance_scale=1.0)
+    except RuntimeError:
+        return
+    pytest.fail(mended("embeddings are cast at guidance 1", "stages.draw (.to(**fits))"))
+
+
+def test_misspelt_arguments_are_swallowed(tiny):
+    try:
+        quick_decoder(tiny, num_inference_step=1)
+    except TypeError:
+        pytest.fail(
+            mended("misspelt arguments raise", "nothing: stages.draw stays the only caller")
+        )
+
+
+def test_a_prior_of_one_step_divides_by_zero(tiny):
+    try:
+        quick_prior(tiny, "a red fox", num_inference_steps=1)
+    except ZeroDivisionError:
+        return
+    pytest.fail(mended("a prior may take one step", "fields.FIELDS (prior_steps from 2)"))
+
+
+def test_sizes_are_rounded_up_without_a_word(tiny, recwarn):
+    (image,) = quick_decoder(tiny, width=130, height=70)
+    said = [str(warning.message) for warning in recwarn if "height" in str(warning.message)]
+    assert image.size == (192, 128), mended("sizes are kept", "params (rounding up to 64)")
+    assert not said, mended("rounding is announced", "params (our own warning)")
+
+
+def test_interrupt_does_not_interrupt(tiny):
+    steps = []
+
+    def interrupt(pipeline, number, t, tensors):
+        steps.append(number)
+        pipeline._interrupt = True
+        return tensors
+
+    quick_decoder(tiny, num_inference_steps=4, callback_on_step_end=interrupt)
+    del tiny.decoder._interrupt
+    assert steps == [0, 1, 2, 3], mended("_interrupt works", "progress.Progress.check (raises)")
+
+
+def test_one_pipeline_keeps_one_place_in_the_step_loop(tiny):
+    found = quick_prior(tiny, "a red fox")
+    before = quick_decoder(tiny, found, num_inference_steps=4)[0]
+
+    def another_run(pipeline, number, t, tensors):
+        if number == 1:  # what a second thread does in between
+            pipeline.scheduler.set_timesteps(900)
+        return tensors
+
+    try:
+        after = quick_decoder(
+            tiny, found, num_inference_steps=4, callback_on_step_end=another_run
+        )[0]
+    except IndexError:
+        return
+    assert far(before, after), mended(
+        "schedulers no longer share their state between runs", "loading.Kandinsky.lock"
+    )
+
+
+def test_the_prior_of_2_1_calls_nobody_back():
+    from diffusers import KandinskyPriorPipeline
+
+    takes = inspect.signature(KandinskyPriorPipeline.__call__).parameters
+    assert not {"callback", "callback_on_step_end"} & set(takes), mended(
+        "the 2.1 prior calls back", "stages._prior (the hook on the network)"
+    )
+
+
+def test_kandinsky_3_cuts_the_negative_text_to_the_prompt(tiny3_folder):
+    import torch
+
+    from kandi_nb.loading import load
+
+    pipeline = load(tiny3_folder, device="cpu").decoder
+    _, negative, *_ = pipeline.encode_prompt(
+        ["ab"], negative_prompt=["a long text"], _cut_context=True
+    )
+    _, shorter, *_ = pipeline.encode_prompt(["ab"], negative_prompt=["a l"], _cut_context=True)
+    assert negative.shape == torch.Size([1, shorter.shape[1], 32]), mended(
+        "Kandinsky 3 reads the whole negative text", "stages.decoder_key (one text a batch)"
+    )
+    assert negative.shape[1] < len("a long text")
+
+
+# Damage that loads without a word
+
+
+def _without_one_tensor(file):
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(file)
+    tensors.pop(sorted(tensors)[0])
+    save_file(tensors, file, {"format": "pt"})
+
+
+def test_a_missing_diffusers_weight_still_computes(tiny_copy):
+    from diffusers import KandinskyV22Pipeline
+
+    unet = tiny_copy / DECODER / "unet"
+    _without_one_tensor(unet / "diffusion_pytorch_model.safetensors")
+    try:
+        pipeline = KandinskyV22Pipeline.from_pretrained(tiny_copy / DECODER)
+    except Exception:
+        pytest.fail(
+            mended("diffusers refuses files that lack weights", "integrity.check_missing")
+        )
+    hollow = [name for name, p in pipeline.unet.named_parameters() if p.is_meta]
+    assert len(hollow) == 1
+
+
+def test_a_missing_transformers_weight_is_only_logged(tiny_copy):
+    from diffusers import KandinskyV22PriorPipeline
+
+    encoder = tiny_copy / PRIOR / "text_encoder"
+    _without_one_tensor(encoder / "model.safetensors")
+    try:
+        KandinskyV22PriorPipeline.from_pretrained(tiny_copy / PRIOR)
+    except Exception:
+        pytest.fail(
+            mended("transformers refuses files that lack weights", "integrity.check_missing")
+        )
+
+
+def test_a_tokenizer_without_vocabulary_loads(tiny_copy):
+    from diffusers import KandinskyV22PriorPipeline
+
+    folder = tiny_copy / PRIOR / "tokenizer"
+    for file in folder.iterdir():
+        if file.name != "tokenizer_config.json":
+            file.unlink()
+    try:
+        pipeline = KandinskyV22PriorPipeline.from_pretrained(tiny_copy / PRIOR)
+    except Exception:
+        pytest.fail(mended("tokenizers need their vocabulary", "integrity.check_tokenizer"))
+    assert len(pipeline.tokenizer) < 10
+
+
+def test_an_inpainting_unet_loads_as_a_plain_decoder(tiny_copy):
+    import conftest
+    from diffusers import KandinskyV22Pipeline
+
+    shutil.rmtree(tiny_copy / DECODER / "unet")
+    conftest._unet(in_channels=9).save_pretrained(tiny_copy / DECODER / "unet")
+    try:
+        KandinskyV22Pipeline.from_pretrained(tiny_copy / DECODER)
+    except Exception:
+        pytest.fail(mended("pipelines check the UNet's channels", "integrity.check_channels"))
+
+
+def test_a_missing_safetensors_file_is_called_a_missing_bin(tiny_copy):
+    from diffusers import KandinskyV22Pipeline
+
+    (tiny_copy / DECODER / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(OSError) as found:
+        KandinskyV22Pipeline.from_pretrained(tiny_copy / DECODER)
+    assert "diffusion_pytorch_model.bin" in str(found.value), mended(
+        "the right file is named", "integrity.check_folder (missing weights)"
+    )
+
+
+def test_a_widget_s_messages_go_back_to_the_busy_thread():
+    from ipykernel.comm.comm import BaseComm
+
+    assert hasattr(BaseComm, "_reply_subshell_for"), mended(
+        "widget messages are left where the browser put them", "progress.NotebookBar"
+    )
