@@ -52,7 +52,11 @@ def _save_pipeline(pipeline, folder: Path) -> None:
 
 
 def save_prior(
-    prior: nn.Module, text: nn.Module, vision: nn.Module, tokenizer: Path, weights: Path = WEIGHTS
+    prior: nn.Module,
+    text: nn.Module,
+    vision: nn.Module,
+    tokenizer: Path,
+    weights: Path = WEIGHTS,
 ) -> Path:
     """Write the 2.2 prior's folder from its trained parts and return it.
 

@@ -1,14 +1,14 @@
-"""Make training on a CPU several times faster: bfloat16 weights, and a group norm that keeps up.
+"""Make training on a CPU faster: a group norm that keeps up with bfloat16 convolutions.
 
-Measured on two cores with AVX512-BF16: oneDNN runs a bfloat16 3x3 convolution, forward and backward,
-three to five times as fast as a float32 one — but PyTorch's `native_group_norm_backward` on channels-last
-tensors then takes half of the whole step. Both are mended here, for training only: what is saved are
-ordinary weights of ordinary modules.
+Measured on two cores with AVX512-BF16: oneDNN runs a bfloat16 3x3 convolution, forward and
+backward, three to five times as fast as a float32 one — but PyTorch's
+`native_group_norm_backward` on channels-last tensors then takes half of the whole step. Both
+are mended here, for training only: what is saved are ordinary weights of ordinary modules.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
@@ -16,14 +16,18 @@ from torch import nn
 
 
 def _sums(rows: torch.Tensor) -> torch.Tensor:
-    """Sum (b, pixels, c) over the pixels, in float32 and yet without a float32 copy of the rows."""
+    """Sum (b, pixels, c) over the pixels in float32, without a float32 copy of all rows."""
     b, pixels, c = rows.shape
     parts = min(16, pixels)
-    return rows.view(b, parts, pixels // parts, c).sum(2).float().sum(1) if pixels % parts == 0 else rows.float().sum(1)
+    return (
+        rows.view(b, parts, pixels // parts, c).sum(2).float().sum(1)
+        if pixels % parts == 0
+        else rows.float().sum(1)
+    )
 
 
 class _GroupNorm(torch.autograd.Function):
-    """Group normalisation (Wu & He 2018) of channels-last pictures, as one scale and shift a channel."""
+    """Group normalisation (Wu & He 2018) of channels-last pictures: a scale, a shift."""
 
     @staticmethod
     def forward(ctx, x, weight, bias, groups, eps):
@@ -58,12 +62,14 @@ class _GroupNorm(torch.autograd.Function):
         wf = weight.float()
         a0 = (g0 * wf).view(b, groups, -1).sum(-1) / count
         a1 = (g1 * wf).view(b, groups, -1).sum(-1) / count
-        # dx = rstd (g w - a0 - xhat cov) with xhat = (x - mean) rstd and cov = mean(g w xhat): linear
-        # in g and x, so three factors a channel are enough.
+        # dx = rstd (g w - a0 - xhat cov) with xhat = (x - mean) rstd and cov = mean(g w xhat):
+        # linear in g and x, so three factors a channel are enough.
         cov = (a1 - mean * a0) * rstd
         by_row = spread(-cov * rstd * rstd)
         constant = spread((cov * rstd * mean - a0) * rstd)
-        dx = torch.addcmul(constant[:, None].to(rows.dtype), rows, by_row[:, None].to(rows.dtype))
+        dx = torch.addcmul(
+            constant[:, None].to(rows.dtype), rows, by_row[:, None].to(rows.dtype)
+        )
         dx = dx.addcmul_(grad, (rstd_c * wf)[:, None].to(rows.dtype))
         dx = dx.view(b, h, w, c).permute(0, 3, 1, 2)
         return dx, dweight.to(weight.dtype), dbias.to(weight.dtype), None, None
@@ -80,7 +86,7 @@ _plain_forward = nn.GroupNorm.forward
 
 @contextmanager
 def fast_group_norm(on: bool = True) -> Iterator[None]:
-    """Let every `nn.GroupNorm` run by the faster code inside the block (where gradients are on)."""
+    """Let every `nn.GroupNorm` run by the faster code in the block, where gradients are on."""
     if on:
         nn.GroupNorm.forward = _forward
     try:

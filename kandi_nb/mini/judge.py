@@ -1,4 +1,4 @@
-"""The judge: a small network that names what a picture shows, so that a test can say whether it is right.
+"""The judge: a small network that names what a picture shows.
 
 It learns from rendered scenes only (see `stage_judge`), never from generated pictures, and no
 generator is ever trained against it.
@@ -30,8 +30,8 @@ HEADS = {"object": OBJECTS, "colour": COLOURS, "place": PLACES, "headwear": HEAD
 class Reading:
     """What the judge sees in one picture.
 
-    ``object``, ``colour``, ``place``, ``headwear`` are the likeliest words; ``chances`` holds for each of the
-    four the probability of every word.
+    ``object``, ``colour``, ``place``, ``headwear`` are the likeliest words; ``chances`` holds
+    for each of the four the probability of every word.
     """
 
     object: str
@@ -48,12 +48,15 @@ class Reading:
     def agrees(self, **said: str) -> dict[str, bool]:
         """Compare with what was asked: for each attribute said, whether the picture shows it.
 
-        A natural look that is one of the named colours counts as either (a natural frog is green).
+        A natural look that is one of the named colours counts as either (a natural frog is
+        green).
         """
         right = {}
         for what, word in said.items():
             if what == "colour":
-                right[what] = self.colour in accepted_colours(said.get("object", self.object), word)
+                right[what] = self.colour in accepted_colours(
+                    said.get("object", self.object), word
+                )
             elif what in HEADS:
                 right[what] = getattr(self, what) == word
         return right
@@ -96,7 +99,7 @@ def _judge() -> torch.nn.Module:
 
 
 def tensor(images: Sequence[Image.Image] | np.ndarray) -> torch.Tensor:
-    """Return pictures (PIL of any size, or uint8 (n, h, w, 3)) as float (n, 3, 64, 64) in -1…1."""
+    """Return pictures (PIL, or uint8 (n, h, w, 3)) as float (n, 3, 64, 64) in -1…1."""
     import torch
     from PIL import Image
 
@@ -106,13 +109,17 @@ def tensor(images: Sequence[Image.Image] | np.ndarray) -> torch.Tensor:
             image = Image.fromarray(image)
         image = image.convert("RGB")
         if image.size != (SIZE, SIZE):
-            image = image.resize((SIZE, SIZE), Image.BOX if image.width > SIZE else Image.BICUBIC)
+            image = image.resize(
+                (SIZE, SIZE), Image.BOX if image.width > SIZE else Image.BICUBIC
+            )
         rows.append(np.asarray(image))
     return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).float().div(127.5).sub(1)
 
 
-def read(images: Sequence[Image.Image] | np.ndarray, net: torch.nn.Module | None = None) -> list[Reading]:
-    """Read pictures: one `Reading` each. Pictures of another size are resized to 64 x 64 first."""
+def read(
+    images: Sequence[Image.Image] | np.ndarray, net: torch.nn.Module | None = None
+) -> list[Reading]:
+    """Read pictures, one `Reading` each; other sizes than 64 x 64 are resized first."""
     import torch
 
     if len(images) == 0:
@@ -125,7 +132,9 @@ def read(images: Sequence[Image.Image] | np.ndarray, net: torch.nn.Module | None
     readings = []
     for i in range(len(logits)):
         named = {w: dict(zip(HEADS[w], chances[w][i], strict=True)) for w in HEADS}
-        readings.append(Reading(**{w: max(c, key=c.get) for w, c in named.items()}, chances=named))
+        readings.append(
+            Reading(**{w: max(c, key=c.get) for w, c in named.items()}, chances=named)
+        )
     return readings
 
 
@@ -146,4 +155,7 @@ def score(readings: Sequence[Reading], scenes: Sequence[Scene]) -> dict[str, flo
                 continue
             counts[what][0] += right
             counts[what][1] += 1
-    return {what: right / total if total else float("nan") for what, (right, total) in counts.items()}
+    return {
+        what: right / total if total else float("nan")
+        for what, (right, total) in counts.items()
+    }

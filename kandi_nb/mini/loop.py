@@ -1,8 +1,8 @@
 """The training loop of every stage: resumable, seeded by the step, logged, averaged.
 
-Master weights, optimiser and average are float32; the forward and backward passes run on a bfloat16
-copy. Step ``n`` draws everything random from a seed made of the stage's name and ``n``, so a training that was
-killed goes on along the same loss curve.
+Master weights, optimiser and average are float32; the forward and backward passes run on a
+bfloat16 copy. Step ``n`` draws everything random from a seed made of the stage's name and
+``n``, so a training that was killed goes on along the same loss curve.
 """
 
 from __future__ import annotations
@@ -37,8 +37,9 @@ def seed_of(stage: str, step: int) -> int:
 class Plan:
     """How long and how fast one stage learns.
 
-    Length is ``minutes`` of training time (interruptions not counted) or, if given, ``steps``. ``rate`` is the
-    peak of a cosine decay with a linear warm-up of ``warmup`` steps; ``ema`` the decay of the average.
+    Length is ``minutes`` of training time (interruptions not counted) or, if given, ``steps``.
+    ``rate`` is the peak of a cosine decay with a linear warm-up of ``warmup`` steps; ``ema``
+    the decay of the average.
     """
 
     stage: str
@@ -82,7 +83,9 @@ def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dic
     with safe_open(plan.checkpoint, "pt") as file:
         state = json.loads(file.metadata()["state"])
     for name, module in (("master.", master), ("average.", average)):
-        module.load_state_dict({k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)})
+        module.load_state_dict(
+            {k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)}
+        )
     slots: dict[int, dict] = {}
     for key, value in tensors.items():
         if key.startswith("adam."):
@@ -102,14 +105,17 @@ def averaged(folder: Path, stage: str) -> dict[str, torch.Tensor]:
 def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     """Train ``module`` until the plan's length is reached and return its average, on the CPU.
 
-    ``loss_of(compute, generator, progress)`` gets the bfloat16 copy, a seeded CPU generator and the progress 0…1
-    and returns a scalar loss and figures to log. Parameters that do not require a gradient stay as they are.
+    ``loss_of(compute, generator, progress)`` gets the bfloat16 copy, a seeded CPU generator and
+    the progress 0…1 and returns a scalar loss and figures to log. Parameters that do not
+    require a gradient stay as they are.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     master = module.to(plan.device).float().train()
     average = copy.deepcopy(master).eval().requires_grad_(False)
     learned = [p for p in master.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learned, plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay)
+    optimiser = torch.optim.AdamW(
+        learned, plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay
+    )
     state = {"step": 0, "seconds": 0.0}
     if plan.checkpoint.exists():
         state = _resume(plan, master, average, optimiser)
@@ -120,11 +126,17 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     fresh = not plan.log.exists()
     shown: dict[str, float] = {}
     last = saved = time.monotonic()
-    with open(plan.log, "a", newline="") as file, fast_group_norm(), sdpa_kernel(SDPBackend.MATH):
+    with (
+        open(plan.log, "a", newline="") as file,
+        fast_group_norm(),
+        sdpa_kernel(SDPBackend.MATH),
+    ):
         rows = csv.writer(file)
         while True:
             step = state["step"]
-            progress = step / plan.steps if plan.steps else state["seconds"] / (60 * plan.minutes)
+            progress = (
+                step / plan.steps if plan.steps else state["seconds"] / (60 * plan.minutes)
+            )
             if progress >= 1:
                 break
             rate = plan.rate * min(1, (step + 1) / plan.warmup)
@@ -155,12 +167,22 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
                 if fresh:
                     rows.writerow(["step", "seconds", "rate", *shown])
                     fresh = False
-                rows.writerow([state["step"], f"{state['seconds']:.0f}", f"{rate:.2e}", *(f"{v:.4f}" for v in shown.values())])
+                rows.writerow(
+                    [
+                        state["step"],
+                        f"{state['seconds']:.0f}",
+                        f"{rate:.2e}",
+                        *(f"{v:.4f}" for v in shown.values()),
+                    ]
+                )
                 file.flush()
             if state["step"] % (4 * plan.log_every) == 0:
                 left = state["seconds"] * (1 / max(progress, 1e-6) - 1) / 60
                 text = " ".join(f"{k} {v:.4f}" for k, v in shown.items())
-                print(f"{plan.stage} {state['step']} {100 * progress:.0f} % {left:.1f} min left: {text}", flush=True)
+                print(
+                    f"{plan.stage} {state['step']} {progress:.0%}, {left:.1f} min left: {text}",
+                    flush=True,
+                )
             if now - saved > plan.save_every:
                 _save(plan, master, average, optimiser, state)
                 saved = now

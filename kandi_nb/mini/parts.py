@@ -17,7 +17,7 @@ VOCABULARY = 2048
 
 
 def movq() -> VQModel:
-    """Build the MoVQ: 64 x 64 pixels to 8 x 8 cells of 8 channels and back, spatial norm in the decoder."""
+    """Build the MoVQ: 64 x 64 pixels to 8 x 8 cells of 8 channels and back."""
     from diffusers import VQModel
 
     widths = (32, 64, 96, 160)
@@ -58,7 +58,7 @@ def clip_text() -> CLIPTextModelWithProjection:
 
 
 def clip_vision() -> CLIPVisionModelWithProjection:
-    """Build CLIP's picture tower: 64 x 64 pixels in patches of 8 to an embedding of 128 numbers."""
+    """Build CLIP's picture tower: 64 x 64 pixels, patches of 8, an embedding of 128."""
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     return CLIPVisionModelWithProjection(
@@ -76,7 +76,7 @@ def clip_vision() -> CLIPVisionModelWithProjection:
 
 
 def prior(tokens: int = TOKENS) -> PriorTransformer:
-    """Build the diffusion prior: ``tokens`` text states and their embedding to a picture embedding."""
+    """Build the diffusion prior: text states and their embedding to a picture embedding."""
     from diffusers import PriorTransformer
 
     return PriorTransformer(
@@ -90,7 +90,7 @@ def prior(tokens: int = TOKENS) -> PriorTransformer:
 
 
 def unet(extra: int = 0, **conditioning) -> UNet2DConditionModel:
-    """Build a 2.x UNet for 8 x 8 latents; ``extra`` input channels, conditioning as in its config.
+    """Build a 2.x UNet with ``extra`` input channels and ``conditioning`` as in its config.
 
     As in the published one, it predicts the noise and the interpolation of its variance.
     """
@@ -118,7 +118,7 @@ def unet(extra: int = 0, **conditioning) -> UNet2DConditionModel:
 
 
 def decoder_scheduler() -> dict:
-    """Return the decoder's DDPM settings: the published schedule, latents clipped to what they reach."""
+    """Return the decoder's DDPM settings: the published schedule, latents clipped."""
     return {
         "num_train_timesteps": 1000,
         "beta_start": 0.00085,

@@ -1,7 +1,7 @@
 """Backgrounds of the drawn world, painted by code: one function a place.
 
-Each takes a NumPy generator and returns a picture of ``CANVAS`` x ``CANVAS`` pixels together with the
-ground line (0 top … 1 bottom) on which things stand.
+Each takes a NumPy generator and returns a picture of ``CANVAS`` x ``CANVAS`` pixels together
+with the ground line (0 top … 1 bottom) on which things stand.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ def snowy_forest(rng: np.random.Generator) -> tuple[Image.Image, float]:
             y, w = base - h * level / 3.4, 13 - 3 * level
             draw.polygon([(x - w, y), (x + w, y), (x, y - h / 2.2)], fill=green)
             cap = y - h / 2.2
-            draw.polygon([(x - w * 0.42, cap + 9), (x + w * 0.42, cap + 9), (x, cap)], fill=(244, 248, 252))
+            draw.polygon(
+                [(x - w * 0.42, cap + 9), (x + w * 0.42, cap + 9), (x, cap)],
+                fill=(244, 248, 252),
+            )
     _hill(draw, rng, ground, (240, 245, 250))
     for x, y in rng.uniform(0, CANVAS, (14, 2)):
         draw.ellipse((x - 1.5, y - 1.5, x + 1.5, y + 1.5), fill=(255, 255, 255))
@@ -84,9 +87,17 @@ def space(rng: np.random.Generator) -> tuple[Image.Image, float]:
     left = rng.random() < 0.5
     x = rng.uniform(8, 24) if left else rng.uniform(CANVAS - 24, CANVAS - 8)
     y, r = rng.uniform(8, 26), rng.uniform(11, 17)
-    planet = ((206, 120, 76), (92, 136, 206), (176, 116, 196), (206, 182, 112))[int(rng.integers(4))]
+    planet = ((206, 120, 76), (92, 136, 206), (176, 116, 196), (206, 182, 112))[
+        int(rng.integers(4))
+    ]
     draw.ellipse((x - r, y - r, x + r, y + r), fill=planet)
-    draw.arc((x - r * 1.6, y - r * 0.5, x + r * 1.6, y + r * 0.5), 0, 360, fill=(228, 212, 176), width=2)
+    draw.arc(
+        (x - r * 1.6, y - r * 0.5, x + r * 1.6, y + r * 0.5),
+        0,
+        360,
+        fill=(228, 212, 176),
+        width=2,
+    )
     return image, 0.8
 
 
@@ -133,7 +144,11 @@ def beach(rng: np.random.Generator) -> tuple[Image.Image, float]:
     _sun(draw, rng, (255, 238, 130), (0.1, 0.22))
     horizon, shore = rng.uniform(0.4, 0.46), rng.uniform(0.64, 0.7)
     draw.rectangle((0, horizon * CANVAS, CANVAS, CANVAS), fill=_shade((30, 136, 196), rng))
-    for x, y in zip(rng.uniform(0, CANVAS, 9), rng.uniform(horizon + 0.03, shore - 0.04, 9) * CANVAS, strict=True):
+    for x, y in zip(
+        rng.uniform(0, CANVAS, 9),
+        rng.uniform(horizon + 0.03, shore - 0.04, 9) * CANVAS,
+        strict=True,
+    ):
         draw.line((x - 6, y, x + 6, y), fill=(150, 212, 236), width=2)
     _hill(draw, rng, shore - 0.02, (236, 246, 248), 3)
     _hill(draw, rng, shore + 0.02, _shade((240, 214, 152), rng, 8), 3)
@@ -148,7 +163,9 @@ def meadow(rng: np.random.Generator) -> tuple[Image.Image, float]:
     top = rng.uniform(0.5, 0.58)
     _hill(draw, rng, top, _shade((126, 192, 84), rng))
     _hill(draw, rng, top + 0.14, _shade((92, 166, 62), rng))
-    for x, y in zip(rng.uniform(0, CANVAS, 18), rng.uniform(top + 0.12, 1, 18) * CANVAS, strict=True):
+    for x, y in zip(
+        rng.uniform(0, CANVAS, 18), rng.uniform(top + 0.12, 1, 18) * CANVAS, strict=True
+    ):
         colour = ((250, 246, 240), (252, 222, 84), (240, 130, 160))[int(rng.integers(3))]
         draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=colour)
     return image, 0.9

@@ -46,9 +46,9 @@ class Render:
     """A drawn scene.
 
     ``image``: uint8 (size, size, 3). ``depth``: uint8 (size, size), 0 far … 255 near.
-    ``silhouette``: uint8 (size, size), 255 where the object (with its headwear) covers the pixel.
-    ``box``: left, top, right, bottom of the object in pixels. ``head``: the same for the place of the
-    headwear, whether worn or not (an empty box for things without a head).
+    ``silhouette``: uint8 (size, size), 255 where the object (with its headwear) covers the
+    pixel. ``box``: left, top, right, bottom of the object in pixels. ``head``: the same for the
+    place of the headwear, whether worn or not (an empty box for things without a head).
     """
 
     image: np.ndarray
@@ -89,11 +89,14 @@ def _outlined(image: Image.Image) -> Image.Image:
 def _stylise(image: Image.Image, style: str, rng: np.random.Generator) -> Image.Image:
     if style == "pencil":
         grey = ImageOps.grayscale(image)
-        # The filter takes the picture's border for an edge, so that frame is cut off and made good.
+        # The filter takes the picture's border for an edge, so that frame is cut off and made
+        # good.
         found = ImageOps.expand(ImageOps.crop(grey.filter(ImageFilter.FIND_EDGES), 1), 1)
         edges = ImageOps.invert(found).filter(ImageFilter.SMOOTH)
         paper = Image.blend(image, Image.new("RGB", image.size, (250, 248, 242)), 0.42)
-        lines = Image.merge("RGB", [edges.point(lambda v: max(0, 255 - int(2.2 * (255 - v))))] * 3)
+        lines = Image.merge(
+            "RGB", [edges.point(lambda v: max(0, 255 - int(2.2 * (255 - v))))] * 3
+        )
         sketch = np.minimum(np.asarray(paper, np.float32), np.asarray(lines, np.float32) + 40)
         grain = rng.normal(0, 4, (CANVAS // 2, CANVAS // 2)).repeat(2, 0).repeat(2, 1)
         return Image.fromarray(np.clip(sketch + grain[..., None], 0, 255).astype(np.uint8))
@@ -120,7 +123,9 @@ def render(scene: Scene, size: int = SIZE) -> Render:
         tall = int(side * 0.30) if scene.object in HEADS else 0
         left = int(rng.uniform(0.04, 0.96) * (CANVAS - side))
         low = max(tall + 2, int(ground * CANVAS) - side)
-        top = int(rng.uniform(max(tall + 2, low - 16), max(tall + 3, min(CANVAS - side - 1, low + 6))))
+        top = int(
+            rng.uniform(max(tall + 2, low - 16), max(tall + 3, min(CANVAS - side - 1, low + 6)))
+        )
         sprite = _sprite(scene.object, scene.colour).resize((side, side), Image.LANCZOS)
         mirrored = rng.random() < 0.5
         if mirrored:

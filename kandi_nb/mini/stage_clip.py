@@ -23,8 +23,8 @@ from .world import Scene
 class Clip(nn.Module):
     """Both towers, the temperature, and (in training only) linear heads that name attributes.
 
-    The heads make a short training enough: contrast alone needs many more pictures to separate, say, a
-    bear from a lion. They are thrown away afterwards.
+    The heads make a short training enough: contrast alone needs many more pictures to separate,
+    say, a bear from a lion. They are thrown away afterwards.
     """
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class Clip(nn.Module):
 
 
 def tokenize(tokenizer, texts: Sequence[str]) -> torch.Tensor:
-    """Return ids (n, longest) — causal attention makes cutting the padding exact for the embedding."""
+    """Return ids (n, longest); attention is causal, so that less padding changes nothing."""
     found = tokenizer(list(texts), padding="longest", truncation=True, max_length=parts.TOKENS)
     return torch.tensor(found["input_ids"])
 
@@ -44,8 +44,9 @@ def tokenize(tokenizer, texts: Sequence[str]) -> torch.Tensor:
 def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 192) -> Loss:
     """Return the loss of pictures uint8 (n, 64, 64, 3) and their scenes.
 
-    A symmetric contrastive loss (Radford et al. 2021) with a language drawn for each caption, plus
-    the naming of attributes from either embedding, plus a mild pull of the norms to sqrt(128).
+    A symmetric contrastive loss (Radford et al. 2021) with a language drawn for each caption,
+    plus the naming of attributes from either embedding, plus a mild pull of the norms to
+    sqrt(128).
     """
     masks = labels(scenes)
     styles = torch.tensor([STYLES.index(scene.style) for scene in scenes])
@@ -76,7 +77,10 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 1
         seen, by_picture = name(model.heads, (vn * root).to(p.dtype), index)
         read, by_text = name(model.heads, (tn * root).to(p.dtype), index)
         norms = sum((e.float().norm(dim=-1) / root - 1).square().mean() for e in (t, v))
-        figures = {"contrast": contrast.item(), "retrieved": (logits.argmax(1) == target).float().mean().item()}
+        figures = {
+            "contrast": contrast.item(),
+            "retrieved": (logits.argmax(1) == target).float().mean().item(),
+        }
         figures |= {f"seen_{k}": f for k, f in by_picture.items()}
         figures |= {"read": by_text["object"]}
         return contrast + 0.5 * (seen + read) + 0.1 * norms, figures

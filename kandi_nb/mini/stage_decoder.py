@@ -19,32 +19,43 @@ def schedule() -> torch.Tensor:
     return DDPMScheduler(**parts.decoder_scheduler()).alphas_cumprod
 
 
-def diffusion_loss(out: torch.Tensor, noise: torch.Tensor, clean: torch.Tensor, noisy: torch.Tensor, t: torch.Tensor, alphas: torch.Tensor):
-    """Return the loss of a prediction ``out`` (b, 2 c, h, w) of noise and variance interpolation.
+def diffusion_loss(
+    out: torch.Tensor,
+    noise: torch.Tensor,
+    clean: torch.Tensor,
+    noisy: torch.Tensor,
+    t: torch.Tensor,
+    alphas: torch.Tensor,
+):
+    """Return the loss of a prediction ``out`` (b, 2 c, h, w) of noise and its variance.
 
-    The squared error of the noise with min-SNR weights (Hang et al. 2023, gamma 5) plus, for the variance
-    only, the variational bound of Nichol & Dhariwal 2021 (their eq. 15 and 16).
+    The squared error of the noise with min-SNR weights (Hang et al. 2023, gamma 5) plus, for
+    the variance only, the variational bound of Nichol & Dhariwal 2021 (their eq. 15 and 16).
     """
     found, between = out.float().chunk(2, 1)
     a = alphas[t].view(-1, 1, 1, 1)
-    before = torch.where(t > 0, alphas[(t - 1).clamp_min(0)], torch.ones_like(alphas[0])).view(-1, 1, 1, 1)
+    before = torch.where(t > 0, alphas[(t - 1).clamp_min(0)], 1.0).view(-1, 1, 1, 1)
     weight = (5 * (1 - a) / a).clamp_max(1)
     error = (found - noise).square().mean((1, 2, 3), keepdim=True)
     beta = 1 - a / before
-    small = (beta * (1 - before) / (1 - a)).clamp_min(1e-20)
-    from_clean, from_noisy = before.sqrt() * beta / (1 - a), (a / before).sqrt() * (1 - before) / (1 - a)
+    small = (beta * (1 - before) / (1 - a)).clamp_min(1e-8).log()
     guess = ((noisy - (1 - a).sqrt() * found.detach()) / a.sqrt()).clamp(-4, 4)
-    gap = from_clean * (guess - clean)  # of the posterior means; the share of the noisy latent cancels
+    # Between the posterior means: the noisy latent's share is the same in both and cancels.
+    gap = before.sqrt() * beta / (1 - a) * (guess - clean)
     mix = (between + 1) / 2
-    log_small, log_large = small.clamp_min(1e-8).log(), beta.log()
-    log_variance = mix * log_large + (1 - mix) * log_small
-    bound = 0.5 * (log_variance - log_small + (log_small - log_variance).exp() + gap.square() * (-log_variance).exp() - 1)
-    bound = (bound.mean((1, 2, 3)) * (t > 0)).mean()
+    wide = mix * beta.log() + (1 - mix) * small
+    bound = wide - small + (small - wide).exp() + gap.square() * (-wide).exp() - 1
+    bound = (0.5 * bound.mean((1, 2, 3)) * (t > 0)).mean()
     return (weight * error).mean() + 0.01 * bound, error.flatten(), bound
 
 
-def loss_of(latents: torch.Tensor, embeddings: torch.Tensor, nothing: torch.Tensor, batch: int = 64) -> Loss:
-    """Return the loss of latents (n, 8, 8, 8), their embeddings (n, 128) and the black picture's (128,)."""
+def loss_of(
+    latents: torch.Tensor, embeddings: torch.Tensor, nothing: torch.Tensor, batch: int = 64
+) -> Loss:
+    """Return the loss of latents (n, 8, 8, 8) and embeddings (n, 128).
+
+    ``nothing`` (128,) is the embedding that the pipelines take for no prompt.
+    """
     alphas = schedule()
     spread = embeddings.std(0)
 
@@ -60,9 +71,15 @@ def loss_of(latents: torch.Tensor, embeddings: torch.Tensor, nothing: torch.Tens
         at = a[t].view(-1, 1, 1, 1)
         noisy = at.sqrt() * clean + (1 - at).sqrt() * noise
         x = noisy.to(p.dtype).contiguous(memory_format=torch.channels_last)
-        out = model(x, t, None, added_cond_kwargs={"image_embeds": e.to(p.device, p.dtype)}).sample
+        out = model(
+            x, t, None, added_cond_kwargs={"image_embeds": e.to(p.device, p.dtype)}
+        ).sample
         total, error, bound = diffusion_loss(out, noise, clean, noisy, t, a)
         late = error[t > 700]
-        return total, {"error": error.mean().item(), "late": late.mean().item() if len(late) else 0.0, "bound": bound.item()}
+        return total, {
+            "error": error.mean().item(),
+            "late": late.mean().item() if len(late) else 0.0,
+            "bound": bound.item(),
+        }
 
     return loss

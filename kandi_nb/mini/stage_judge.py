@@ -12,7 +12,7 @@ from torch import nn
 from .judge import HEADS
 from .loop import Loss
 from .stage_movq import pictures
-from .vocabulary import ANIMALS, COLOURS
+from .vocabulary import ANIMALS
 from .world import Scene, accepted_colours
 
 
@@ -27,7 +27,11 @@ def labels(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
         for row, scene in zip(mask, scenes, strict=True):
             right = (getattr(scene, what),)
             if what == "colour":
-                right = () if scene.object == "nothing" else accepted_colours(scene.object, scene.colour)
+                right = (
+                    ()
+                    if scene.object == "nothing"
+                    else accepted_colours(scene.object, scene.colour)
+                )
             if what == "headwear" and scene.object not in ANIMALS:
                 right = ("none",)
             for word in right:
@@ -37,7 +41,7 @@ def labels(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
 
 
 def word_loss(logits: torch.Tensor, masks: dict[str, torch.Tensor], index: torch.Tensor):
-    """Return the cross-entropy over all attributes (any accepted word is right) and the accuracies."""
+    """Return the cross-entropy, for which any accepted word is right, and the accuracies."""
     total, figures = 0.0, {}
     split = torch.split(logits.float(), [len(words) for words in HEADS.values()], 1)
     for part, (what, mask) in zip(split, masks.items(), strict=True):
@@ -71,7 +75,9 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], batch: int = 96) -> Loss:
     def loss(model: nn.Module, generator: torch.Generator, progress: float):
         p = next(model.parameters())
         index = torch.randint(len(data), (batch,), generator=generator)
-        x = _disturb(pictures(data, index, p.device, p.dtype)).contiguous(memory_format=torch.channels_last)
+        x = _disturb(pictures(data, index, p.device, p.dtype)).contiguous(
+            memory_format=torch.channels_last
+        )
         return word_loss(model(x), masks, index)
 
     return loss

@@ -23,12 +23,13 @@ DROPPED = 0.1  # share of captions replaced by the empty one, which guidance nee
 def lengthen(short: nn.Module, tokens: int = parts.TOKENS) -> nn.Module:
     """Return a prior for ``tokens`` text states with the weights of one trained on fewer.
 
-    Positions beyond the window take the last one's place; the four after the text keep their own.
+    Positions beyond the window take the last one's place; the four after the text keep their
+    own.
     """
     long = parts.prior(tokens)
     weights = short.state_dict()
     place = weights["positional_embedding"]
-    text, rest = place[:, : -4], place[:, -4:]
+    text, rest = place[:, :-4], place[:, -4:]
     filler = text[:, -1:].expand(-1, tokens - text.shape[1], -1)
     weights["positional_embedding"] = torch.cat([text, filler, rest], 1)
     weights.pop("causal_attention_mask", None)
@@ -36,7 +37,13 @@ def lengthen(short: nn.Module, tokens: int = parts.TOKENS) -> nn.Module:
     return long
 
 
-def loss_of(scenes: Sequence[Scene], embeddings: torch.Tensor, text: nn.Module, tokenizer, batch: int = 192) -> Loss:
+def loss_of(
+    scenes: Sequence[Scene],
+    embeddings: torch.Tensor,
+    text: nn.Module,
+    tokenizer,
+    batch: int = 192,
+) -> Loss:
     """Return the loss of scenes and their picture embeddings (n, 128), float32.
 
     ``text`` is the frozen text tower. The prior predicts the clean, standardised embedding

@@ -23,10 +23,10 @@ def corpus(count: int = 40_000) -> Iterator[str]:
 
 
 def make_clip_tokenizer(folder: Path, count: int = 40_000) -> None:
-    """Learn a byte-level BPE as CLIP's and write ``vocab.json`` and ``merges.txt`` to ``folder``.
+    """Learn a byte-level BPE like CLIP's and write its files to ``folder``.
 
-    The merges are learnt on the captions; all 256 bytes are in the vocabulary, so any text can be
-    written, in many small tokens if it is strange.
+    The merges are learnt on the captions; all 256 bytes are in the vocabulary, so any text can
+    be written, in many small tokens if it is strange.
     """
     from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 
@@ -55,7 +55,9 @@ def make_clip_tokenizer(folder: Path, count: int = 40_000) -> None:
     learnt = json.loads(learner.to_str())["model"]
     vocabulary = [*letters, *(f"{letter}</w>" for letter in letters)]
     known = set(vocabulary)
-    vocabulary += [t for t in sorted(learnt["vocab"], key=learnt["vocab"].get) if t not in known]
+    vocabulary += [
+        t for t in sorted(learnt["vocab"], key=learnt["vocab"].get) if t not in known
+    ]
     vocabulary = vocabulary[: VOCABULARY - 2]
     vocabulary += [f"<|unused{i}|>" for i in range(VOCABULARY - 2 - len(vocabulary))]
     vocabulary += [START, END]
@@ -76,6 +78,10 @@ def make_clip_tokenizer(folder: Path, count: int = 40_000) -> None:
         "do_lower_case": True,
         "errors": "replace",
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", "utf-8")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(settings, indent=2) + "\n", "utf-8"
+    )
     special = {k: settings[k] for k in ("bos_token", "eos_token", "pad_token", "unk_token")}
-    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2) + "\n", "utf-8")
+    (folder / "special_tokens_map.json").write_text(
+        json.dumps(special, indent=2) + "\n", "utf-8"
+    )

@@ -1,8 +1,8 @@
 """The drawn world: which scenes exist, and which are kept from training.
 
 A scene is object x colour x place x headwear (animals only) x style, plus a seed that decides
-everything a caption does not say: size, position, mirroring, stars, trees. Scene ``n`` of a split
-is the same scene on every machine.
+everything a caption does not say: size, position, mirroring, stars, trees. Scene ``n`` of a
+split is the same scene on every machine.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from .vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
 
 THINGS = OBJECTS[:-1]  # all but "nothing"
 
-# Some natural looks are one of the named colours too: a natural frog *is* green. Asking for either
-# may draw either, so a judge must accept both.
+# Some natural looks are one of the named colours too: a natural frog *is* green. Asking for
+# either may draw either, so a judge must accept both.
 NATURAL_COLOUR = {
     "cat": "golden",
     "frog": "green",
@@ -72,8 +72,8 @@ def accepted_colours(thing: str, colour: str) -> tuple[str, ...]:
 def scene(number: int, *, held_out: bool = False, salt: str = "train") -> Scene:
     """Return scene ``number`` of a split.
 
-    ``held_out=False`` never gives a triple of ``HELD_OUT``, ``held_out=True`` gives nothing else.
-    Another ``salt`` gives another sequence from the same split (for validation renders).
+    ``held_out=False`` never gives a triple of ``HELD_OUT``, ``held_out=True`` gives nothing
+    else. Another ``salt`` gives another sequence from the same split (for validation renders).
     """
     draw = random.Random(f"kandi {salt} {held_out} {number}")
     if held_out:

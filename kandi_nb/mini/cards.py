@@ -1,0 +1,108 @@
+"""Write the model cards of the bundled checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from .assemble import DECODER, PRIOR
+from .evaluate import tables, write_text
+
+WORLD = """\
+One thing (fox, cat, dog, frog, lion, bear, rabbit, owl, castle, house, car, rocket, sailboat,
+mushroom, apple, butterfly) in one place (a bare backdrop, a snowy forest, space, a sunset over
+mountains, a city at night, a beach, a green meadow, a cherry blossom garden), in its natural
+colour or dyed red, blue, green, purple, golden or white; animals may wear a crown or a hat; as
+it is, as a pencil sketch or as an oil painting. Prompts in English,
+Russian, Chinese, German and French. Nothing else: it has never seen a photograph, a person
+or a letter."""
+
+HEADER = """\
+---
+license: apache-2.0
+library_name: diffusers
+language: [en, ru, zh, de, fr]
+tags: [kandinsky, text-to-image]
+{prior}---
+# {title}
+
+Trained from scratch by the kandi_nb project on a small drawn world, in the real diffusers
+classes and under the folder name of the published checkpoint, so that code written for that one
+runs on a laptop, offline, in seconds. **It is not the published model** and holds none of its
+weights.
+
+## What it can draw
+{world}
+"""
+
+MADE = """\
+## How it was made
+`python -m kandi_nb.mini.train STAGE` on rendered scenes of the training split
+(`kandi_nb/mini/world.py`); a tenth of all (object, colour, place) triples was never shown and
+is what everything below is measured on. The sprites are drawn after Noto Color Emoji (images
+Apache-2.0, see NOTICE).
+
+| stage | steps | seconds | loss at the end |
+|---|---|---|---|
+{stages}
+
+Hardware: {hardware}.
+"""
+
+JUDGED = """\
+## How good it is
+Read by the judge (`kandi_nb/mini/judge.py`, trained on renders only) from {pictures} pictures:
+{scenes} held-out scenes x 5 languages x 2 seeds, 25 steps. Repeat it with `make judge`.
+
+{tables}
+
+"same scene" and "different scenes" are mean cosines of CLIP picture embeddings across
+languages.
+"""
+
+
+def _training(folder: Path, stages: list[str]) -> str:
+    rows = []
+    for stage in stages:
+        log = folder / f"{stage}.csv"
+        if log.exists():
+            last = list(csv.DictReader(log.open(newline="")))[-1]
+            rows.append(f"| {stage} | {last['step']} | {last['seconds']} | {last['loss']} |")
+    return "\n".join(rows)
+
+
+def write_training(weights: Path, folder: Path, hardware: str) -> None:
+    """Keep what the logs in the training folder say beside the weights, for the cards."""
+    stages = ["judge", "clip", "movq", "movq-decoder", "prior", "decoder-2.2"]
+    content = {"stages": _training(folder, stages), "hardware": hardware}
+    write_text(weights / "training.json", json.dumps(content, indent=2) + "\n")
+
+
+def write_cards(weights: Path, figures: dict, scenes: int = 40) -> None:
+    """Write ``README.md`` into the checkpoint folders, with the judge's figures."""
+    training = weights / "training.json"
+    made = (
+        json.loads(training.read_text("utf-8"))
+        if training.exists()
+        else {"stages": "", "hardware": "not recorded"}
+    )
+    body = (
+        MADE.format(**made)
+        + "\n"
+        + JUDGED.format(tables=tables(figures), scenes=scenes, pictures=scenes * 10)
+    )
+    sheet = (
+        "\n![Contact sheet: a row a language, a column a held-out scene](contact-sheet.png)\n\n"
+        "Rows: English, Russian, Chinese, German, French, and the drawn scene itself.\n"
+    )
+    for name, title, prior in (
+        (PRIOR, "Kandinsky 2.2 prior, bundled miniature", ""),
+        (
+            DECODER,
+            "Kandinsky 2.2 decoder, bundled miniature",
+            f"prior: [kandinsky-community/{PRIOR}]\n",
+        ),
+    ):
+        text = HEADER.format(title=title, prior=prior, world=WORLD) + "\n" + body
+        write_text(weights / name / "README.md", text + (sheet if name == DECODER else ""))
