@@ -108,7 +108,8 @@ def _checked_text(name: str, value: Any) -> str:
 
 def _as_int(name: str, value: Any) -> int:
     try:
-        if isinstance(value, bool):
+        # By name too: NumPy's own bool passes for an index before NumPy 2.3.
+        if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
             raise TypeError
         return operator.index(value)
     except TypeError:
