@@ -245,8 +245,11 @@ def test_a_missing_safetensors_file_is_called_a_missing_bin(tiny_copy):
 
 
 def test_a_widget_s_messages_go_back_to_the_busy_thread():
+    import ipykernel
     from ipykernel.comm.comm import BaseComm
 
+    if ipykernel.version_info[:2] < (7, 4):
+        pytest.skip("the oddity came with ipykernel 7.4")
     assert hasattr(BaseComm, "_reply_subshell_for"), mended(
         "widget messages are left where the browser put them", "progress.NotebookBar"
     )
