@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .errors import warn
 
@@ -31,16 +31,21 @@ def warn_about_texts(k: Kandinsky, runs: Sequence[Params]) -> None:
                 warn(advice)
 
 
+def readers(k: Kandinsky) -> list[tuple[Any, int]]:
+    """Return (tokenizer, how many tokens are read) of each stage that reads the text itself."""
+    found = []
+    for pipeline in (k.prior, k.decoder):
+        tokenizer = getattr(pipeline, "tokenizer", None)
+        if tokenizer is not None:
+            limit = tokenizer.model_max_length
+            fixed = _LIMITS.get(k.spec.family, limit) if pipeline is k.decoder else limit
+            found.append((tokenizer, fixed))
+    return found
+
+
 def unread(k: Kandinsky, text: str) -> tuple[int, str] | None:
     """Return (token limit, the end of the text that the model does not see), or None."""
-    readers = [k.prior, k.decoder] if k.prior is not None else [k.decoder]
-    for pipeline in readers:
-        tokenizer = getattr(pipeline, "tokenizer", None)
-        if tokenizer is None:
-            continue
-        limit = tokenizer.model_max_length
-        if pipeline is k.decoder:
-            limit = _LIMITS.get(k.spec.family, limit)
+    for tokenizer, limit in readers(k):
         ids = tokenizer(text).input_ids
         if len(ids) > limit:  # the last place kept is the end mark's
             return limit, tokenizer.decode(ids[limit - 1 :], skip_special_tokens=True).strip()

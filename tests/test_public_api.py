@@ -28,6 +28,7 @@ PROMISED = [
         "pair",
     ),
     *("plot", "recipe", "replay", "run_notebook", "sweep"),
+    *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
 ]
 
 

@@ -1,0 +1,91 @@
+"""The token X-ray: how a model cuts texts into tokens, and what falls off at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .errors import KandiError, shown
+from .inputs import check_model
+from .loading import Kandinsky
+from .tables import Table
+from .texts import readers, unread
+
+_SHOWN = 24  # pieces: more of them fill a screen and say nothing new
+
+
+def tokens(k: Kandinsky, prompts: str | Sequence[str] | Mapping[str, str]) -> Table:
+    """Return a table of how the model cuts texts into tokens; its rows are dicts.
+
+    `prompts` is a text, a list of texts, or a dict such as {"German": "Ein roter Fuchs"}, whose
+    names get a column `language`. `tokens` counts the start and end marks too; `room` is how
+    many the model reads. `cut` shows the pieces between bars; 雪×3 is one piece that takes
+    three tokens. `lost` is the end of the text that the model never sees. Raises KandiError.
+    """
+    check_model(k, None)
+    named = _named(prompts)
+    tokenizer, room = readers(k)[0]
+    rows = []
+    for language, text in named:
+        ids = tokenizer(text).input_ids
+        cut = unread(k, text)
+        row = {
+            "language": language,
+            "prompt": text,
+            "tokens": len(ids),
+            "room": room,
+            "cut": _joined(pieces(tokenizer, ids)),
+            "lost": cut[1] if cut else "",
+        }
+        rows.append(row if isinstance(prompts, Mapping) else _without(row, "language"))
+    return Table(rows)
+
+
+def pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
+    """Return the readable pieces behind token ids, without marks such as the end of the text.
+
+    A letter may be spread over several tokens, each of which is no text by itself: those are
+    one piece, with their number behind it.
+    """
+    found: list[str] = []
+    group: list[int] = []
+    special = set(tokenizer.all_special_ids)
+    for number in ids:
+        if number in special:
+            continue
+        group.append(number)
+        text = tokenizer.decode(group).strip()
+        if "\ufffd" not in text:  # no half letters left
+            if text:
+                found.append(text if len(group) == 1 else f"{text}×{len(group)}")
+            group = []
+    return [*found, f"?×{len(group)}"] if group else found
+
+
+def _joined(parts: Sequence[str]) -> str:
+    more = f" | … {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+    return " | ".join(parts[:_SHOWN]) + more
+
+
+def _named(prompts: Any) -> list[tuple[str, str]]:
+    if isinstance(prompts, Mapping):
+        named = [(str(name), text) for name, text in prompts.items()]
+    elif isinstance(prompts, str):
+        named = [("", prompts)]
+    elif isinstance(prompts, Sequence):
+        named = [("", text) for text in prompts]
+    else:
+        raise KandiError(
+            'tokens takes texts: ["a cat", "ein Hund"] or {"German": "ein Hund"}, not '
+            f"{shown(prompts)}"
+        )
+    if not named:
+        raise KandiError("tokens got no texts; give at least one")
+    for _, text in named:
+        if not isinstance(text, str):
+            raise KandiError(f"tokens takes texts in quotes, not {shown(text)}")
+    return named
+
+
+def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != name}
