@@ -10,10 +10,11 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-# These two share their name with their module. Importing a submodule binds its name here, once;
-# the functions are bound over it at once and stay. Both modules are light.
+# These three share their name with their module. Importing a submodule binds its name here, once;
+# the functions are bound over it at once and stay. All three modules are light.
 from .bench import bench
 from .generate import generate
+from .heat import heat
 
 __version__ = "0.1.0"
 
@@ -38,6 +39,9 @@ _HOMES = {
     "load": "loading",
     "embed": "generate",
     "replay": "generate",
+    "clip": "likeness",
+    "cosines": "likeness",
+    "tokens": "languages",
     "clip": "likeness",
     "cosines": "likeness",
     "tokens": "languages",
