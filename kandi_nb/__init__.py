@@ -10,11 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-# These three share their name with their module. Importing a submodule binds its name here, once;
-# the functions are bound over it at once and stay. All three modules are light.
+# These two share their name with their module. Importing a submodule binds its name here, once;
+# the functions are bound over it at once and stay. Both modules are light.
 from .bench import bench
 from .generate import generate
-from .heat import heat
 
 __version__ = "0.1.0"
 
@@ -39,9 +38,6 @@ _HOMES = {
     "load": "loading",
     "embed": "generate",
     "replay": "generate",
-    "clip": "likeness",
-    "cosines": "likeness",
-    "tokens": "languages",
     "clip": "likeness",
     "cosines": "likeness",
     "tokens": "languages",
