@@ -19,7 +19,11 @@ DEFAULT_MODEL = "mini-2.2"
 BAD_INPUT, INTERRUPTED = 2, 130
 
 # Tools of the bundled model: they read their own words, `kandi-nb mini train --help` included.
-MINI_TOOLS = {"train": "kandi_nb.mini.train", "judge": "kandi_nb.mini.evaluate"}
+MINI_TOOLS = {
+    "export": ("kandi_nb.mini.export", "write its folders as the publisher lays them out"),
+    "train": ("kandi_nb.mini.train", "train a part of it anew"),
+    "judge": ("kandi_nb.mini.evaluate", "let the judge read what it draws"),
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -33,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _plain_warning
             if len(words) > 1 and words[0] == "mini" and words[1] in MINI_TOOLS:
-                tool = importlib.import_module(MINI_TOOLS[words[1]])
+                tool = importlib.import_module(MINI_TOOLS[words[1]][0])
                 return int(tool.main(words[2:]) or 0)
             options = _parser().parse_args(words)
             return int(options.command(options) or 0)
@@ -104,12 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
     mini = add("mini", None, "the bundled model: export, train, judge")
     tools = mini.add_subparsers(title="tools", metavar="TOOL", required=True)
-    export = tools.add_parser(
-        "export", help="write its folders, as the publisher lays them out"
-    )
-    export.add_argument("folder", type=Path, metavar="DIR")
-    export.set_defaults(command=commands.export)
-    for name, text in (("train", "train it anew"), ("judge", "measure what it draws")):
+    for name, (_, text) in MINI_TOOLS.items():
         tools.add_parser(name, help=f"{text} (kandi-nb mini {name} --help)")
     return parser
 

@@ -180,10 +180,3 @@ def bench(options: argparse.Namespace) -> None:
     check_repeats(options.repeats)
     rows = bench(generate, load(options.model), runs, repeats=options.repeats)
     print(Table(rows, ("model", "steps", "count", "seconds", "per_picture", "peak_mb")))
-
-
-def export(options: argparse.Namespace) -> None:
-    from .mini.export import export
-
-    written = export(options.folder)
-    print(written if written is not None else options.folder)

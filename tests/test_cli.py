@@ -215,24 +215,29 @@ def test_ctrl_c_ends_the_command_and_its_kernels(notebook, here):
     assert not psutil.pid_exists(int(pid_file.read_text()))
 
 
-def test_mini_tools_get_their_own_words(monkeypatch, capsys, here):
+def test_mini_tools_get_their_own_words(monkeypatch, capsys):
     heard = []
-    for name, module in cli.MINI_TOOLS.items():
+    for name, (module, _) in cli.MINI_TOOLS.items():
         tool = types.ModuleType(module)
-        tool.main = lambda words, name=name: heard.append((name, words)) or 0
+        tool.main = lambda words, name=name: heard.append((name, words)) or len(words)
         monkeypatch.setitem(sys.modules, module, tool)
-    export = types.ModuleType("kandi_nb.mini.export")
-    export.export = lambda folder: heard.append(("export", folder))
-    monkeypatch.setitem(sys.modules, "kandi_nb.mini.export", export)
-    assert cli.main(["mini", "train", "clip", "--minutes", "1", "--help"]) == 0
+    assert cli.main(["mini", "train", "clip", "--minutes", "--help"]) == 3
     assert cli.main(["mini", "judge"]) == 0
-    assert cli.main(["mini", "export", "x"]) == 0
+    assert cli.main(["mini", "export", "x"]) == 1
     assert heard == [
-        ("train", ["clip", "--minutes", "1", "--help"]),
+        ("train", ["clip", "--minutes", "--help"]),
         ("judge", []),
-        ("export", Path("x")),
+        ("export", ["x"]),
     ]
     assert cli.main(["mini"]) == 2
+    assert cli.main(["mini", "paint"]) == 2
+    assert "export" in capsys.readouterr().err, "the choices are named"
+
+
+@pytest.mark.parametrize("tool", cli.MINI_TOOLS)
+def test_every_mini_tool_is_there_and_explains_itself(tool, capsys):
+    assert cli.main(["mini", tool, "--help"]) == 0
+    assert f"kandi-nb mini {tool}" in capsys.readouterr().out
 
 
 def test_lab_listens_on_loopback_only_and_shows_the_notebooks(notebook, here):
