@@ -29,7 +29,7 @@ _kernels: weakref.WeakSet = weakref.WeakSet()
 class NotebookRun:
     """Say how one notebook went: `print` it for one line, look at `ok`, open `executed`.
 
-    `cell` counts from 1 as in the executed copy; `seconds` is wall time with the kernel's
+    `cell` counts from 1 in the notebook as written; `seconds` is wall time with the kernel's
     start; `saved` lists the PNG files this run wrote, `pictures` counts the gallery's.
     """
 
@@ -113,10 +113,10 @@ def execute(
             on_cell_start=cell_starts,
         )
     except papermill.PapermillExecutionError as error:
-        run.cell = _number_of_error(part)
+        run.cell = _number_of_error(_read(part))
         run.error = _one_line(f"{error.ename}: {error.evalue}")
     except Exception as error:  # dead kernel, time-out, damaged file: all end this run only
-        run.cell = begun[-1] if begun else None
+        run.cell = _number(_read(part), begun[-1]) if begun and part.exists() else None
         run.error = _explained(error, timeout)
     else:
         run.cell, run.error = hidden_error(_read(part)) or (None, None)
@@ -141,12 +141,12 @@ def hidden_error(notebook: NotebookNode) -> tuple[int | None, str] | None:
                 number = _cell_that_shows(notebook, model)
                 message = f"{output.get('ename')}: {output.get('evalue')}"
                 return number, _one_line(f"{message} (inside a widget)")
-    for number, cell in enumerate(notebook.cells, start=1):
+    for position, cell in enumerate(notebook.cells, start=1):
         for output in cell.get("outputs", ()):
             text = output.get("text", "") if output.get("name") == "stderr" else ""
             if "Traceback (most recent call last)" in text:
                 last = text.strip().splitlines()[-1]
-                return number, _one_line(f"{last} (printed, not raised)")
+                return _number(notebook, position), _one_line(f"{last} (printed, not raised)")
     return None
 
 
@@ -196,12 +196,18 @@ def _cells(path: Path) -> int:
     return len(_read(path).cells)
 
 
-def _number_of_error(path: Path) -> int | None:
-    """Return which cell (from 1) of an executed copy holds the error output."""
-    # Papermill puts a red marker on top and one above the cell: those have no error output.
-    for number, cell in enumerate(_read(path).cells, start=1):
+def _number(notebook: NotebookNode, position: int) -> int:
+    """Return the number, from 1, that the cell at a position has in the notebook as written."""
+    # Papermill adds a cell with the parameters and, after an error, two that point at it.
+    added = {"injected-parameters", "papermill-error-cell-tag"}
+    before = notebook.cells[:position]
+    return sum(not added & set(cell.metadata.get("tags", ())) for cell in before)
+
+
+def _number_of_error(notebook: NotebookNode) -> int | None:
+    for position, cell in enumerate(notebook.cells, start=1):
         if any(output.output_type == "error" for output in cell.get("outputs", ())):
-            return number
+            return _number(notebook, position)
     return None
 
 
@@ -219,9 +225,9 @@ def _cell_that_shows(notebook: NotebookNode, model: str) -> int | None:
         if not parents:
             break
         wanted |= parents
-    for number, cell in enumerate(notebook.cells, start=1):
+    for position, cell in enumerate(notebook.cells, start=1):
         if any(name in str(cell.get("outputs", "")) for name in wanted):
-            return number
+            return _number(notebook, position)
     return None
 
 

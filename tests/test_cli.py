@@ -180,7 +180,7 @@ def test_run_one_all_and_failing(notebook, capsys):
     assert out.startswith("01_a  ok  ") and "gallery: outputs/gallery.html" in out
     assert cli.main(["run", "all"]) == 1
     out, err = capsys.readouterr()
-    assert re.search(r"02_b: cell \d: KeyError: 'gone'; look into .*/02_b.ipynb", out)
+    assert re.search(r"02_b: cell 3: KeyError: 'gone'; look into .*/02_b.ipynb", out)
     assert [line.split()[:2] for line in out.splitlines()[2:4]] == [
         ["01_a", "ok"],
         ["02_b", "failed"],
