@@ -181,7 +181,8 @@ class _Job:
             threads=self.threads,
             on_cell=self._note,
         )
-        self.result.saved = sorted(set(self.folder.rglob("*.png")) - before)
+        new = set(self.folder.rglob("*.png")) - before
+        self.result.saved = sorted(new, key=lambda path: (path.stat().st_mtime_ns, path))
         self.result.pictures = len(gallery.pictures(self.result))
         self.state = self.result.status
 
