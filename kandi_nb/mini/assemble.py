@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..integrity import SUMS
 from . import parts
 
 if TYPE_CHECKING:
@@ -18,16 +21,27 @@ WEIGHTS = Path(__file__).parent / "weights"
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
 
 
+def _write_sums(folder: Path) -> None:
+    """Write the digests of all files but the card, by which loading finds a flipped bit."""
+    lines = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix not in (".md", ".png") and path.name != SUMS:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+    (folder / SUMS).write_text("".join(lines), "utf-8")
+
+
 def _edit_json(path: Path, **changes) -> None:
     content = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps(content | changes, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def _save_pipeline(pipeline, folder: Path) -> None:
+def _save_pipeline(pipeline, folder: Path, extra: Sequence[Path] = ()) -> None:
     """Save a pipeline with half-precision files that load as float32 everywhere.
 
     transformers 5 takes its dtype from the config, so that names float32; the image processor's
-    class gets the name that transformers 4 knows too. An existing model card is kept.
+    class gets the name that transformers 4 knows too. An existing model card is kept; ``extra``
+    are tokenizer files to add.
     """
     for part in pipeline.components.values():
         if hasattr(part, "half"):
@@ -44,8 +58,13 @@ def _save_pipeline(pipeline, folder: Path) -> None:
         index = fresh / "model_index.json"
         named = index.read_text("utf-8").replace("CLIPImageProcessorPil", "CLIPImageProcessor")
         index.write_text(named, "utf-8")
-        if (folder / "README.md").exists():
-            shutil.copy(folder / "README.md", fresh / "README.md")
+        for path in extra:
+            shutil.copy(path, fresh / "tokenizer" / path.name)
+        for path in (*folder.glob("*.md"), *folder.glob("*.png")):
+            shutil.copy(path, fresh / path.name)
+        for path in fresh.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        _write_sums(fresh)
         if folder.exists():
             folder.rename(Path(scratch) / "old")
         os.replace(fresh, folder)
@@ -79,10 +98,9 @@ def save_prior(
         scheduler=UnCLIPScheduler(**parts.prior_scheduler()),
         image_processor=processor,
     )
-    _save_pipeline(pipeline, weights / PRIOR)
     # transformers 5 keeps a tokenizer in one file; 4 asks for these two.
-    for name in ("vocab.json", "merges.txt"):
-        shutil.copy(tokenizer / name, weights / PRIOR / "tokenizer" / name)
+    older = [tokenizer / "vocab.json", tokenizer / "merges.txt"]
+    _save_pipeline(pipeline, weights / PRIOR, older)
     return weights / PRIOR
 
 

@@ -102,8 +102,11 @@ class Data:
         """Return the MoVQ's latents (n, 8, size / 8, size / 8), float32."""
         model = parts.movq().eval()
         model.load_state_dict(loop.averaged(self.folder, "movq"))
-        model = model.to(device).to(memory_format=torch.channels_last)
-        return self._coded("latents", "movq", lambda x: model.encode(x).latents, device)
+        # Half precision moves a latent by some thousandths and halves the time.
+        model = model.to(device, torch.bfloat16).to(memory_format=torch.channels_last)
+        return self._coded(
+            "latents", "movq", lambda x: model.encode(x.bfloat16()).latents, device
+        )
 
     def embeddings(self, device: str = "cpu") -> torch.Tensor:
         """Return CLIP's picture embeddings (n, 128), float32."""

@@ -96,6 +96,17 @@ def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dic
     return state
 
 
+def _trim(log: Path, step: int) -> None:
+    """Cut what a killed training logged after its last checkpoint: it will be logged again."""
+    if not log.exists():
+        return
+    head, *rows = log.read_text("utf-8").splitlines(keepends=True)
+    kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
+    part = log.with_suffix(".part")
+    part.write_text("".join([head, *kept]), "utf-8")
+    os.replace(part, log)
+
+
 def averaged(folder: Path, stage: str) -> dict[str, torch.Tensor]:
     """Return the averaged weights of a stage's checkpoint, by their names in its module."""
     tensors = load_file(Path(folder) / f"{stage}.safetensors")
@@ -123,8 +134,9 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     used = [p for p in compute.parameters() if p.requires_grad]
     every, mean = list(average.parameters()), list(master.parameters())
 
+    _trim(plan.log, state["step"])
     fresh = not plan.log.exists()
-    shown: dict[str, float] = {}
+    shown: dict[str, float] = state.setdefault("shown", {})
     last = saved = time.monotonic()
     with (
         open(plan.log, "a", newline="") as file,
@@ -161,7 +173,7 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
             for key, value in {"loss": loss.item(), **figures}.items():
                 shown[key] = shown.get(key, value) * 0.96 + value * 0.04
             now = time.monotonic()
-            state = {"step": step + 1, "seconds": state["seconds"] + now - last}
+            state |= {"step": step + 1, "seconds": state["seconds"] + now - last}
             last = now
             if state["step"] % plan.log_every == 0:
                 if fresh:
