@@ -35,11 +35,13 @@ prompt = "A red fox in a snowy forest"
 prior = KandinskyV22PriorPipeline.from_pretrained("kandinsky-community/kandinsky-2-2-prior")
 decoder = KandinskyV22Pipeline.from_pretrained("kandinsky-community/kandinsky-2-2-decoder")
 made = prior(prompt, num_inference_steps=10, generator=torch.Generator().manual_seed(0))
-image = decoder(image_embeds=made.image_embeds, negative_image_embeds=made.negative_image_embeds,
+image = decoder(image_embeds=made.image_embeds,
+                negative_image_embeds=made.negative_image_embeds,
                 height=64, width=64, num_inference_steps=25,
                 generator=torch.Generator().manual_seed(1)).images[0]
 image.save("two-stages.png")
-for name, kind in (("combined", KandinskyV22CombinedPipeline), ("auto", AutoPipelineForText2Image)):
+kinds = {"combined": KandinskyV22CombinedPipeline, "auto": AutoPipelineForText2Image}
+for name, kind in kinds.items():
     pipe = kind.from_pretrained("kandinsky-community/kandinsky-2-2-decoder")
     assert type(pipe) is KandinskyV22CombinedPipeline, type(pipe)
     pipe(prompt, height=64, width=64, num_inference_steps=25, prior_num_inference_steps=10,

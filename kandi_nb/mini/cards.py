@@ -6,7 +6,7 @@ import csv
 import json
 from pathlib import Path
 
-from .assemble import DECODER, PRIOR
+from .assemble import DECODER, PRIOR, WEIGHTS
 from .evaluate import tables, write_text
 
 WORLD = """\
@@ -43,11 +43,9 @@ MADE = """\
 is what everything below is measured on. The sprites are drawn after Noto Color Emoji (images
 Apache-2.0, see NOTICE).
 
-| stage | steps | seconds | loss at the end |
-|---|---|---|---|
+| stage | steps | seconds | loss at the end | on |
+|---|---|---|---|---|
 {stages}
-
-Hardware: {hardware}.
 """
 
 JUDGED = """\
@@ -62,36 +60,45 @@ languages.
 """
 
 
-def _training(folder: Path, stages: list[str]) -> str:
-    rows = []
-    for stage in stages:
-        log = folder / f"{stage}.csv"
-        if log.exists():
-            last = list(csv.DictReader(log.open(newline="")))[-1]
-            rows.append(f"| {stage} | {last['step']} | {last['seconds']} | {last['loss']} |")
-    return "\n".join(rows)
+def hardware(device: str = "cpu") -> str:
+    """Return in a few words what a stage trains on."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{threads} CPU thread{'s' if threads > 1 else ''}"
 
 
-def write_training(weights: Path, folder: Path, hardware: str) -> None:
-    """Keep what the logs in the training folder say beside the weights, for the cards."""
-    stages = ["judge", "clip", "movq", "movq-decoder", "prior", "decoder-2.2"]
-    content = {"stages": _training(folder, stages), "hardware": hardware}
-    write_text(weights / "training.json", json.dumps(content, indent=2) + "\n")
+def record(stage: str, log: Path, trained_on: str, weights: Path = WEIGHTS) -> None:
+    """Keep the end of a stage's log beside the weights, for the cards."""
+    with log.open(newline="", encoding="utf-8") as file:
+        last = list(csv.DictReader(file))[-1]
+    path = weights / "training.json"
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    known[stage] = {
+        "steps": int(last["step"]),
+        "seconds": int(last["seconds"]),
+        "loss": float(last["loss"]),
+        "hardware": trained_on,
+    }
+    write_text(path, json.dumps(known, indent=2) + "\n")
+
+
+def _training(weights: Path) -> str:
+    """Return what `record` kept as rows of a Markdown table."""
+    known = json.loads((weights / "training.json").read_text("utf-8"))
+    columns = ("steps", "seconds", "loss", "hardware")
+    rows = [
+        [stage, *(str(what[column]) for column in columns)] for stage, what in known.items()
+    ]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def write_cards(weights: Path, figures: dict, scenes: int = 40) -> None:
     """Write ``README.md`` into the checkpoint folders, with the judge's figures."""
-    training = weights / "training.json"
-    made = (
-        json.loads(training.read_text("utf-8"))
-        if training.exists()
-        else {"stages": "", "hardware": "not recorded"}
-    )
-    body = (
-        MADE.format(**made)
-        + "\n"
-        + JUDGED.format(tables=tables(figures), scenes=scenes, pictures=scenes * 10)
-    )
+    body = MADE.format(stages=_training(weights)) + "\n"
+    body += JUDGED.format(tables=tables(figures), scenes=scenes, pictures=scenes * 10)
     sheet = (
         "\n![Contact sheet: a row a language, a column a held-out scene](contact-sheet.png)\n\n"
         "Rows: English, Russian, Chinese, German, French, and the drawn scene itself.\n"

@@ -290,7 +290,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         write_text(given.weights / "evaluation.json", json.dumps(figures, indent=2) + "\n")
         sheet(drawn).save(given.weights / assemble.DECODER / "contact-sheet.png", optimize=True)
-        write_cards(given.weights, figures)
+        write_cards(given.weights, figures, given.scenes)
     lines = missed(figures)
     print("\n".join(["bars missed:", *lines]) if lines else "every bar is reached")
     return 1 if lines else 0

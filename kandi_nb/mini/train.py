@@ -17,6 +17,7 @@ from torch import nn
 
 from . import (
     assemble,
+    cards,
     loop,
     parts,
     stage_clip,
@@ -174,6 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
         module, loss_of = STAGES[given.stage](data, plan)
         loop.train(plan, module, loss_of)
+        cards.record(given.stage, plan.log, cards.hardware(given.device))
     path = land(given.stage, data)
     if path:
         print(f"wrote {path}")
