@@ -151,7 +151,8 @@ def test_a_lengthened_prior_gives_the_same_embedding():
 
 
 def test_commands_name_every_stage(capsys):
-    assert list(STAGES) == ["judge", "clip", "movq", "movq-decoder", "prior", "decoder-2.2"]
+    wanted = "judge clip movq movq-decoder prior decoder-2.2 inpaint-2.2 depth-2.2"
+    assert list(STAGES) == wanted.split()
     with pytest.raises(SystemExit) as stopped:
         main(["no-such-stage"])
     assert stopped.value.code == 2

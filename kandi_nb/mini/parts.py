@@ -89,18 +89,13 @@ def prior(tokens: int = TOKENS) -> PriorTransformer:
     )
 
 
-def unet(extra: int = 0, **conditioning) -> UNet2DConditionModel:
-    """Build a 2.x UNet with ``extra`` input channels and ``conditioning`` as in its config.
+def unet(extra: int = 0, hint: bool = False) -> UNet2DConditionModel:
+    """Build a 2.2 UNet with ``extra`` input channels, four of which may come from a ``hint``.
 
     As in the published one, it predicts the noise and the interpolation of its variance.
     """
     from diffusers import UNet2DConditionModel
 
-    conditioning = conditioning or {
-        "encoder_hid_dim": EMBEDDING,
-        "encoder_hid_dim_type": "image_proj",
-        "addition_embed_type": "image",
-    }
     return UNet2DConditionModel(
         sample_size=8,
         in_channels=LATENT_CHANNELS + extra,
@@ -113,7 +108,9 @@ def unet(extra: int = 0, **conditioning) -> UNet2DConditionModel:
         cross_attention_dim=128,
         attention_head_dim=32,
         resnet_time_scale_shift="scale_shift",
-        **conditioning,
+        encoder_hid_dim=EMBEDDING,
+        encoder_hid_dim_type="image_proj",
+        addition_embed_type="image_hint" if hint else "image",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
@@ -49,12 +51,21 @@ def diffusion_loss(
     return (weight * error).mean() + 0.01 * bound, error.flatten(), bound
 
 
+Extra = Callable[[torch.Tensor, torch.Tensor, torch.Generator], dict[str, torch.Tensor]]
+
+
 def loss_of(
-    latents: torch.Tensor, embeddings: torch.Tensor, nothing: torch.Tensor, batch: int = 64
+    latents: torch.Tensor,
+    embeddings: torch.Tensor,
+    nothing: torch.Tensor,
+    batch: int = 64,
+    extra: Extra | None = None,
 ) -> Loss:
     """Return the loss of latents (n, 8, 8, 8) and embeddings (n, 128).
 
-    ``nothing`` (128,) is the embedding that the pipelines take for no prompt.
+    ``nothing`` (128,) is the embedding that the pipelines take for no prompt. ``extra(index,
+    clean, generator)`` gives what else the UNet is told: "channels" (b, c, 8, 8) to put beside
+    the noisy latents, or "hint" (b, 3, 64, 64).
     """
     alphas = schedule()
     spread = embeddings.std(0)
@@ -65,21 +76,41 @@ def loss_of(
         clean = latents[index].to(p.device, torch.float32)
         e = embeddings[index] + NOISE * spread * torch.randn(batch, embeddings.shape[1])
         e[torch.rand(batch) < DROPPED] = nothing
+        told = extra(index, clean, generator) if extra else {}
         t = torch.randint(1000, (batch,), generator=generator).to(p.device)
         noise = torch.randn_like(clean)
         a = alphas.to(p.device)
         at = a[t].view(-1, 1, 1, 1)
         noisy = at.sqrt() * clean + (1 - at).sqrt() * noise
-        x = noisy.to(p.dtype).contiguous(memory_format=torch.channels_last)
-        out = model(
-            x, t, None, added_cond_kwargs={"image_embeds": e.to(p.device, p.dtype)}
-        ).sample
+        x = noisy
+        if "channels" in told:
+            x = torch.cat([noisy, told["channels"].to(noisy)], 1)
+        added = {"image_embeds": e.to(p.device, p.dtype)}
+        if "hint" in told:
+            added["hint"] = told["hint"].to(p.device, p.dtype)
+        x = x.to(p.dtype).contiguous(memory_format=torch.channels_last)
+        out = model(x, t, None, added_cond_kwargs=added).sample
         total, error, bound = diffusion_loss(out, noise, clean, noisy, t, a)
         late = error[t > 700]
-        return total, {
-            "error": error.mean().item(),
-            "late": late.mean().item() if len(late) else 0.0,
-            "bound": bound.item(),
-        }
+        figures = {"error": error.mean().item(), "bound": bound.item()}
+        return total, figures | {"late": late.mean().item() if len(late) else 0.0}
 
     return loss
+
+
+def grown(unet: nn.Module, weights: dict[str, torch.Tensor]) -> nn.Module:
+    """Load a decoder's weights into a UNet with more inputs; what is new starts silent.
+
+    The first convolution's new channels are zeros, so that training starts from the decoder.
+    """
+    mine = unet.state_dict()
+    for name, weight in weights.items():
+        if name not in mine:
+            continue
+        if name == "conv_in.weight":
+            mine[name].zero_()
+            mine[name][:, : weight.shape[1]] = weight
+        elif mine[name].shape == weight.shape:
+            mine[name].copy_(weight)
+    unet.load_state_dict(mine)
+    return unet

@@ -22,6 +22,8 @@ from . import (
     parts,
     stage_clip,
     stage_decoder,
+    stage_depth,
+    stage_inpaint,
     stage_judge,
     stage_movq,
     stage_prior,
@@ -101,6 +103,24 @@ def _decoder(data: Data, plan: Plan) -> Parts:
     return parts.unet(), stage_decoder.loss_of(latents, embeddings, no_prompt(plan.folder))
 
 
+def _inpaint(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 6e-4, 100
+    latents, embeddings = data.latents(plan.device), data.embeddings(plan.device)
+    start = loop.averaged(plan.folder, "decoder-2.2")
+    unet = stage_decoder.grown(parts.unet(parts.LATENT_CHANNELS + 1), start)
+    masks = stage_inpaint.masks_of(data.silhouettes)
+    return unet, stage_decoder.loss_of(latents, embeddings, no_prompt(plan.folder), extra=masks)
+
+
+def _depth(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 6e-4, 100
+    latents, embeddings = data.latents(plan.device), data.embeddings(plan.device)
+    start = loop.averaged(plan.folder, "decoder-2.2")
+    unet = stage_decoder.grown(parts.unet(4, hint=True), start)
+    hints = stage_depth.hints_of(data.depths)
+    return unet, stage_decoder.loss_of(latents, embeddings, no_prompt(plan.folder), extra=hints)
+
+
 STAGES: dict[str, Callable[[Data, Plan], Parts]] = {
     "judge": _judge,
     "clip": _clip,
@@ -108,6 +128,8 @@ STAGES: dict[str, Callable[[Data, Plan], Parts]] = {
     "movq-decoder": _movq_decoder,
     "prior": _prior,
     "decoder-2.2": _decoder,
+    "inpaint-2.2": _inpaint,
+    "depth-2.2": _depth,
 }
 
 
