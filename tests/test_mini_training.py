@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import types
 
 import pytest
@@ -159,22 +160,11 @@ def test_commands_name_every_stage(capsys):
     assert "decoder-2.2" in capsys.readouterr().err
 
 
-def test_first_stage_trains_from_the_command_line(tmp_path, monkeypatch):
-    landed = []
-    monkeypatch.setattr("kandi_nb.mini.train.land", lambda stage, data: landed.append(stage))
-    arguments = [
-        "movq",
-        "--steps",
-        "2",
-        "--scenes",
-        "12",
-        "--threads",
-        "1",
-        "--folder",
-        str(tmp_path),
-    ]
-    assert main(arguments) == 0
-    assert landed == ["movq"]
+def test_first_stage_trains_from_the_command_line(tmp_path):
+    folders = ["--folder", str(tmp_path), "--weights", str(tmp_path / "weights")]
+    assert main(["movq", "--steps", "2", "--scenes", "12", "--threads", "1", *folders]) == 0
+    kept = json.loads((tmp_path / "weights" / "training.json").read_text("utf-8"))
+    assert kept["movq"]["steps"] == 2 and kept["movq"]["loss"] > 0
     weights = loop.averaged(tmp_path, "movq")
     model = parts.movq()
     model.load_state_dict(weights)

@@ -253,6 +253,7 @@ def tables(figures: dict) -> str:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file by way of a temporary one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(path.suffix + ".part")
     part.write_text(text, "utf-8")
     os.replace(part, path)

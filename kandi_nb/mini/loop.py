@@ -96,15 +96,35 @@ def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dic
     return state
 
 
-def _trim(log: Path, step: int) -> None:
-    """Cut what a killed training logged after its last checkpoint: it will be logged again."""
-    if not log.exists():
-        return
-    head, *rows = log.read_text("utf-8").splitlines(keepends=True)
-    kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
-    part = log.with_suffix(".part")
-    part.write_text("".join([head, *kept]), "utf-8")
-    os.replace(part, log)
+class _Log:
+    """The CSV of a stage, without what a killed training logged after its checkpoint."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        if path.exists():
+            head, *rows = path.read_text("utf-8").splitlines(keepends=True)
+            kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
+            part = path.with_suffix(".part")
+            part.write_text("".join([head, *kept]), "utf-8")
+            os.replace(part, path)
+
+    def write(self, state: dict, rate: float) -> None:
+        """Append the state after a step, below a header if it is the first."""
+        shown = state["shown"]
+        row = [state["step"], f"{state['seconds']:.0f}", f"{rate:.2e}"]
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            rows = csv.writer(file)
+            if fresh:
+                rows.writerow(["step", "seconds", "rate", *shown])
+            rows.writerow([*row, *(f"{value:.4f}" for value in shown.values())])
+
+    def tell(self, stage: str, state: dict, progress: float) -> None:
+        """Print the state and the minutes that are left."""
+        left = state["seconds"] * (1 / max(progress, 1e-6) - 1) / 60
+        text = " ".join(f"{key} {value:.4f}" for key, value in state["shown"].items())
+        head = f"{stage} {state['step']} {progress:.0%}"
+        print(f"{head}, {left:.1f} min left: {text}", flush=True)
 
 
 def averaged(folder: Path, stage: str) -> dict[str, torch.Tensor]:
@@ -134,16 +154,11 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     used = [p for p in compute.parameters() if p.requires_grad]
     every, mean = list(average.parameters()), list(master.parameters())
 
-    _trim(plan.log, state["step"])
-    fresh = not plan.log.exists()
+    log = _Log(plan.log, state["step"])
     shown: dict[str, float] = state.setdefault("shown", {})
+    rate = 0.0
     last = saved = time.monotonic()
-    with (
-        open(plan.log, "a", newline="") as file,
-        fast_group_norm(),
-        sdpa_kernel(SDPBackend.MATH),
-    ):
-        rows = csv.writer(file)
+    with fast_group_norm(), sdpa_kernel(SDPBackend.MATH):
         while True:
             step = state["step"]
             progress = (
@@ -176,28 +191,14 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
             state |= {"step": step + 1, "seconds": state["seconds"] + now - last}
             last = now
             if state["step"] % plan.log_every == 0:
-                if fresh:
-                    rows.writerow(["step", "seconds", "rate", *shown])
-                    fresh = False
-                rows.writerow(
-                    [
-                        state["step"],
-                        f"{state['seconds']:.0f}",
-                        f"{rate:.2e}",
-                        *(f"{v:.4f}" for v in shown.values()),
-                    ]
-                )
-                file.flush()
+                log.write(state, rate)
             if state["step"] % (4 * plan.log_every) == 0:
-                left = state["seconds"] * (1 / max(progress, 1e-6) - 1) / 60
-                text = " ".join(f"{k} {v:.4f}" for k, v in shown.items())
-                print(
-                    f"{plan.stage} {state['step']} {progress:.0%}, {left:.1f} min left: {text}",
-                    flush=True,
-                )
+                log.tell(plan.stage, state, progress)
             if now - saved > plan.save_every:
                 _save(plan, master, average, optimiser, state)
                 saved = now
+    if rate and state["step"] % plan.log_every:
+        log.write(state, rate)
     _save(plan, master, average, optimiser, state)
     print(f"{plan.stage} done: {state['step']} steps, {state['seconds']:.0f} s", flush=True)
     return average.cpu()

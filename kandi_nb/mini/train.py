@@ -188,6 +188,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="write the weights of the checkpoint as it is, and stop",
     )
+    parser.add_argument(
+        "--weights", type=Path, default=assemble.WEIGHTS, help="where checkpoint folders land"
+    )
     given = parser.parse_args(argv)
     if given.threads:
         torch.set_num_threads(given.threads)
@@ -197,8 +200,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
         module, loss_of = STAGES[given.stage](data, plan)
         loop.train(plan, module, loss_of)
-        cards.record(given.stage, plan.log, cards.hardware(given.device))
-    path = land(given.stage, data)
+        cards.record(given.stage, plan.log, cards.hardware(given.device), given.weights)
+    path = land(given.stage, data, given.weights)
     if path:
         print(f"wrote {path}")
     return 0
