@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHTS = Path(__file__).parent / "weights"
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
+INPAINT, DEPTH = "kandinsky-2-2-decoder-inpaint", "kandinsky-2-2-controlnet-depth"
 
 
 def _write_sums(folder: Path) -> None:
@@ -104,14 +105,21 @@ def save_prior(
     return weights / PRIOR
 
 
-def save_decoder(unet: nn.Module, movq: nn.Module, weights: Path = WEIGHTS) -> Path:
-    """Write the 2.2 decoder's folder from its trained parts and return it."""
-    from diffusers import DDPMScheduler, KandinskyV22Pipeline
+def save_decoder(
+    unet: nn.Module, movq: nn.Module, weights: Path = WEIGHTS, name: str = DECODER
+) -> Path:
+    """Write the folder of a 2.2 decoder of any ``name`` and return it."""
+    import diffusers
 
-    scheduler = DDPMScheduler(**parts.decoder_scheduler())
-    pipeline = KandinskyV22Pipeline(unet=unet, scheduler=scheduler, movq=movq)
-    _save_pipeline(pipeline, weights / DECODER)
-    return weights / DECODER
+    pipelines = {
+        DECODER: diffusers.KandinskyV22Pipeline,
+        INPAINT: diffusers.KandinskyV22InpaintPipeline,
+        DEPTH: diffusers.KandinskyV22ControlnetPipeline,
+    }
+    scheduler = diffusers.DDPMScheduler(**parts.decoder_scheduler())
+    pipeline = pipelines[name](unet=unet, scheduler=scheduler, movq=movq)
+    _save_pipeline(pipeline, weights / name)
+    return weights / name
 
 
 def save_judge(net: nn.Module, weights: Path = WEIGHTS) -> Path:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import assemble, judge
+from . import assemble, judge, parts
 from .captions import LANGUAGE_NAMES, canonical
 from .render import render_many
 from .vocabulary import LANGUAGES
@@ -60,11 +60,12 @@ class Painter:
         self.decoder = KandinskyV22Pipeline.from_pretrained(self.weights / assemble.DECODER)
         for pipeline in (self.prior, self.decoder):
             pipeline.set_progress_bar_config(disable=True)
+        self.size = self.decoder.unet.config.sample_size * parts.SCALE
 
     def draw(
         self, prompts: Sequence[str], seeds: Sequence[int], batch: int = 50
     ) -> list[Image.Image]:
-        """Draw one picture of 64 x 64 pixels for each prompt and seed."""
+        """Draw one picture for each prompt and seed."""
         import torch
 
         made: list[Image.Image] = []
@@ -81,8 +82,8 @@ class Painter:
                 negative_image_embeds=found.negative_image_embeds,
                 num_inference_steps=self.steps,
                 guidance_scale=self.guidance,
-                height=64,
-                width=64,
+                height=self.size,
+                width=self.size,
                 generator=[torch.Generator().manual_seed(seed) for seed in their],
             ).images
         return made
@@ -124,10 +125,10 @@ def read_movq(painter: Painter, count: int = 400) -> dict[str, float]:
     import torch
 
     asked = list(scenes(count, held_out=True, salt="unseen"))
-    pictures = render_many(asked)
+    pictures = render_many(asked, painter.size)
     movq, rows = painter.decoder.movq, []
     with torch.inference_mode():
-        for part in judge.tensor(pictures).split(50):
+        for part in judge.tensor(pictures, painter.size).split(50):
             back = movq.decode(movq.encode(part).latents, force_not_quantize=True).sample
             rows.append(
                 ((back.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()

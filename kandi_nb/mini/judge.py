@@ -98,8 +98,8 @@ def _judge() -> torch.nn.Module:
     return net
 
 
-def tensor(images: Sequence[Image.Image] | np.ndarray) -> torch.Tensor:
-    """Return pictures (PIL, or uint8 (n, h, w, 3)) as float (n, 3, 64, 64) in -1…1."""
+def tensor(images: Sequence[Image.Image] | np.ndarray, size: int = SIZE) -> torch.Tensor:
+    """Return pictures (PIL, or uint8 (n, h, w, 3)) as float (n, 3, size, size) in -1…1."""
     import torch
     from PIL import Image
 
@@ -108,9 +108,9 @@ def tensor(images: Sequence[Image.Image] | np.ndarray) -> torch.Tensor:
         if isinstance(image, np.ndarray):
             image = Image.fromarray(image)
         image = image.convert("RGB")
-        if image.size != (SIZE, SIZE):
+        if image.size != (size, size):
             image = image.resize(
-                (SIZE, SIZE), Image.BOX if image.width > SIZE else Image.BICUBIC
+                (size, size), Image.BOX if image.width > size else Image.BICUBIC
             )
         rows.append(np.asarray(image))
     return torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).float().div(127.5).sub(1)

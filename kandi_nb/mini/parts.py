@@ -16,8 +16,8 @@ TOKENS = 77  # the published limit
 VOCABULARY = 2048
 
 
-def movq() -> VQModel:
-    """Build the MoVQ: 64 x 64 pixels to 8 x 8 cells of 8 channels and back."""
+def movq(size: int = 64) -> VQModel:
+    """Build the MoVQ: pictures to an eighth of their size with 8 channels, and back."""
     from diffusers import VQModel
 
     widths = (32, 64, 96, 160)
@@ -31,7 +31,7 @@ def movq() -> VQModel:
         num_vq_embeddings=CODES,
         norm_type="spatial",
         mid_block_add_attention=False,
-        sample_size=64,
+        sample_size=size,
         scaling_factor=1.0,
     )
 
@@ -89,7 +89,7 @@ def prior(tokens: int = TOKENS) -> PriorTransformer:
     )
 
 
-def unet(extra: int = 0, hint: bool = False) -> UNet2DConditionModel:
+def unet(extra: int = 0, hint: bool = False, size: int = 64) -> UNet2DConditionModel:
     """Build a 2.2 UNet with ``extra`` input channels, four of which may come from a ``hint``.
 
     As in the published one, it predicts the noise and the interpolation of its variance.
@@ -97,7 +97,7 @@ def unet(extra: int = 0, hint: bool = False) -> UNet2DConditionModel:
     from diffusers import UNet2DConditionModel
 
     return UNet2DConditionModel(
-        sample_size=8,
+        sample_size=size // SCALE,
         in_channels=LATENT_CHANNELS + extra,
         out_channels=2 * LATENT_CHANNELS,
         block_out_channels=(96, 128),

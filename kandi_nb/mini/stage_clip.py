@@ -63,7 +63,7 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 1
         draw = random.Random(int(torch.randint(2**62, (), generator=generator)))
         texts = [caption(scenes[i], draw.choice(LANGUAGES), draw) for i in index.tolist()]
         ids = tokenize(tokenizer, texts).to(p.device)
-        x = pictures(data, index, p.device, p.dtype)
+        x = pictures(data, index, p.device, p.dtype, 64)
         dx, dy = (draw.randint(-4, 4) for _ in range(2))
         x = F.pad(x, (4, 4, 4, 4), mode="replicate")[..., 4 + dy : 68 + dy, 4 + dx : 68 + dx]
         x = x + 0.08 * draw.random() * torch.randn_like(x)

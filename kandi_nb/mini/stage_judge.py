@@ -75,7 +75,7 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], batch: int = 96) -> Loss:
     def loss(model: nn.Module, generator: torch.Generator, progress: float):
         p = next(model.parameters())
         index = torch.randint(len(data), (batch,), generator=generator)
-        x = _disturb(pictures(data, index, p.device, p.dtype)).contiguous(
+        x = _disturb(pictures(data, index, p.device, p.dtype, 64)).contiguous(
             memory_format=torch.channels_last
         )
         return word_loss(model(x), masks, index)

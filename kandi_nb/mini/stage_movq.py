@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from . import parts
@@ -18,11 +19,21 @@ def _edges(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def pictures(
-    data: np.ndarray, index: torch.Tensor, device: str, dtype: torch.dtype
+    data: np.ndarray,
+    index: torch.Tensor,
+    device: str,
+    dtype: torch.dtype,
+    side: int | None = None,
 ) -> torch.Tensor:
-    """Return pictures of uint8 (n, h, w, 3) as a channels-last batch (b, 3, h, w) in -1…1."""
+    """Return pictures of uint8 (n, h, w, 3) as a channels-last batch (b, 3, h, w) in -1…1.
+
+    ``side`` brings larger ones down to that many pixels.
+    """
     batch = torch.from_numpy(data[index.numpy()]).to(device).permute(0, 3, 1, 2)
-    return batch.to(dtype).div_(127.5).sub_(1)
+    batch = batch.to(dtype).div_(127.5).sub_(1)
+    if side and batch.shape[-1] > side:
+        batch = F.avg_pool2d(batch, batch.shape[-1] // side)
+    return batch
 
 
 def _picture_loss(

@@ -64,13 +64,13 @@ def _clip(data: Data, plan: Plan) -> Parts:
 
 def _movq(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup, plan.ema, plan.decay = 1.2e-3, 200, 0.998, 0.001
-    return parts.movq(), stage_movq.loss_of(data.pictures, data.silhouettes)
+    return parts.movq(data.size), stage_movq.loss_of(data.pictures, data.silhouettes)
 
 
 def _movq_decoder(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup, plan.ema, plan.decay = 8e-4, 50, 0.998, 0.001
     latents = data.latents(plan.device)
-    model = parts.movq()
+    model = parts.movq(data.size)
     model.load_state_dict(loop.averaged(plan.folder, "movq"))
     for part in (model.encoder, model.quant_conv, model.quantize):
         part.requires_grad_(False)
@@ -100,14 +100,16 @@ def no_prompt(folder: Path) -> torch.Tensor:
 def _decoder(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup = 1e-3, 200
     latents, embeddings = data.latents(plan.device), data.embeddings(plan.device)
-    return parts.unet(), stage_decoder.loss_of(latents, embeddings, no_prompt(plan.folder))
+    return parts.unet(size=data.size), stage_decoder.loss_of(
+        latents, embeddings, no_prompt(plan.folder)
+    )
 
 
 def _inpaint(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup = 6e-4, 100
     latents, embeddings = data.latents(plan.device), data.embeddings(plan.device)
     start = loop.averaged(plan.folder, "decoder-2.2")
-    unet = stage_decoder.grown(parts.unet(parts.LATENT_CHANNELS + 1), start)
+    unet = stage_decoder.grown(parts.unet(parts.LATENT_CHANNELS + 1, size=data.size), start)
     masks = stage_inpaint.masks_of(data.silhouettes)
     return unet, stage_decoder.loss_of(latents, embeddings, no_prompt(plan.folder), extra=masks)
 
@@ -116,7 +118,7 @@ def _depth(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup = 6e-4, 100
     latents, embeddings = data.latents(plan.device), data.embeddings(plan.device)
     start = loop.averaged(plan.folder, "decoder-2.2")
-    unet = stage_decoder.grown(parts.unet(4, hint=True), start)
+    unet = stage_decoder.grown(parts.unet(4, hint=True, size=data.size), start)
     hints = stage_depth.hints_of(data.depths)
     return unet, stage_decoder.loss_of(latents, embeddings, no_prompt(plan.folder), extra=hints)
 
@@ -146,17 +148,26 @@ def land(stage: str, data: Data, weights: Path = assemble.WEIGHTS) -> Path | Non
         text, vision = clip_towers(folder)
         prior = stage_prior.lengthen(short)
         return assemble.save_prior(prior, text, vision, folder / "tokenizer", weights)
-    if (
-        stage in ("decoder-2.2", "movq-decoder")
-        and (folder / "decoder-2.2.safetensors").exists()
-    ):
-        unet, movq = parts.unet(), parts.movq()
-        unet.load_state_dict(loop.averaged(folder, "decoder-2.2"))
-        sharper = (folder / "movq-decoder.safetensors").exists()
-        movq.load_state_dict(loop.averaged(folder, "movq-decoder" if sharper else "movq"))
-        stage_movq.fit_codebook(movq, data.latents())
-        return assemble.save_decoder(unet, movq, weights)
-    return None
+    decoders = {
+        "decoder-2.2": ({}, assemble.DECODER),
+        "inpaint-2.2": ({"extra": parts.LATENT_CHANNELS + 1}, assemble.INPAINT),
+        "depth-2.2": ({"extra": 4, "hint": True}, assemble.DEPTH),
+    }
+    if stage not in decoders:
+        return None
+    shape, name = decoders[stage]
+    unet = parts.unet(**shape, size=data.size)
+    unet.load_state_dict(loop.averaged(folder, stage))
+    return assemble.save_decoder(unet, _movq_of(data), weights, name)
+
+
+def _movq_of(data: Data) -> nn.Module:
+    """Return the trained MoVQ, with the sharper decoder if there is one, and fit its codes."""
+    movq = parts.movq(data.size)
+    sharper = (data.folder / "movq-decoder.safetensors").exists()
+    movq.load_state_dict(loop.averaged(data.folder, "movq-decoder" if sharper else "movq"))
+    stage_movq.fit_codebook(movq, data.latents())
+    return movq
 
 
 def main(argv: Sequence[str] | None = None) -> int:
