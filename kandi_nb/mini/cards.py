@@ -6,8 +6,9 @@ import csv
 import json
 from pathlib import Path
 
+from ..writing import write
 from .assemble import DECODER, PRIOR, WEIGHTS
-from .evaluate import tables, write_text
+from .evaluate import tables
 
 WORLD = """\
 One thing (fox, cat, dog, frog, lion, bear, rabbit, owl, castle, house, car, rocket, sailboat,
@@ -82,7 +83,7 @@ def record(stage: str, log: Path, trained_on: str, weights: Path = WEIGHTS) -> N
         "loss": float(last["loss"]),
         "hardware": trained_on,
     }
-    write_text(path, json.dumps(known, indent=2) + "\n")
+    write(path, (json.dumps(known, indent=2) + "\n").encode(), overwrite=True)
 
 
 def _training(weights: Path) -> str:
@@ -112,4 +113,5 @@ def write_cards(weights: Path, figures: dict, scenes: int = 40) -> None:
         ),
     ):
         text = HEADER.format(title=title, prior=prior, world=WORLD) + "\n" + body
-        write_text(weights / name / "README.md", text + (sheet if name == DECODER else ""))
+        text += sheet if name == DECODER else ""
+        write(weights / name / "README.md", text.encode(), overwrite=True)

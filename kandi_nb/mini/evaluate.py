@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import assemble, judge, parts
+from ..writing import write
+from . import assemble, judge
 from .captions import LANGUAGE_NAMES, canonical
+from .painter import Painter
 from .render import render_many
 from .vocabulary import LANGUAGES
 from .world import Scene, scenes
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
 BARS = {
@@ -41,61 +40,6 @@ BARS = {
     "headwear": 0.85,
     "same scene": 0.9,
 }
-
-
-@dataclass
-class Painter:
-    """The 2.2 pipelines as plain diffusers loads them, with the settings of the evaluation."""
-
-    weights: Path = assemble.WEIGHTS
-    steps: int = 25
-    guidance: float = 4.0
-    prior_steps: int = 25
-    prior_guidance: float = 4.0
-
-    def __post_init__(self) -> None:
-        from diffusers import KandinskyV22Pipeline, KandinskyV22PriorPipeline
-
-        self.prior = KandinskyV22PriorPipeline.from_pretrained(self.weights / assemble.PRIOR)
-        self.decoder = KandinskyV22Pipeline.from_pretrained(self.weights / assemble.DECODER)
-        for pipeline in (self.prior, self.decoder):
-            pipeline.set_progress_bar_config(disable=True)
-        self.size = self.decoder.unet.config.sample_size * parts.SCALE
-
-    def draw(
-        self, prompts: Sequence[str], seeds: Sequence[int], batch: int = 50
-    ) -> list[Image.Image]:
-        """Draw one picture for each prompt and seed."""
-        import torch
-
-        made: list[Image.Image] = []
-        for start in range(0, len(prompts), batch):
-            some, their = list(prompts[start : start + batch]), seeds[start : start + batch]
-            found = self.prior(
-                some,
-                num_inference_steps=self.prior_steps,
-                guidance_scale=self.prior_guidance,
-                generator=[torch.Generator().manual_seed(0) for _ in some],
-            )
-            made += self.decoder(
-                image_embeds=found.image_embeds,
-                negative_image_embeds=found.negative_image_embeds,
-                num_inference_steps=self.steps,
-                guidance_scale=self.guidance,
-                height=self.size,
-                width=self.size,
-                generator=[torch.Generator().manual_seed(seed) for seed in their],
-            ).images
-        return made
-
-    def embed(self, images: Sequence[Image.Image]) -> torch.Tensor:
-        """Return CLIP's embeddings of pictures, of length 1: (n, 128)."""
-        import torch
-
-        pixels = self.prior.image_processor(list(images), return_tensors="pt").pixel_values
-        with torch.inference_mode():
-            found = self.prior.image_encoder(pixels).image_embeds
-        return torch.nn.functional.normalize(found, dim=-1)
 
 
 def held_out(count: int, salt: str = "evaluate") -> list[Scene]:
@@ -252,14 +196,6 @@ def tables(figures: dict) -> str:
     return "\n".join(rows)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file by way of a temporary one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    part.write_text(text, "utf-8")
-    os.replace(part, path)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate from the command line; returns 1 if a bar is missed."""
     parser = argparse.ArgumentParser(
@@ -290,7 +226,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if given.write:
         from .cards import write_cards
 
-        write_text(given.weights / "evaluation.json", json.dumps(figures, indent=2) + "\n")
+        text = json.dumps(figures, indent=2) + "\n"
+        write(given.weights / "evaluation.json", text.encode(), overwrite=True)
         sheet(drawn).save(given.weights / assemble.DECODER / "contact-sheet.png", optimize=True)
         write_cards(given.weights, figures, given.scenes)
     lines = missed(figures)

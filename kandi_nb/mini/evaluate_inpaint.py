@@ -18,7 +18,7 @@ from .world import Scene, scenes
 if TYPE_CHECKING:
     from PIL import Image
 
-    from .evaluate import Painter
+    from .painter import Painter
 
 BARS = {"put there": 0.85, "kept": 0.95, "silhouette IoU": 0.75, "depth colour": 0.85}
 BARS |= {"depth place": 0.85}
