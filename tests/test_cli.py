@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -294,9 +295,13 @@ def listening_addresses(pid, port):
     import psutil
 
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return {
-        connection.laddr.ip
-        for process in family
-        for connection in process.net_connections(kind="inet")
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-    }
+    found = set()
+    for process in family:
+        # A helper process of the server may have ended since it was listed.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {
+                connection.laddr.ip
+                for connection in process.net_connections(kind="inet")
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            }
+    return found
