@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from PIL.ImageFont import FreeTypeFont
 
 PAGE = 960  # pixels that a notebook is wide
+TALL = 768  # pixels that the rows of a grid of small pictures share
 SMALL = 256  # pictures with a longer side below this are shown enlarged
 _CELL = "text-align:center;vertical-align:top;padding:4px;background:none;border:none"
 _GAP = 8  # pixels between the pictures of a composed grid
@@ -56,8 +57,10 @@ class Grid:
         side = max(max(picture.size) for picture in pictures)
         room = PAGE // len(self.cells[0])
         if side < SMALL:
-            # Whole factors keep the pixels of a small picture square and equal.
-            return max(2 if side < SMALL // 2 else 1, min(SMALL, room) // side)
+            # Whole factors keep the pixels of a small picture square and equal; many rows are
+            # shown smaller, so that the grid fits a screen.
+            limit = min(SMALL, room, max(SMALL // 2, TALL // len(self.cells)))
+            return max(2 if side < SMALL // 2 else 1, limit // side)
         return min(1.0, room / side)
 
     def _repr_html_(self) -> str:

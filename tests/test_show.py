@@ -173,6 +173,8 @@ def test_small_pictures_are_enlarged_by_whole_factors():
     assert shown((64, 32)) == (256, 128, True)
     assert shown((64, 64), 5) == (192, 192, True)
     assert shown((64, 64), 20, columns=20) == (128, 128, True)
+    assert shown((64, 64), 15, columns=3) == (128, 128, True)  # five rows fit a screen
+    assert shown((64, 64), 9, columns=3) == (256, 256, True)
     assert shown((128, 128)) == (256, 256, True)
     assert shown((256, 256)) == (256, 256, False)
     assert shown((1024, 512), 1) == (960, 480, False)
