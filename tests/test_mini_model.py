@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
-from kandi_nb.mini import assemble, evaluate, judge
+from kandi_nb.mini import assemble, evaluate, evaluate_inpaint, judge
 from kandi_nb.mini.captions import canonical, expects
 from kandi_nb.mini.export import export
+from kandi_nb.mini.painter import Painter
 from kandi_nb.mini.render import render_many
 from kandi_nb.mini.vocabulary import LANGUAGES
 from kandi_nb.mini.world import scenes
@@ -107,7 +109,8 @@ def test_another_seed_is_another_picture_of_the_same_scene(k):
 
 def test_plain_diffusers_scripts_run_on_the_export(tmp_path):
     made = export(tmp_path)
-    assert [path.name for path in made] == [assemble.DECODER, assemble.PRIOR]
+    names = [assemble.DECODER, assemble.INPAINT, assemble.PRIOR]
+    assert [path.name for path in made] == names
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "empty")}
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT],
@@ -166,15 +169,27 @@ def test_tokenizers_give_the_same_ids_after_saving(tmp_path, k):
 def test_weights_are_small_and_without_pickles():
     files = [path for path in assemble.WEIGHTS.rglob("*") if path.is_file()]
     weights = [path for path in files if path.suffix == ".safetensors"]
-    assert len(weights) == 6  # judge; prior, text and picture encoder; UNet, MoVQ
-    assert sum(path.stat().st_size for path in files) <= 35e6
+    assert len(weights) == 8  # judge; prior, text, picture encoder; UNet and MoVQ twice
+    inpainting = assemble.WEIGHTS / assemble.INPAINT
+    first = [path for path in files if inpainting not in path.parents]
+    assert sum(path.stat().st_size for path in first) <= 35e6
+    once = {hashlib.sha256(path.read_bytes()).digest(): path.stat().st_size for path in files}
+    assert sum(once.values()) <= 90e6
+    movqs = {path.read_bytes() for path in weights if path.parent.name == "movq"}
+    assert len(movqs) == 1  # git stores it once
     assert max(path.stat().st_size for path in files) <= 25e6
     assert {p.suffix for p in files} <= {".safetensors", ".json", ".txt", ".md", ".png", ""}
-    assert [p.name for p in files if not p.suffix] == ["SHA256SUMS"] * 2
+    assert [p.name for p in files if not p.suffix] == ["SHA256SUMS"] * 3
+
+
+def test_inpainting_puts_it_there_and_keeps_the_rest():
+    figures, drawn = evaluate_inpaint.read_inpaint(Painter(), 3)
+    assert len(drawn) == 9
+    assert figures["put there"] >= 0.7 and figures["kept"] >= 0.8, figures
 
 
 def test_cards_hold_figures_and_name_the_prior():
-    for name in (assemble.PRIOR, assemble.DECODER):
+    for name in (assemble.PRIOR, assemble.INPAINT, assemble.DECODER):
         text = (assemble.WEIGHTS / name / "README.md").read_text("utf-8")
         assert "license: apache-2.0" in text and "## How good it is" in text and " % |" in text
         assert "not the published model" in text
@@ -182,6 +197,12 @@ def test_cards_hold_figures_and_name_the_prior():
     assert (
         Path(assemble.WEIGHTS) / assemble.DECODER / "contact-sheet.png"
     ).stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_inpainting_reaches_its_bars():
+    figures, _ = evaluate_inpaint.read_inpaint(Painter(), 40)
+    assert all(figures[what] >= evaluate_inpaint.BARS[what] for what in ("put there", "kept"))
 
 
 @pytest.mark.slow
