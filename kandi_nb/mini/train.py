@@ -1,8 +1,9 @@
 """Train the bundled model: ``python -m kandi_nb.mini.train STAGE --minutes N``.
 
-Stages, in their order: judge, clip, movq, movq-decoder, prior, decoder-2.2. Each goes on from
-its own checkpoint in ``--folder`` when there is one; the last three also write their checkpoint
-folder under ``kandi_nb/mini/weights``.
+Stages, in their order: judge, clip, movq, movq-decoder, prior, decoder-2.2; then, from that
+decoder's weights, inpaint-2.2 and depth-2.2. Each goes on from its own checkpoint in
+``--folder`` when there is one; judge, prior and the decoders also write their checkpoint folder
+below ``--weights``.
 """
 
 from __future__ import annotations
