@@ -91,3 +91,20 @@ def test_a_step_of_each_moves_the_new_inputs(stage, tmp_path):
     plan = loop.Plan(stage, tmp_path, steps=2, warmup=1, ema=0.0)
     trained = loop.train(plan, unet, loss)
     assert trained.conv_in.weight[:, parts.LATENT_CHANNELS :].abs().max() > 0
+
+
+def test_depth_readings_run_on_any_depth_decoder(tmp_path):
+    from kandi_nb.mini import assemble, evaluate_inpaint
+    from kandi_nb.mini.painter import Painter
+
+    for name in (assemble.PRIOR, assemble.DECODER):
+        (tmp_path / name).symlink_to(assemble.WEIGHTS / name)
+    torch.manual_seed(0)
+    unet = parts.unet(4, hint=True)
+    assert assemble.save_decoder(unet, parts.movq(), tmp_path, assemble.DEPTH).is_dir()
+    painter = Painter(tmp_path, steps=2, prior_steps=2)
+    figures, drawn = evaluate_inpaint.read_depth(painter, 6)
+    assert len(drawn) == 6 and {picture.size for picture in drawn} == {(64, 64)}
+    # Weights of chance follow no depth map: the figures must say so.
+    assert 0 <= figures["silhouette IoU"] < 0.6
+    assert set(figures) == {"silhouette IoU", "depth object", "depth colour", "depth place"}

@@ -143,7 +143,7 @@ def read_depth(painter: Painter, count: int = 40) -> tuple[dict[str, float], lis
         for i, s in enumerate(asked)
     ]
     real: list[Render] = [render(scene) for scene in asked]
-    hints = torch.stack([torch.from_numpy(r.depth).float() / 255 for r in real])
+    hints = torch.stack([torch.tensor(r.depth).float() / 255 for r in real])
     prompts = [canonical(s, LANGUAGES[i % len(LANGUAGES)]) for i, s in enumerate(asked)]
     found = painter.prior(
         prompts,
