@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..integrity import SUMS
+from ..writing import write
 from . import parts
 
 if TYPE_CHECKING:
@@ -124,11 +125,7 @@ def save_decoder(
 
 def save_judge(net: nn.Module, weights: Path = WEIGHTS) -> Path:
     """Write the judge's weights and return their file."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    path = weights / "judge" / "model.safetensors"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    save_file({k: v.half().contiguous() for k, v in net.state_dict().items()}, part)
-    os.replace(part, path)
-    return path
+    data = save({k: v.half().contiguous() for k, v in net.state_dict().items()})
+    return write(weights / "judge" / "model.safetensors", data, overwrite=True)

@@ -120,10 +120,10 @@ def read_inpaint(
     return figures | {"kept": _share(kept)}, drawn
 
 
-def _covers(picture: np.ndarray, empty: np.ndarray) -> np.ndarray:
-    """Return where a picture differs from the same place without its object."""
-    gap = np.abs(picture.astype(int) - empty.astype(int)).max(-1)
-    return gap > 60
+def _covered(picture: np.ndarray) -> np.ndarray:
+    """Return where a picture on the plain backdrop differs from that backdrop."""
+    backdrop = np.median(picture.reshape(-1, 3), 0)
+    return np.abs(picture - backdrop).max(-1) > 60
 
 
 def read_depth(painter: Painter, count: int = 40) -> tuple[dict[str, float], list[Image.Image]]:
@@ -164,9 +164,7 @@ def read_depth(painter: Painter, count: int = 40) -> tuple[dict[str, float], lis
     overlap = []
     for scene, picture, wanted in zip(asked, drawn, real, strict=True):
         if scene.place == "plain" and scene.colour not in ("white", "natural"):
-            array = np.asarray(picture)
-            backdrop = np.median(array.reshape(-1, 3), 0)[None, None].repeat(SIZE, 0)
-            mine = _covers(array, backdrop.repeat(SIZE, 1))
+            mine = _covered(np.asarray(picture))
             theirs = wanted.silhouette > 127
             overlap.append((mine & theirs).sum() / (mine | theirs).sum())
     scores = judge.score(judge.read(drawn), asked)

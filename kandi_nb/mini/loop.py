@@ -15,7 +15,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -54,7 +54,6 @@ class Plan:
     dtype: torch.dtype = torch.bfloat16
     save_every: float = 60.0
     log_every: int = 25
-    notes: dict = field(default_factory=dict)
 
     @property
     def checkpoint(self) -> Path:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..writing import write
 from .captions import caption
 from .parts import TOKENS, VOCABULARY
 from .vocabulary import LANGUAGES
@@ -64,10 +65,6 @@ def make_clip_tokenizer(folder: Path, count: int = 40_000) -> None:
     inside = set(vocabulary)
     merges = [m if isinstance(m, str) else " ".join(m) for m in learnt["merges"]]
     merges = [m for m in merges if m.replace(" ", "") in inside]
-    folder.mkdir(parents=True, exist_ok=True)
-    ids = {token: number for number, token in enumerate(vocabulary)}
-    (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False), "utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n", "utf-8")
     settings = {
         "tokenizer_class": "CLIPTokenizer",
         "model_max_length": TOKENS,
@@ -78,10 +75,14 @@ def make_clip_tokenizer(folder: Path, count: int = 40_000) -> None:
         "do_lower_case": True,
         "errors": "replace",
     }
-    (folder / "tokenizer_config.json").write_text(
-        json.dumps(settings, indent=2) + "\n", "utf-8"
-    )
     special = {k: settings[k] for k in ("bos_token", "eos_token", "pad_token", "unk_token")}
-    (folder / "special_tokens_map.json").write_text(
-        json.dumps(special, indent=2) + "\n", "utf-8"
-    )
+    ids = {token: number for number, token in enumerate(vocabulary)}
+    files = {
+        "vocab.json": json.dumps(ids, ensure_ascii=False),
+        "tokenizer_config.json": json.dumps(settings, indent=2) + "\n",
+        "special_tokens_map.json": json.dumps(special, indent=2) + "\n",
+        # Last, because its presence tells that the tokenizer is whole.
+        "merges.txt": "#version: 0.2\n" + "\n".join(merges) + "\n",
+    }
+    for name, text in files.items():
+        write(folder / name, text.encode(), overwrite=True)
