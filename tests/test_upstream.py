@@ -168,6 +168,39 @@ def test_kandinsky_3_cuts_the_negative_text_to_the_prompt(tiny3_folder):
     assert negative.shape[1] < len("a long text")
 
 
+@pytest.mark.parametrize("channels", [4, 8])
+def test_image_to_image_takes_latents_of_four_channels_only(channels, monkeypatch):
+    import torch
+    from diffusers import DDPMScheduler, KandinskyV22Img2ImgPipeline
+    from PIL import Image
+
+    from kandi_nb.mini import parts
+
+    monkeypatch.setattr(parts, "LATENT_CHANNELS", channels)
+    scheduler = DDPMScheduler(**parts.decoder_scheduler())
+    pipeline = KandinskyV22Img2ImgPipeline(parts.unet(), scheduler, parts.movq())
+    pipeline.set_progress_bar_config(disable=True)
+    e = torch.zeros(1, parts.EMBEDDING)
+    try:
+        pipeline(e, Image.new("RGB", (64, 64)), e, 64, 64, 4, strength=0.5)
+        runs = True
+    except (RuntimeError, AttributeError):  # it takes the latents for a picture
+        runs = False
+    assert runs == (channels == 4), mended(
+        "image-to-image takes any latents", "mini.parts (LATENT_CHANNELS)"
+    )
+
+
+def test_kandinsky_3_draws_noise_of_four_channels_only():
+    from diffusers import Kandinsky3Pipeline
+
+    source = inspect.getsource(Kandinsky3Pipeline.__call__)
+    assert "4, height, width)" in source, mended(
+        "Kandinsky 3 asks its UNet for the channels",
+        "mini.parts (LATENT_CHANNELS)",
+    )
+
+
 # Damage that loads without a word
 
 

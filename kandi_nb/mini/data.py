@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import loop, parts
+from . import parts, trained
+from .blends import Blend, blends, render_blend
+from .names import WEIGHTS
 from .render import render
 from .world import Scene, scenes
 
@@ -28,6 +30,10 @@ def _draw(part: Sequence[Scene], size: int) -> tuple[np.ndarray, np.ndarray, np.
     return tuple(
         np.stack([getattr(d, f) for d in drawn]) for f in ("image", "silhouette", "depth")
     )
+
+
+def _blend(part: Sequence[Blend], size: int) -> np.ndarray:
+    return np.stack([render_blend(blend, size) for blend in part])
 
 
 def _store(path: Path, array: np.ndarray) -> None:
@@ -44,10 +50,29 @@ class Data:
     folder: Path
     count: int = 40_000
     size: int = 64
+    weights: Path = WEIGHTS
 
     @cached_property
     def scenes(self) -> list[Scene]:
         return list(scenes(self.count))
+
+    @cached_property
+    def blends(self) -> list[Blend]:
+        """The mixtures of training scenes, six to ten scenes."""
+        return list(blends(self.scenes, 6 * self.count // 10))
+
+    @cached_property
+    def blended(self) -> np.ndarray:
+        """uint8 (m, size, size, 3): what the mixtures show."""
+        path = self.folder / f"blended-{self.size}-{self.count}.npy"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            chunks = [self.blends[i : i + CHUNK] for i in range(0, len(self.blends), CHUNK)]
+            print(f"rendering {len(self.blends)} mixtures …", flush=True)
+            with ProcessPoolExecutor(os.cpu_count()) as pool:
+                drawn = list(pool.map(partial(_blend, size=self.size), chunks))
+            _store(path, np.concatenate(drawn))
+        return np.load(path)
 
     def _rendered(self, name: str) -> np.ndarray:
         paths = {
@@ -80,17 +105,20 @@ class Data:
         return self._rendered("depths")
 
     def _coded(
-        self, name: str, stage: str, code: Callable[[torch.Tensor], torch.Tensor], device: str
+        self,
+        name: str,
+        pictures: Callable[[], np.ndarray],
+        code: Callable[[torch.Tensor], torch.Tensor],
+        device: str,
     ) -> torch.Tensor:
-        """Run ``code`` on all pictures, or read what the same checkpoint made of them."""
+        """Run ``code`` on pictures, or read what was kept of it under the same name."""
         path = self.folder / f"{name}-{self.size}-{self.count}.npy"
-        checkpoint = self.folder / f"{stage}.safetensors"
-        if not path.exists() or path.stat().st_mtime < checkpoint.stat().st_mtime:
-            print(f"{name} of {self.count} pictures …", flush=True)
-            found = []
+        if not path.exists():
+            every, found = pictures(), []
+            print(f"{name} of {len(every)} pictures …", flush=True)
             with torch.inference_mode():
-                for start in range(0, self.count, 100):
-                    batch = torch.from_numpy(self.pictures[start : start + 100]).to(device)
+                for start in range(0, len(every), 100):
+                    batch = torch.from_numpy(every[start : start + 100]).to(device)
                     batch = batch.permute(0, 3, 1, 2).float().div(127.5).sub(1)
                     found.append(
                         code(batch.contiguous(memory_format=torch.channels_last)).float().cpu()
@@ -98,37 +126,37 @@ class Data:
             _store(path, torch.cat(found).numpy())
         return torch.from_numpy(np.load(path))
 
-    def latents(self, device: str = "cpu") -> torch.Tensor:
-        """Return the MoVQ's latents (n, 8, size / 8, size / 8), float32."""
-        model = parts.movq().eval()
-        model.load_state_dict(loop.averaged(self.folder, "movq"))
+    def latents(self, device: str = "cpu", blended: bool = False) -> torch.Tensor:
+        """Return the MoVQ's latents (n, 4, size / 8, size / 8), float32, of all pictures.
+
+        Those of the mixtures, (m, 4, …), with ``blended``.
+        """
+        weights = trained.weights_of("movq", self.folder, self.weights)
+        encoder = {k: v for k, v in weights.items() if k.startswith(("encoder", "quant_conv"))}
+        model = trained.loaded(parts.movq(self.size), weights).to(device)
         # Half precision moves a latent by some thousandths and halves the time.
-        model = model.to(device, torch.bfloat16).to(memory_format=torch.channels_last)
-        return self._coded(
-            "latents", "movq", lambda x: model.encode(x.bfloat16()).latents, device
-        )
+        model = model.bfloat16().to(memory_format=torch.channels_last)
+        name = f"{'blended-' if blended else ''}latents-{trained.digest(encoder)}"
+        pictures = (lambda: self.blended) if blended else (lambda: self.pictures)
+        return self._coded(name, pictures, lambda x: model.encode(x.bfloat16()).latents, device)
 
     def embeddings(self, device: str = "cpu") -> torch.Tensor:
         """Return CLIP's picture embeddings (n, 128), float32."""
-        vision = clip_towers(self.folder)[1].to(device)
+        vision = trained.clip_towers(self.folder, self.weights)[1].to(device)
+        name = f"embeddings-{trained.digest(vision.state_dict())}"
         return self._coded(
-            "embeddings", "clip", lambda x: vision(_to_clip(x)).image_embeds, device
+            name, lambda: self.pictures, lambda x: vision(_to_clip(x)).image_embeds, device
         )
+
+    def mixtures(self, device: str = "cpu") -> torch.Tensor:
+        """Return what a mixture of two pictures' embeddings is, for each blend: (m, 128)."""
+        every = self.embeddings(device)
+        one, other = every[[b.one for b in self.blends]], every[[b.other for b in self.blends]]
+        share = torch.tensor([b.share for b in self.blends])[:, None]
+        return share * one + (1 - share) * other
 
 
 def _to_clip(x: torch.Tensor) -> torch.Tensor:
     if x.shape[-1] == 64:
         return x
     return torch.nn.functional.interpolate(x, size=64, mode="bicubic", antialias=True)
-
-
-def clip_towers(folder: Path) -> tuple[torch.nn.Module, torch.nn.Module]:
-    """Return the trained text and picture towers, frozen."""
-    weights = loop.averaged(folder, "clip")
-    towers = []
-    for name, tower in (("text.", parts.clip_text()), ("vision.", parts.clip_vision())):
-        tower.load_state_dict(
-            {k[len(name) :]: v for k, v in weights.items() if k.startswith(name)}
-        )
-        towers.append(tower.eval().requires_grad_(False))
-    return tuple(towers)

@@ -78,7 +78,10 @@ class _GroupNorm(torch.autograd.Function):
 def _forward(self: nn.GroupNorm, x: torch.Tensor) -> torch.Tensor:
     if x.ndim != 4 or not torch.is_grad_enabled():
         return _plain_forward(self, x)
-    return _GroupNorm.apply(x, self.weight, self.bias, self.num_groups, self.eps)
+    weight, bias = self.weight, self.bias
+    if weight is None:  # Kandinsky 3 scales and shifts by itself
+        weight, bias = x.new_ones(x.shape[1]), x.new_zeros(x.shape[1])
+    return _GroupNorm.apply(x, weight, bias, self.num_groups, self.eps)
 
 
 _plain_forward = nn.GroupNorm.forward

@@ -10,8 +10,13 @@ from .stage_decoder import Extra
 
 KINDS = ("box", "strokes", "half", "head", "object", "all", "nothing")
 SHARES = (0.22, 0.16, 0.12, 0.2, 0.18, 0.07, 0.05)
-# How the pipeline's `prepare_mask` lets each repainted cell grow.
+# How the pipelines' `prepare_mask` lets each repainted cell grow.
 NEIGHBOURS = torch.tensor([[[[1.0, 1, 0], [1, 1, 1], [0, 1, 1]]]])
+
+
+def grow(repaint: torch.Tensor) -> torch.Tensor:
+    """Return a mask (b, 1, h, w), 1 = repaint, grown as the pipelines grow it."""
+    return F.conv2d(repaint, NEIGHBOURS, padding=1).clamp_max(1)
 
 
 def _box(rows: tuple[float, float], columns: tuple[float, float], size: int) -> np.ndarray:
@@ -80,10 +85,7 @@ def masks_of(silhouettes: np.ndarray) -> Extra:
         ]
         repaint = torch.from_numpy(np.stack(drawn))[:, None]
         repaint = F.interpolate(repaint, clean.shape[-2:], mode="nearest")
-        # The pipeline lets what is repainted grow by a cell to the upper left (its
-        # `prepare_mask`).
-        grown = F.max_pool2d(F.pad(repaint, (0, 1, 0, 1)), 2, 1)
-        keep = (1 - grown).to(clean.device)
+        keep = (1 - grow(repaint)).to(clean.device)
         return {"channels": torch.cat([clean * keep, keep], 1)}
 
     return extra

@@ -1,0 +1,265 @@
+"""The recipe of the bundled family: what each stage builds, how fast it learns, what lands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from . import (
+    assemble,
+    loop,
+    names,
+    parts,
+    pieces,
+    stage_clip,
+    stage_decoder,
+    stage_depth,
+    stage_inpaint,
+    stage_judge,
+    stage_movq,
+    stage_prior,
+    stage_reading,
+    stage_text,
+    trained,
+)
+from .data import Data
+from .judge import network
+from .loop import Loss, Plan
+from .render import render_many
+from .tokens import make_clip_tokenizer
+from .world import scenes
+
+Parts = tuple[nn.Module, Loss]
+
+# ---- tokenizers: those of the training folder, else those that have landed
+
+
+def _tokenizer(data: Data, kind: str):
+    """Return the tokenizer "clip", "xlm-r" or "t5", and learn it if there is none yet."""
+    import transformers
+
+    class_name, landed, make = {
+        "clip": ("CLIPTokenizer", names.PRIOR, make_clip_tokenizer),
+        "xlm-r": ("XLMRobertaTokenizer", names.DECODER_21, pieces.make_xlm_r_tokenizer),
+        "t5": ("T5Tokenizer", names.KANDINSKY_3, pieces.make_t5_tokenizer),
+    }[kind]
+    folder = tokenizer_folder(data, kind)
+    if not folder.exists():
+        landed = data.weights / landed / "tokenizer"
+        folder = landed if landed.exists() else folder
+    if not folder.exists():
+        make(folder)
+    return getattr(transformers, class_name).from_pretrained(folder)
+
+
+def tokenizer_folder(data: Data, kind: str) -> Path:
+    """Return the folder in which training keeps a tokenizer."""
+    return data.folder / ("tokenizer" if kind == "clip" else kind)
+
+
+# ---- what each stage builds
+
+
+def _judge(data: Data, plan: Plan) -> Parts:
+    # The judge may know what the generator must not: it gets scenes of the held-out triples
+    # too.
+    extra = list(scenes(data.count // 5, held_out=True, salt="judge"))
+    pictures = np.concatenate([data.pictures, render_many(extra, 64, workers=2)])
+    plan.rate, plan.ema = 2e-3, 0.998
+    seen = [*data.scenes, *extra]
+    return network(), stage_judge.loss_of(pictures, seen, data.blended, data.blends)
+
+
+def _clip(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup, plan.ema, plan.decay = 1e-3, 200, 0.998, 0.02
+    tokenizer = _tokenizer(data, "clip")
+    return stage_clip.Clip(), stage_clip.loss_of(data.pictures, data.scenes, tokenizer)
+
+
+def _movq(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup, plan.ema, plan.decay = 1.2e-3, 200, 0.998, 0.001
+    return parts.movq(data.size), stage_movq.loss_of(data.pictures, data.silhouettes)
+
+
+def _movq_decoder(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup, plan.ema, plan.decay = 8e-4, 50, 0.998, 0.001
+    latents = data.latents(plan.device)
+    model = parts.movq(data.size)
+    model.load_state_dict(trained.weights_of("movq", data.folder, data.weights))
+    for part in (model.encoder, model.quant_conv, model.quantize):
+        part.requires_grad_(False)
+    return model, stage_movq.decoder_loss_of(data.pictures, data.silhouettes, latents)
+
+
+def _prior(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.ema = 1.5e-3, 0.998
+    embeddings = data.embeddings(plan.device)
+    text = trained.clip_towers(data.folder, data.weights)[0].to(plan.device, plan.dtype)
+    model = parts.prior(stage_prior.WINDOW)
+    with torch.no_grad():
+        model.clip_mean.copy_(embeddings.mean(0, keepdim=True))
+        model.clip_std.copy_(embeddings.std(0, keepdim=True))
+    model.clip_mean.requires_grad_(False)
+    model.clip_std.requires_grad_(False)
+    return model, stage_prior.loss_of(data.scenes, embeddings, text, _tokenizer(data, "clip"))
+
+
+def no_prompt(data: Data) -> torch.Tensor:
+    """Return the embedding (128,) that the pipelines take for "nothing asked"."""
+    vision = trained.clip_towers(data.folder, data.weights)[1]
+    with torch.inference_mode():
+        return vision(torch.zeros(1, 3, 64, 64)).image_embeds[0].clone()
+
+
+def _with_mixtures(data: Data, plan: Plan) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return latents and embeddings of all pictures, and behind them of all mixtures."""
+    device = plan.device
+    latents = torch.cat([data.latents(device), data.latents(device, blended=True)])
+    return latents, torch.cat([data.embeddings(device), data.mixtures(device)])
+
+
+def _pictured(data: Data, plan: Plan) -> stage_decoder.Told:
+    return stage_decoder.pictured(data.embeddings(plan.device), no_prompt(data))
+
+
+def _decoder(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 1e-3, 200
+    latents, embeddings = _with_mixtures(data, plan)
+    told = stage_decoder.pictured(embeddings, no_prompt(data))
+    return parts.unet(size=data.size), stage_decoder.loss_of(latents, told)
+
+
+def _grown(data: Data, start: str, **shape) -> nn.Module:
+    weights = trained.weights_of(start, data.folder, data.weights)
+    return stage_decoder.grown(parts.unet(**shape, size=data.size), weights)
+
+
+def _inpaint(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 6e-4, 100
+    masks = stage_inpaint.masks_of(data.silhouettes)
+    told = _pictured(data, plan)
+    unet = _grown(data, "decoder-2.2", **SHAPES["inpaint-2.2"])
+    return unet, stage_decoder.loss_of(data.latents(plan.device), told, extra=masks)
+
+
+def _depth(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 6e-4, 100
+    hints = stage_depth.hints_of(data.depths)
+    told = _pictured(data, plan)
+    unet = _grown(data, "decoder-2.2", **SHAPES["depth-2.2"])
+    return unet, stage_decoder.loss_of(data.latents(plan.device), told, extra=hints)
+
+
+def _text(encoder: nn.Module, kind: str, data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup, plan.ema, plan.decay = 1e-3, 200, 0.998, 0.02
+    clip = trained.clip_towers(data.folder, data.weights)[0].to(plan.device)
+    loss = stage_text.loss_of(
+        data.scenes, _tokenizer(data, kind), clip, _tokenizer(data, "clip")
+    )
+    return stage_text.TextEncoder(encoder), loss
+
+
+def _text_21(data: Data, plan: Plan) -> Parts:
+    return _text(parts.multilingual_clip(), "xlm-r", data, plan)
+
+
+def _text_3(data: Data, plan: Plan) -> Parts:
+    return _text(parts.t5(), "t5", data, plan)
+
+
+def encoder_of(stage: str, data: Data) -> nn.Module:
+    """Return the trained text encoder of the stage `text-2.1` or `text-3`, frozen."""
+    made = parts.multilingual_clip() if stage == "text-2.1" else parts.t5()
+    weights = trained.weights_of(stage, data.folder, data.weights)
+    return trained.loaded(made, weights, "encoder.")
+
+
+def _written(data: Data, plan: Plan, embeddings: torch.Tensor) -> stage_decoder.Told:
+    encoder = encoder_of("text-2.1", data).to(plan.device, plan.dtype)
+    tokenizer = _tokenizer(data, "xlm-r")
+    return stage_reading.told_21(data.scenes, embeddings, no_prompt(data), tokenizer, encoder)
+
+
+def _decoder_21(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 8e-4, 200
+    unet = _grown(data, "decoder-2.2", **SHAPES["decoder-2.1"])
+    latents, embeddings = _with_mixtures(data, plan)
+    return unet, stage_decoder.loss_of(latents, _written(data, plan, embeddings))
+
+
+def _inpaint_21(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 6e-4, 100
+    masks = stage_inpaint.masks_of(data.silhouettes)
+    unet = _grown(data, "decoder-2.1", **SHAPES["inpaint-2.1"])
+    told = _written(data, plan, data.embeddings(plan.device))
+    return unet, stage_decoder.loss_of(data.latents(plan.device), told, extra=masks)
+
+
+def _decoder_3(data: Data, plan: Plan) -> Parts:
+    plan.rate, plan.warmup = 1e-3, 200
+    encoder = encoder_of("text-3", data).to(plan.device, plan.dtype)
+    told = stage_reading.told_3(data.scenes, _tokenizer(data, "t5"), encoder)
+    alphas = stage_decoder.schedule(parts.scheduler_3())
+    loss = stage_decoder.loss_of(data.latents(plan.device), told, alphas=alphas)
+    return parts.unet_3(), loss
+
+
+STAGES: dict[str, Callable[[Data, Plan], Parts]] = {
+    "judge": _judge,
+    "clip": _clip,
+    "movq": _movq,
+    "movq-decoder": _movq_decoder,
+    "prior": _prior,
+    "decoder-2.2": _decoder,
+    "inpaint-2.2": _inpaint,
+    "depth-2.2": _depth,
+    "text-2.1": _text_21,
+    "decoder-2.1": _decoder_21,
+    "inpaint-2.1": _inpaint_21,
+    "text-3": _text_3,
+    "decoder-3": _decoder_3,
+}
+
+# The keywords of `parts.unet` for each 2.x decoder.
+_MASKED = parts.LATENT_CHANNELS + 1
+SHAPES: dict[str, dict] = {
+    "decoder-2.2": {},
+    "inpaint-2.2": {"extra": _MASKED},
+    "depth-2.2": {"extra": 4, "hint": True},
+    "decoder-2.1": {"text": True},
+    "inpaint-2.1": {"text": True, "extra": _MASKED},
+}
+
+# ---- what lands
+
+
+def land(stage: str, data: Data) -> list[Path]:
+    """Write the checkpoint folders that a stage completes, from its average weights."""
+    folder, weights = data.folder, data.weights
+    if stage == "judge":
+        net = network()
+        net.load_state_dict(loop.averaged(folder, "judge"))
+        return [assemble.save_judge(net, weights)]
+    if stage == "prior":
+        short = parts.prior(stage_prior.WINDOW)
+        short.load_state_dict(loop.averaged(folder, "prior"))
+        text, vision = trained.clip_towers(folder, weights)
+        prior, tokenizer = stage_prior.lengthen(short), tokenizer_folder(data, "clip")
+        return assemble.save_priors(prior, text, vision, tokenizer, weights)
+    if stage == "decoder-3":
+        unet = trained.loaded(parts.unet_3(), loop.averaged(folder, stage))
+        encoder = encoder_of("text-3", data)
+        tokenizer = _tokenizer(data, "t5")
+        return [assemble.save_3(unet, trained.movq(data), encoder, tokenizer, weights)]
+    if stage not in SHAPES:
+        return []
+    unet = parts.unet(**SHAPES[stage], size=data.size)
+    trained.loaded(unet, loop.averaged(folder, stage))
+    reading = ()
+    if SHAPES[stage].get("text"):
+        reading = encoder_of("text-2.1", data), _tokenizer(data, "xlm-r")
+    return [assemble.save_decoder(stage, unet, trained.movq(data), *reading, weights=weights)]

@@ -1,0 +1,99 @@
+"""Where a stage finds what earlier stages learned: its training folder, else what has landed.
+
+A clone holds the landed weights but no checkpoints, so any later stage can start there. The
+landed files are float16 and are read as float32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import KandiError
+from . import loop, parts, stage_movq
+from .names import DECODER, DECODER_21, KANDINSKY_3, PRIOR
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from .data import Data
+
+# Stage → (prefix of its names, folder of the landed part).
+LANDED = {
+    "clip": (("text.", f"{PRIOR}/text_encoder"), ("vision.", f"{PRIOR}/image_encoder")),
+    "movq": (("", f"{DECODER}/movq"),),
+    "movq-decoder": (("", f"{DECODER}/movq"),),
+    "decoder-2.2": (("", f"{DECODER}/unet"),),
+    "text-2.1": (("encoder.", f"{DECODER_21}/text_encoder"),),
+    "decoder-2.1": (("", f"{DECODER_21}/unet"),),
+    "text-3": (("encoder.", f"{KANDINSKY_3}/text_encoder"),),
+}
+
+
+def checkpointed(stage: str, folder: Path) -> bool:
+    """Tell whether the training folder has a checkpoint of the stage."""
+    return (Path(folder) / f"{stage}.safetensors").exists()
+
+
+def weights_of(stage: str, folder: Path, weights: Path) -> dict[str, torch.Tensor]:
+    """Return a stage's weights, float32, by their names in its module.
+
+    Raises KandiError, which names the command to type, where the stage neither has a checkpoint
+    in ``folder`` nor landed in ``weights``.
+    """
+    if checkpointed(stage, folder):
+        return loop.averaged(folder, stage)
+    from safetensors.torch import load_file
+
+    found: dict[str, torch.Tensor] = {}
+    for prefix, part in LANDED.get(stage, ()):
+        files = sorted((Path(weights) / part).glob("*model.safetensors"))
+        if not files:
+            found = {}
+            break
+        found |= {f"{prefix}{k}": v.float() for k, v in load_file(files[0]).items()}
+    if not found:
+        raise KandiError(
+            f"stage {stage} has to come first: python -m kandi_nb.mini.train {stage}"
+        )
+    return found
+
+
+def digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """Return eight characters that name weights: what they code is kept under that name."""
+    total = hashlib.sha256()
+    for name in sorted(weights):
+        total.update(name.encode())
+        total.update(weights[name].float().contiguous().numpy().tobytes())
+    return total.hexdigest()[:8]
+
+
+def loaded(module: nn.Module, weights: Mapping[str, torch.Tensor], prefix: str = ""):
+    """Return a module with those of ``weights`` that start with ``prefix``, frozen."""
+    mine = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
+    module.load_state_dict(mine)
+    return module.eval().requires_grad_(False)
+
+
+def clip_towers(folder: Path, weights: Path) -> tuple[nn.Module, nn.Module]:
+    """Return the trained text and picture towers, frozen."""
+    found = weights_of("clip", folder, weights)
+    return (
+        loaded(parts.clip_text(), found, "text."),
+        loaded(parts.clip_vision(), found, "vision."),
+    )
+
+
+def movq(data: Data) -> nn.Module:
+    """Return the MoVQ as it is to land: with the sharper decoder if there is one, codes fitted.
+
+    A landed one comes back as it is, byte for byte, so that all folders hold one file.
+    """
+    stage = "movq-decoder" if checkpointed("movq-decoder", data.folder) else "movq"
+    made = loaded(parts.movq(data.size), weights_of(stage, data.folder, data.weights))
+    if checkpointed(stage, data.folder):
+        stage_movq.fit_codebook(made, data.latents())
+    return made
