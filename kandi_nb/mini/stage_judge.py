@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from .blends import Blend
 from .judge import HEADS
 from .loop import Loss
 from .stage_movq import pictures
@@ -40,15 +41,23 @@ def labels(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
     return masks
 
 
-def word_loss(logits: torch.Tensor, masks: dict[str, torch.Tensor], index: torch.Tensor):
-    """Return the cross-entropy, for which any accepted word is right, and the accuracies."""
+def word_loss(
+    logits: torch.Tensor,
+    masks: dict[str, torch.Tensor],
+    index: torch.Tensor,
+    weight: torch.Tensor | float = 1.0,
+):
+    """Return the cross-entropy, for which any accepted word is right, and the accuracies.
+
+    ``weight`` (b,) says how much each picture counts.
+    """
     total, figures = 0.0, {}
     split = torch.split(logits.float(), [len(words) for words in HEADS.values()], 1)
     for part, (what, mask) in zip(split, masks.items(), strict=True):
         mask = mask[index].to(part.device)
         there = mask.sum(1) > 0
-        chance = (part.softmax(1) * mask).sum(1)[there]
-        total = total - chance.clamp_min(1e-7).log().mean()
+        chance = (part.softmax(1) * mask).sum(1)
+        total = total - (weight * chance.clamp_min(1e-7).log())[there].mean()
         hit = mask.gather(1, part.argmax(1, keepdim=True))[there]
         figures[what] = hit.mean().item()
     return total, figures
@@ -68,16 +77,39 @@ def _disturb(x: torch.Tensor) -> torch.Tensor:
     return x + 0.1 * torch.rand(()).item() * torch.randn_like(x)
 
 
-def loss_of(data: np.ndarray, scenes: Sequence[Scene], batch: int = 96) -> Loss:
-    """Return the loss of pictures uint8 (n, 64, 64, 3) and their scenes."""
+def loss_of(
+    data: np.ndarray,
+    scenes: Sequence[Scene],
+    blended: np.ndarray,
+    blends: Sequence[Blend],
+    batch: int = 96,
+) -> Loss:
+    """Return the loss of pictures uint8 (n, 64, 64, 3) with their scenes, and of mixtures.
+
+    A quarter of each batch are mixtures, whose two scenes are right in proportion to their
+    shares: the judge is to say of what it sees two things in that it sees both.
+    """
     masks = labels(scenes)
+    first, second = (labels([getattr(b, n) for b in blends]) for n in ("first", "second"))
+    shares = torch.tensor([b.share for b in blends])
+    some = batch // 4
 
     def loss(model: nn.Module, generator: torch.Generator, progress: float):
         p = next(model.parameters())
-        index = torch.randint(len(data), (batch,), generator=generator)
-        x = _disturb(pictures(data, index, p.device, p.dtype, 64)).contiguous(
-            memory_format=torch.channels_last
+        index = torch.randint(len(data), (batch - some,), generator=generator)
+        both = torch.randint(len(blended), (some,), generator=generator)
+        x = torch.cat(
+            [
+                pictures(data, index, p.device, p.dtype, 64),
+                pictures(blended, both, p.device, p.dtype, 64),
+            ]
         )
-        return word_loss(model(x), masks, index)
+        logits = model(_disturb(x).contiguous(memory_format=torch.channels_last))
+        share = shares[both].to(p.device)
+        total, figures = word_loss(logits[:-some], masks, index)
+        one, _ = word_loss(logits[-some:], first, both, share)
+        other, _ = word_loss(logits[-some:], second, both, 1 - share)
+        mixture = one + other
+        return 0.75 * total + 0.25 * mixture, figures | {"mixture": mixture.item()}
 
     return loss

@@ -1,0 +1,112 @@
+"""Mixtures: what they show follows from what the two scenes say, and nothing held out."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+import kandi_nb as kn
+from kandi_nb.mini import judge
+from kandi_nb.mini.blends import Blend, blends, mixed, render_blend
+from kandi_nb.mini.data import Data
+from kandi_nb.mini.render import render
+from kandi_nb.mini.world import HELD_OUT, THINGS, Scene, scenes
+
+
+@pytest.fixture(scope="module")
+def world():
+    return list(scenes(3000))
+
+
+def test_mixtures_are_the_same_ones_every_time_and_show_nothing_held_out(world):
+    made = list(blends(world, 300))
+    assert made == list(blends(world, 300))
+    shown = {scene.triple for blend in made for scene in (blend.first, blend.second)}
+    assert len(shown) > 150 and not shown & HELD_OUT
+    assert all(0.3 <= blend.share <= 0.7 for blend in made)
+    moved = [b for b in made if world[b.other].object == "nothing"]
+    assert 45 < len(moved) < 110
+    for blend in moved:
+        assert blend.first == blend.second
+        assert blend.first.object == world[blend.one].object != "nothing"
+        assert blend.first.place == world[blend.other].place
+    bare = [b for b in made if {b.first.place, b.second.place} == {"plain"}]
+    assert len(bare) > 90
+
+
+def test_too_few_scenes_are_refused():
+    with pytest.raises(kn.KandiError, match="--scenes"):
+        list(blends([Scene("cat"), Scene("cat", "red")], 1))
+
+
+def test_what_one_does_not_say_comes_from_the_other():
+    cat, dog = Scene("cat", place="beach", seed=1), Scene("dog", "red", seed=2)
+    assert mixed(cat, dog) == (cat, Scene("dog", "red", "beach", seed=1))
+    assert mixed(dog, cat)[0].place == "beach"
+    empty = Scene("nothing", place="space", seed=3)
+    assert mixed(empty, cat) == (Scene("cat", place="space", seed=3),) * 2
+    assert {scene.object for scene in mixed(empty, empty)} == {"nothing"}
+
+
+def test_a_mixture_is_drawn_in_proportion():
+    first, second = Scene("cat", seed=4), Scene("dog", seed=4)
+    a, b = render(first).image.astype(float), render(second).image.astype(float)
+    drawn = render_blend(Blend(0, 1, 0.3, first, second))
+    assert drawn.dtype == np.uint8
+    assert abs(drawn - (0.3 * a + 0.7 * b)).max() <= 0.51
+    assert (render_blend(Blend(0, 1, 0.3, first, first)) == a).all()
+
+
+def test_the_judge_sees_both_in_a_drawn_mixture():
+    pairs = list(itertools.combinations(THINGS, 2))[::3]
+    drawn = [
+        render_blend(Blend(0, 1, 0.5, Scene(a, seed=n), Scene(b, seed=n)))
+        for n, (a, b) in enumerate(pairs)
+    ]
+    both = [
+        set(pair) <= set(reading.top("object", 3))
+        for pair, reading in zip(pairs, judge.read(drawn), strict=True)
+    ]
+    assert len(both) == 40 and np.mean(both) >= 0.8
+    # And it names one thing alone where there is one alone.
+    alone = judge.read([render(Scene(a, seed=n)).image for n, (a, _) in enumerate(pairs)])
+    sure = [r.chances["object"][a] > 0.8 for r, (a, _) in zip(alone, pairs, strict=True)]
+    assert np.mean(sure) >= 0.9
+
+
+def test_codes_are_kept_under_the_weights_that_made_them(tmp_path):
+    """A checkpoint that changes must not be given what another one coded."""
+    import torch
+
+    from kandi_nb.mini import loop, parts
+
+    data = Data(tmp_path, count=20)
+    plan = loop.Plan("movq", tmp_path, steps=1)
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        plan.checkpoint.unlink(missing_ok=True)
+        loop.train(plan, parts.movq(), lambda m, g, p: (_small(m), {}))
+        latents = data.latents()
+        assert latents.shape == (20, parts.LATENT_CHANNELS, 8, 8)
+        assert torch.equal(latents, data.latents())
+    assert data.latents(blended=True).shape == (12, parts.LATENT_CHANNELS, 8, 8)
+    assert len(list(tmp_path.glob("latents-*.npy"))) == 2
+    assert len(list(tmp_path.glob("blended-latents-*.npy"))) == 1
+
+
+def _small(model):
+    return sum(p.float().square().sum() for p in model.parameters()) * 1e-3
+
+
+def test_mixtures_are_sums_of_embeddings(tmp_path):
+    import torch
+
+    data = Data(tmp_path, count=40)
+    every, mixtures = data.embeddings(), data.mixtures()
+    assert mixtures.shape == (24, every.shape[1]) and len(data.blends) == 24
+    blend = data.blends[5]
+    wanted = blend.share * every[blend.one] + (1 - blend.share) * every[blend.other]
+    torch.testing.assert_close(mixtures[5], wanted)
+    assert data.blended.shape == (24, 64, 64, 3)
