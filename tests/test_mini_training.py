@@ -12,7 +12,8 @@ from torch import nn
 
 from kandi_nb.mini import loop, parts, stage_decoder, stage_movq, stage_prior
 from kandi_nb.mini.fast import fast_group_norm
-from kandi_nb.mini.train import STAGES, main
+from kandi_nb.mini.recipe import STAGES
+from kandi_nb.mini.train import main
 
 
 def _train(folder, steps, stop_after=None):
@@ -153,6 +154,7 @@ def test_a_lengthened_prior_gives_the_same_embedding():
 
 def test_commands_name_every_stage(capsys):
     wanted = "judge clip movq movq-decoder prior decoder-2.2 inpaint-2.2 depth-2.2"
+    wanted += " text-2.1 decoder-2.1 inpaint-2.1 text-3 decoder-3"
     assert list(STAGES) == wanted.split()
     with pytest.raises(SystemExit) as stopped:
         main(["no-such-stage"])

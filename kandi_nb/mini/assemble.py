@@ -7,20 +7,30 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..integrity import SUMS
 from ..writing import write
 from . import parts
+from .names import (
+    DECODER,
+    DECODER_21,
+    DEPTH,
+    INPAINT,
+    INPAINT_21,
+    KANDINSKY_3,
+    PRIOR,
+    PRIOR_21,
+    WEIGHTS,
+)
 
 if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline, SchedulerMixin
     from torch import nn
-
-WEIGHTS = Path(__file__).parent / "weights"
-PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
-INPAINT, DEPTH = "kandinsky-2-2-decoder-inpaint", "kandinsky-2-2-controlnet-depth"
+    from transformers import PreTrainedTokenizerBase
 
 
 def _write_sums(folder: Path) -> None:
@@ -38,12 +48,19 @@ def _edit_json(path: Path, **changes) -> None:
     path.write_text(json.dumps(content | changes, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
-def _save_pipeline(pipeline, folder: Path, extra: Sequence[Path] = ()) -> None:
+def _save_pipeline(
+    pipeline: DiffusionPipeline,
+    folder: Path,
+    extra: Sequence[Path] = (),
+    schedulers: Mapping[str, SchedulerMixin] = MappingProxyType({}),
+    variant: str | None = None,
+) -> Path:
     """Save a pipeline with half-precision files that load as float32 everywhere.
 
-    transformers 5 takes its dtype from the config, so that names float32; the image processor's
-    class gets the name that transformers 4 knows too. An existing model card is kept; ``extra``
-    are tokenizer files to add.
+    transformers 5 takes its dtype from the config, so that names float32; the image processor
+    and the tokenizers get the class names that transformers 4 knows too. An existing model card
+    is kept; ``extra`` are tokenizer files to put there, ``schedulers`` further folders, and
+    ``variant`` says under which other name each weight file shall lie a second time.
     """
     for part in pipeline.components.values():
         if hasattr(part, "half"):
@@ -59,31 +76,38 @@ def _save_pipeline(pipeline, folder: Path, extra: Sequence[Path] = ()) -> None:
             _edit_json(settings, image_processor_type="CLIPImageProcessor")
         index = fresh / "model_index.json"
         named = index.read_text("utf-8").replace("CLIPImageProcessorPil", "CLIPImageProcessor")
+        # transformers 4 has a class that reads tokenizer.json; in 5 the name means the same.
+        named = named.replace('"XLMRobertaTokenizer"', '"XLMRobertaTokenizerFast"')
         index.write_text(named, "utf-8")
+        for name, scheduler in schedulers.items():
+            scheduler.save_pretrained(fresh / name)
         for path in extra:
             shutil.copy(path, fresh / "tokenizer" / path.name)
         for path in (*folder.glob("*.md"), *folder.glob("*.png")):
             shutil.copy(path, fresh / path.name)
+        for path in fresh.glob("*/*.safetensors") if variant else ():
+            shutil.copy(path, path.with_suffix(f".{variant}.safetensors"))
         for path in fresh.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         _write_sums(fresh)
         if folder.exists():
             folder.rename(Path(scratch) / "old")
         os.replace(fresh, folder)
+    return folder
 
 
-def save_prior(
+def save_priors(
     prior: nn.Module,
     text: nn.Module,
     vision: nn.Module,
     tokenizer: Path,
     weights: Path = WEIGHTS,
-) -> Path:
-    """Write the 2.2 prior's folder from its trained parts and return it.
+) -> list[Path]:
+    """Write the folders of both priors, 2.2's and 2.1's, from one set of trained parts.
 
     ``tokenizer`` is the folder that `make_clip_tokenizer` wrote.
     """
-    from diffusers import KandinskyV22PriorPipeline, UnCLIPScheduler
+    import diffusers
     from transformers import CLIPImageProcessor, CLIPTokenizer
 
     processor = CLIPImageProcessor(
@@ -92,35 +116,93 @@ def save_prior(
         image_mean=[0.5] * 3,
         image_std=[0.5] * 3,
     )
-    pipeline = KandinskyV22PriorPipeline(
-        prior=prior,
-        image_encoder=vision,
-        text_encoder=text,
-        tokenizer=CLIPTokenizer.from_pretrained(tokenizer),
-        scheduler=UnCLIPScheduler(**parts.prior_scheduler()),
-        image_processor=processor,
-    )
     # transformers 5 keeps a tokenizer in one file; 4 asks for these two.
     older = [tokenizer / "vocab.json", tokenizer / "merges.txt"]
-    _save_pipeline(pipeline, weights / PRIOR, older)
-    return weights / PRIOR
+    kinds = {
+        PRIOR: diffusers.KandinskyV22PriorPipeline,
+        PRIOR_21: diffusers.KandinskyPriorPipeline,
+    }
+    for name, kind in kinds.items():
+        pipeline = kind(
+            prior=prior,
+            image_encoder=vision,
+            text_encoder=text,
+            tokenizer=CLIPTokenizer.from_pretrained(tokenizer),
+            scheduler=diffusers.UnCLIPScheduler(**parts.prior_scheduler()),
+            image_processor=processor,
+        )
+        _save_pipeline(pipeline, weights / name, older)
+    return [weights / name for name in kinds]
 
 
 def save_decoder(
-    unet: nn.Module, movq: nn.Module, weights: Path = WEIGHTS, name: str = DECODER
+    stage: str,
+    unet: nn.Module,
+    movq: nn.Module,
+    encoder: nn.Module | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    weights: Path = WEIGHTS,
 ) -> Path:
-    """Write the folder of a 2.2 decoder of any ``name`` and return it."""
+    """Write the folder of the 2.x decoder that a stage trains, and return it.
+
+    2.1's have an ``encoder`` and a ``tokenizer`` of texts and, as the published ones, DDIM for
+    scheduler, with DDPM in a folder beside it.
+    """
     import diffusers
 
-    pipelines = {
-        DECODER: diffusers.KandinskyV22Pipeline,
-        INPAINT: diffusers.KandinskyV22InpaintPipeline,
-        DEPTH: diffusers.KandinskyV22ControlnetPipeline,
-    }
-    scheduler = diffusers.DDPMScheduler(**parts.decoder_scheduler())
-    pipeline = pipelines[name](unet=unet, scheduler=scheduler, movq=movq)
-    _save_pipeline(pipeline, weights / name)
-    return weights / name
+    name, kind = {
+        "decoder-2.2": (DECODER, diffusers.KandinskyV22Pipeline),
+        "inpaint-2.2": (INPAINT, diffusers.KandinskyV22InpaintPipeline),
+        "depth-2.2": (DEPTH, diffusers.KandinskyV22ControlnetPipeline),
+        "decoder-2.1": (DECODER_21, diffusers.KandinskyPipeline),
+        "inpaint-2.1": (INPAINT_21, diffusers.KandinskyInpaintPipeline),
+    }[stage]
+    ddpm = diffusers.DDPMScheduler(**parts.decoder_scheduler())
+    if encoder is None:
+        pipeline = kind(unet=unet, scheduler=ddpm, movq=movq)
+        return _save_pipeline(pipeline, weights / name)
+    pipeline = kind(
+        unet=unet,
+        scheduler=diffusers.DDIMScheduler(**parts.ddim_scheduler()),
+        movq=movq,
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+    )
+    return _save_pipeline(
+        pipeline, weights / name, _sentencepiece(tokenizer), {"ddpm_scheduler": ddpm}
+    )
+
+
+def save_3(
+    unet: nn.Module,
+    movq: nn.Module,
+    encoder: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    weights: Path = WEIGHTS,
+) -> Path:
+    """Write Kandinsky 3's folder and return it.
+
+    All its weights are half precision, so the files of the ``fp16`` variant hold the very bytes
+    of the plain ones: git and the cache of the hub keep them once.
+    """
+    import diffusers
+
+    pipeline = diffusers.Kandinsky3Pipeline(
+        unet=unet,
+        movq=movq,
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+        scheduler=diffusers.DDPMScheduler(**parts.scheduler_3()),
+    )
+    return _save_pipeline(
+        pipeline, weights / KANDINSKY_3, _sentencepiece(tokenizer), variant="fp16"
+    )
+
+
+def _sentencepiece(tokenizer: PreTrainedTokenizerBase) -> list[Path]:
+    """Return the files of a tokenizer's folder, which `pieces` wrote for every release."""
+    return [path for path in Path(tokenizer.name_or_path).iterdir() if path.is_file()]
 
 
 def save_judge(net: nn.Module, weights: Path = WEIGHTS) -> Path:

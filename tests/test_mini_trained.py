@@ -1,0 +1,85 @@
+"""A later stage starts from a checkpoint, or from what has landed, and says what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+
+import kandi_nb as kn
+from kandi_nb.mini import loop, names, parts, recipe, trained
+from kandi_nb.mini.data import Data
+
+
+def test_landed_weights_fill_their_modules(tmp_path):
+    modules = {
+        "movq": parts.movq(),
+        "decoder-2.2": parts.unet(),
+        "decoder-2.1": parts.unet(**recipe.SHAPES["decoder-2.1"]),
+    }
+    for stage, module in modules.items():
+        found = trained.weights_of(stage, tmp_path, names.WEIGHTS)
+        module.load_state_dict(found)
+        assert {v.dtype for v in found.values()} == {torch.float32}
+    data = Data(tmp_path, count=10)
+    for stage in ("text-2.1", "text-3"):
+        assert not any(p.requires_grad for p in recipe.encoder_of(stage, data).parameters())
+    text, vision = trained.clip_towers(tmp_path, names.WEIGHTS)
+    assert text.config.projection_dim == vision.config.projection_dim == parts.EMBEDDING
+
+
+def test_a_checkpoint_comes_before_what_has_landed(tmp_path):
+    torch.manual_seed(0)
+    plan = loop.Plan("decoder-2.2", tmp_path, steps=1)
+
+    def loss(model, generator, progress):
+        return sum(p.float().mean() for p in model.parameters()), {}
+
+    made = loop.train(plan, parts.unet(), loss).state_dict()
+    found = trained.weights_of("decoder-2.2", tmp_path, names.WEIGHTS)
+    assert all(torch.equal(found[name], weight) for name, weight in made.items())
+
+
+def test_a_missing_stage_is_named_with_its_command(tmp_path):
+    for stage in ("decoder-2.2", "text-3"):
+        with pytest.raises(kn.KandiError, match=f"train {stage}"):
+            trained.weights_of(stage, tmp_path, tmp_path)
+
+
+def test_the_landed_movq_lands_again_byte_for_byte(tmp_path):
+    from kandi_nb.mini import assemble
+
+    data = Data(tmp_path / "training", count=10)
+    unet = parts.unet(**recipe.SHAPES["depth-2.2"])
+    made = assemble.save_decoder("depth-2.2", unet, trained.movq(data), weights=tmp_path)
+
+    def digest(folder):
+        file = folder / "movq" / "diffusion_pytorch_model.safetensors"
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+
+    assert digest(made) == digest(names.WEIGHTS / names.DECODER)
+
+
+@pytest.mark.parametrize("stage", ["depth-2.2", "decoder-2.1", "decoder-3"])
+def test_a_stage_trains_and_lands_from_a_fresh_clone(stage, tmp_path):
+    """From the command line, with an empty training folder: two steps, then a whole folder."""
+    import shutil
+
+    from kandi_nb.mini.train import main
+
+    weights = tmp_path / "weights"
+    shutil.copytree(names.WEIGHTS, weights)
+    folder = {"depth-2.2": names.DEPTH, "decoder-2.1": names.DECODER_21}
+    folder = weights / folder.get(stage, names.KANDINSKY_3)
+    before = (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes()
+    words = [stage, "--steps", "2", "--scenes", "40", "--threads", "1"]
+    words += ["--folder", str(tmp_path / "training"), "--weights", str(weights)]
+    assert main(words) == 0
+    assert (folder / "unet" / "diffusion_pytorch_model.safetensors").read_bytes() != before
+    ours = {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
+    landed = names.WEIGHTS / folder.name
+    assert ours == {p.relative_to(landed) for p in landed.rglob("*") if p.is_file()}
+    for part in ours:
+        if part.parts[0] in ("tokenizer", "movq", "text_encoder", "scheduler"):
+            assert (folder / part).read_bytes() == (landed / part).read_bytes(), part
