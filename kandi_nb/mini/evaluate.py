@@ -1,199 +1,192 @@
-"""Let the judge read what the bundled model draws, and write the figures into its model cards.
+"""Let the judge read what the bundled models draw, and write the figures into their cards.
 
-``python -m kandi_nb.mini.evaluate`` prints one table and exits with 1 if a bar is missed.
+``python -m kandi_nb.mini.evaluate [NAME…]`` evaluates the named checkpoint folders, by default
+all of them, prints one table and exits with 1 if a bar is missed.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from ..errors import KandiError
+from ..tables import Table
 from ..writing import write
-from . import assemble, judge
-from .captions import LANGUAGE_NAMES, canonical
+from . import judge, names
+from .captions import LANGUAGE_NAMES
+from .evaluate_inpaint import read_depth, read_inpaint
+from .evaluate_mix import read_edit, read_mix
 from .painter import Painter
-from .render import render_many
-from .vocabulary import LANGUAGES
-from .world import Scene, scenes
+from .readings import (
+    cosines,
+    language_sheet,
+    read_judge,
+    read_movq,
+    read_text,
+    seconds_a_picture,
+    sheet,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
 
+# Least share or cosine; what ends in "seconds" must not take longer.
 BARS = {
-    "judge, object": 0.99,
-    "judge, colour": 0.99,
-    "judge, place": 0.99,
-    "judge, headwear": 0.99,
-    "MoVQ, object": 0.98,
-    "MoVQ, colour": 0.98,
-    "MoVQ, place": 0.98,
-    "MoVQ, headwear": 0.98,
+    **{f"judge: {what}": 0.99 for what in judge.HEADS},
+    **{f"MoVQ: {what}": 0.98 for what in judge.HEADS},
     "object": 0.90,
     "colour": 0.90,
     "place": 0.95,
     "headwear": 0.85,
     "same scene": 0.9,
+    "put there": 0.85,
+    "kept": 0.95,
+    "silhouette IoU": 0.75,
+    "depth: colour": 0.85,
+    "depth: place": 0.85,
+    "edit: colour arrives": 0.80,
+    "edit: object stays": 0.80,
+    "edit: place stays": 0.80,
+    "mix: both in the top three": 0.80,
+    "mix: cat and dog": 0.80,
+    "picture + text": 0.70,
+    "seconds": 1.5,
+}
+UPPER = ("seconds",)
+COSINES = ("same scene", "different scenes", "silhouette IoU")
+FILE = "evaluation.json"  # beside the checkpoint folders
+
+
+@dataclass
+class Evaluation:
+    """What was read of one checkpoint.
+
+    ``figures`` are shares 0…1, cosines or seconds by name; ``languages`` says language →
+    attribute → share where prompts are read. ``picture`` is the contact sheet and ``rows`` says
+    what stands in it.
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    languages: dict[str, dict[str, float]] = field(default_factory=dict)
+    picture: Image.Image | None = None
+    rows: str = ""
+
+
+def _evaluate_text(painter: Painter, count: int) -> Evaluation:
+    table, drawn = read_text(painter, count)
+    # A bar holds in each language: the figure is that of the worst.
+    found = {what: min(scores[what] for scores in table.values()) for what in judge.HEADS}
+    found |= read_movq(painter)
+    if painter.family == "2.2":
+        found = read_judge() | found | cosines(painter, drawn["images"])
+    edited, _ = read_edit(painter, 3 * count // 2)
+    found |= edited | {"seconds": seconds_a_picture(painter)}
+    said = ", ".join(LANGUAGE_NAMES.values())
+    return Evaluation(found, table, language_sheet(drawn), f"{said}, and the drawn scene")
+
+
+def _evaluate_mix(painter: Painter, count: int) -> Evaluation:
+    found, rows = read_mix(painter, 3 * count // 2)
+    said = "two things half and half (three times cat and dog first), a picture, and the same "
+    said += "thing moved by a sentence"
+    shown = [rows[0][3 * count // 10 - 3 :], *rows[1:]]
+    return Evaluation(found, {}, sheet([row[:12] for row in shown]), said)
+
+
+def _evaluate_inpaint(painter: Painter, count: int) -> Evaluation:
+    found, rows = read_inpaint(painter, count)
+    found["seconds"] = seconds_a_picture(painter, "inpaint")
+    some = [row[i] for row in rows for i in _spread(len(row), 12)]
+    shown = sheet([some[i : i + 12] for i in range(0, len(some), 12)])
+    return Evaluation(found, {}, shown, "the picture, the mask, what was painted")
+
+
+def _evaluate_depth(painter: Painter, count: int) -> Evaluation:
+    found, rows = read_depth(painter, 2 * count)
+    found["seconds"] = seconds_a_picture(painter, "depth")
+    return Evaluation(
+        found, {}, sheet([row[:12] for row in rows]), "the depth map, the picture"
+    )
+
+
+def _spread(total: int, count: int) -> list[int]:
+    return [i * total // count for i in range(min(count, total))]
+
+
+EVALUATIONS: dict[str, tuple[str, Callable[[Painter, int], Evaluation]]] = {
+    names.PRIOR: ("2.2", _evaluate_mix),
+    names.DECODER: ("2.2", _evaluate_text),
+    names.INPAINT: ("2.2", _evaluate_inpaint),
+    names.DEPTH: ("2.2", _evaluate_depth),
+    names.PRIOR_21: ("2.1", _evaluate_mix),
+    names.DECODER_21: ("2.1", _evaluate_text),
+    names.INPAINT_21: ("2.1", _evaluate_inpaint),
+    names.KANDINSKY_3: ("3", _evaluate_text),
 }
 
 
-def held_out(count: int, salt: str = "evaluate") -> list[Scene]:
-    """Return ``count`` scenes in the plain style, each of another held-out triple."""
-    found: dict[tuple, Scene] = {}
-    number = 0
-    while len(found) < count:
-        (scene,) = scenes(1, start=number, held_out=True, salt=salt)
-        number += 1
-        if scene.style == "plain":
-            found.setdefault(scene.triple, scene)
-    return list(found.values())
-
-
-def read_judge(count: int = 1000) -> dict[str, float]:
-    """Return the judge's own accuracy on unseen renders, half of them of held-out triples."""
-    asked = [
-        *scenes(count // 2, salt="unseen"),
-        *scenes(count // 2, held_out=True, salt="unseen"),
-    ]
-    found = judge.score(judge.read(render_many(asked)), asked)
-    return {f"judge, {what}": share for what, share in found.items()}
-
-
-def read_movq(painter: Painter, count: int = 400) -> dict[str, float]:
-    """Return the share of reconstructions that the judge reads as it reads the originals."""
-    import torch
-
-    asked = list(scenes(count, held_out=True, salt="unseen"))
-    pictures = render_many(asked, painter.size)
-    movq, rows = painter.decoder.movq, []
-    with torch.inference_mode():
-        for part in judge.tensor(pictures, painter.size).split(50):
-            back = movq.decode(movq.encode(part).latents, force_not_quantize=True).sample
-            rows.append(
-                ((back.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
-            )
-    before, after = judge.read(pictures), judge.read(np.concatenate(rows))
-    return {
-        f"MoVQ, {what}": float(
-            np.mean(
-                [
-                    getattr(a, what) == getattr(b, what)
-                    for a, b in zip(before, after, strict=True)
-                ]
-            )
-        )
-        for what in judge.HEADS
-    }
-
-
-def read_text(
-    painter: Painter, count: int = 40, seeds: Sequence[int] = (1, 2)
-) -> tuple[dict[str, dict[str, float]], dict]:
-    """Draw held-out scenes in every language; return the judge's scores and the pictures."""
-    asked = held_out(count)
-    table, drawn = {}, {}
-    for language in LANGUAGES:
-        prompts = [canonical(scene, language) for scene in asked for _ in seeds]
-        images = painter.draw(prompts, list(seeds) * len(asked))
-        drawn[language] = images
-        table[language] = judge.score(
-            judge.read(images), [scene for scene in asked for _ in seeds]
-        )
-    return table, {"scenes": asked, "images": drawn}
-
-
-def cosines(painter: Painter, drawn: dict[str, list]) -> tuple[float, float]:
-    """Return the mean CLIP cosine of two languages' pictures: of one scene, of two scenes."""
-    import torch
-
-    stacked = torch.stack(
-        [painter.embed(drawn[language]) for language in LANGUAGES]
-    )  # (5, n, 128)
-    every = torch.einsum("and,bmd->abnm", stacked, stacked)
-    languages, pictures = len(LANGUAGES), stacked.shape[1]
-    other = ~torch.eye(languages, dtype=torch.bool)
-    same = every.diagonal(dim1=2, dim2=3)[other].mean()
-    scene = torch.arange(pictures) // 2
-    apart = scene[:, None] != scene[None]
-    return same.item(), every[other][:, apart].mean().item()
-
-
-def seconds_a_picture(painter: Painter, repeats: int = 5) -> float:
-    """Return the median seconds of one picture with both stages, after loading."""
-    times = []
-    for number in range(repeats + 1):
-        start = time.perf_counter()
-        painter.draw(["A red fox in a snowy forest"], [number])
-        times.append(time.perf_counter() - start)
-    return float(np.median(times[1:]))
-
-
-def sheet(drawn: dict, columns: int = 8, zoom: int = 96) -> Image.Image:
-    """Lay pictures out: a row a language, a column a scene, the drawn scenes last."""
-    from PIL import Image
-
-    rows = [drawn["images"][language][: 2 * columns : 2] for language in LANGUAGES]
-    rows.append([Image.fromarray(image) for image in render_many(drawn["scenes"][:columns])])
-    made = Image.new("RGB", (columns * (zoom + 2), len(rows) * (zoom + 2)), "white")
-    for y, row in enumerate(rows):
-        for x, image in enumerate(row):
-            made.paste(
-                image.resize((zoom, zoom), Image.BICUBIC), (x * (zoom + 2), y * (zoom + 2))
-            )
-    return made
-
-
 def evaluate(
-    weights: Path = assemble.WEIGHTS, count: int = 40, **settings
-) -> tuple[dict, dict]:
-    """Return all figures of the bundled 2.2 model, and what was drawn."""
-    painter = Painter(weights, **settings)
-    figures: dict = {**read_judge(), **read_movq(painter)}
-    table, drawn = read_text(painter, count)
-    figures["languages"] = table
-    same, different = cosines(painter, drawn["images"])
-    figures |= {"same scene": same, "different scenes": different}
-    figures["seconds a picture"] = seconds_a_picture(painter)
-    files = [path for path in weights.rglob("*") if path.is_file()]
-    figures["megabytes"] = sum(path.stat().st_size for path in files) / 1e6
-    return figures, drawn
+    name: str, weights: Path = names.WEIGHTS, count: int = 40, **settings: Any
+) -> Evaluation:
+    """Return what the judge reads of one checkpoint, on ``count`` held-out scenes a language.
+
+    Raises KandiError for a name that is not in the family or whose folder is not there.
+    """
+    if name not in EVALUATIONS:
+        raise KandiError(f"unknown checkpoint {name!r}; known: {', '.join(EVALUATIONS)}")
+    if not (weights / name / "model_index.json").exists():
+        raise KandiError(
+            f"no checkpoint {weights / name}: train it with python -m kandi_nb.mini.train"
+        )
+    family, read = EVALUATIONS[name]
+    return read(Painter(weights, family, **settings), count)
 
 
-def missed(figures: dict) -> list[str]:
+def reached(what: str, value: float) -> bool | None:
+    """Tell whether a figure reaches its bar; None where there is no bar."""
+    if what not in BARS:
+        return None
+    return value <= BARS[what] if what in UPPER else value >= BARS[what]
+
+
+def shown(what: str, value: float) -> str:
+    """Return a figure as people write it."""
+    if what in UPPER:
+        return f"{value:.2f} s"
+    return f"{value:.2f}" if what in COSINES else f"{100 * value:.1f} %"
+
+
+def table(done: dict[str, Evaluation]) -> Table:
+    """Return all figures beside their bars."""
+    rows = []
+    for name, evaluation in done.items():
+        for what, value in evaluation.figures.items():
+            good = reached(what, value)
+            rows.append(
+                {
+                    "checkpoint": name,
+                    "what": what,
+                    "figure": shown(what, value),
+                    "bar": shown(what, BARS[what]) if good is not None else "",
+                    "": {True: "reached", False: "MISSED", None: ""}[good],
+                }
+            )
+    return Table(rows)
+
+
+def missed(done: dict[str, Evaluation]) -> list[str]:
     """Return a line for every bar that is not reached."""
-    lines = []
-    for what, bar in BARS.items():
-        if what in figures and figures[what] < bar:
-            lines.append(f"{what}: {figures[what]:.3f} < {bar}")
-        for language, scores in figures["languages"].items():
-            if what in scores and scores[what] < bar:
-                lines.append(
-                    f"{what} in {LANGUAGE_NAMES[language]}: {scores[what]:.3f} < {bar}"
-                )
-    return lines
-
-
-def tables(figures: dict) -> str:
-    """Return the figures as Markdown."""
-    rows = [
-        "| held-out scenes asked in | object | colour | place | headwear |",
-        "|---|---|---|---|---|",
+    return [
+        f"{name}: {what} {shown(what, value)}, not {shown(what, BARS[what])}"
+        for name, evaluation in done.items()
+        for what, value in evaluation.figures.items()
+        if reached(what, value) is False
     ]
-    for language, scores in figures["languages"].items():
-        cells = " | ".join(f"{100 * scores[what]:.1f} %" for what in judge.HEADS)
-        rows.append(f"| {LANGUAGE_NAMES[language]} | {cells} |")
-    rows += ["", "| what | figure |", "|---|---|"]
-    for what, value in figures.items():
-        if what == "languages":
-            continue
-        share = what.startswith(("judge", "MoVQ"))
-        rows.append(f"| {what} | {f'{100 * value:.1f} %' if share else f'{value:.2f}'} |")
-    return "\n".join(rows)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -202,37 +195,50 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="kandi-nb mini judge", description=__doc__.split("\n\n")[0]
     )
     parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(EVALUATIONS)} (default: all)"
+    )
+    parser.add_argument(
         "--scenes", type=int, default=40, help="held-out scenes (each in 5 languages, 2 seeds)"
     )
     parser.add_argument(
-        "--weights", type=Path, default=assemble.WEIGHTS, help="folder with the checkpoints"
+        "--weights", type=Path, default=names.WEIGHTS, help="folder with the checkpoints"
     )
-    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--guidance", type=float, help="instead of the pipelines' default")
     parser.add_argument("--prior-guidance", type=float, default=4.0)
-    parser.add_argument("--sheet", type=Path, help="also save the contact sheet here")
+    parser.add_argument("--sheets", type=Path, help="a folder for copies of the contact sheets")
     parser.add_argument(
-        "--write", action="store_true", help="write the figures into the model cards"
+        "--no-write",
+        action="store_true",
+        help="print only, and leave the model cards as they are",
     )
     given = parser.parse_args(argv)
-    figures, drawn = evaluate(
-        given.weights,
-        given.scenes,
-        guidance=given.guidance,
-        prior_guidance=given.prior_guidance,
-    )
-    print(tables(figures))
-    if given.sheet:
-        sheet(drawn).save(given.sheet)
-    if given.write:
-        from .cards import write_cards
-
-        text = json.dumps(figures, indent=2) + "\n"
-        write(given.weights / "evaluation.json", text.encode(), overwrite=True)
-        sheet(drawn).save(given.weights / assemble.DECODER / "contact-sheet.png", optimize=True)
-        write_cards(given.weights, figures, given.scenes)
-    lines = missed(figures)
+    chosen = given.names or list(EVALUATIONS)
+    settings = {"guidance": given.guidance, "prior_guidance": given.prior_guidance}
+    done: dict[str, Evaluation] = {}
+    for number, name in enumerate(chosen, 1):
+        print(f"{number}/{len(chosen)} {name} …", file=sys.stderr, flush=True)
+        done[name] = evaluate(name, given.weights, given.scenes, **settings)
+        if given.sheets and done[name].picture:
+            given.sheets.mkdir(parents=True, exist_ok=True)
+            done[name].picture.save(given.sheets / f"{name}.png")
+        if not given.no_write:
+            keep(name, done[name], given.weights, given.scenes)
+    print(table(done))
+    lines = missed(done)
     print("\n".join(["bars missed:", *lines]) if lines else "every bar is reached")
     return 1 if lines else 0
+
+
+def keep(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
+    """Write one checkpoint's figures beside the weights, its contact sheet and its card."""
+    from .cards import write_card
+
+    path = weights / FILE
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    known[name] = {"figures": evaluation.figures, "languages": evaluation.languages}
+    ordered = {each: known[each] for each in EVALUATIONS if each in known}
+    write(path, (json.dumps(ordered, indent=2) + "\n").encode(), overwrite=True)
+    write_card(name, evaluation, weights, scenes)
 
 
 if __name__ == "__main__":

@@ -9,19 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import assemble, judge
+from . import judge
 from .captions import canonical
 from .render import Render, render
 from .vocabulary import ANIMALS, LANGUAGES, PLACES
 from .world import Scene, scenes
 
 if TYPE_CHECKING:
-    from PIL import Image
-
+    from .evaluate_mix import Reading
     from .painter import Painter
 
-BARS = {"put there": 0.85, "kept": 0.95, "silhouette IoU": 0.75, "depth colour": 0.85}
-BARS |= {"depth place": 0.85}
 SIZE = 64
 
 
@@ -73,41 +70,23 @@ def _share(right: list[bool]) -> float:
     return float(np.mean(right)) if right else float("nan")
 
 
-def read_inpaint(
-    painter: Painter, count: int = 40
-) -> tuple[dict[str, float], list[Image.Image]]:
-    """Return the shares of tasks done and of words kept, and the pictures.
+def read_inpaint(painter: Painter, count: int = 40) -> Reading:
+    """Return the shares of tasks done and of words kept; and before, mask and after.
 
     Languages and seeds take turns. The pictures are as the pipeline gives them: nothing is
-    pasted back.
+    pasted back. They are made one by one: a batch of different pictures keeps the first one's
+    pixels in all.
     """
-    import torch
-    from diffusers import KandinskyV22InpaintPipeline
     from PIL import Image
 
-    pipeline = KandinskyV22InpaintPipeline.from_pretrained(painter.weights / assemble.INPAINT)
-    pipeline.set_progress_bar_config(disable=True)
     asked = tasks(count)
-    drawn: list[Image.Image] = []
-    for number, task in enumerate(asked):
-        prompt = canonical(task.after, LANGUAGES[number % len(LANGUAGES)])
-        found = painter.prior(
-            prompt,
-            num_inference_steps=painter.prior_steps,
-            guidance_scale=painter.prior_guidance,
-            generator=torch.Generator().manual_seed(0),
-        )
-        drawn += pipeline(
-            image_embeds=found.image_embeds,
-            negative_image_embeds=found.negative_image_embeds,
-            image=Image.fromarray(render(task.before).image),
-            mask_image=Image.fromarray((task.mask * 255).astype(np.uint8)),
-            num_inference_steps=painter.steps,
-            guidance_scale=painter.guidance,
-            height=SIZE,
-            width=SIZE,
-            generator=torch.Generator().manual_seed(number % 2),
-        ).images
+    given = {
+        "image": [Image.fromarray(render(task.before).image) for task in asked],
+        "mask_image": [Image.fromarray((task.mask * 255).astype(np.uint8)) for task in asked],
+    }
+    prompts = [canonical(t.after, LANGUAGES[i % len(LANGUAGES)]) for i, t in enumerate(asked)]
+    seeds = [i % 2 for i in range(len(asked))]
+    drawn = painter.draw(prompts, seeds, "inpaint", given=given, batch=1)
     done: dict[str, list[bool]] = {}
     kept: list[bool] = []
     for task, reading in zip(asked, judge.read(drawn), strict=True):
@@ -117,7 +96,7 @@ def read_inpaint(
         kept += [right[what] for what in task.kept]
     figures = {f"put there: {what}": _share(right) for what, right in done.items()}
     figures["put there"] = _share([one for right in done.values() for one in right])
-    return figures | {"kept": _share(kept)}, drawn
+    return figures | {"kept": _share(kept)}, [*given.values(), drawn]
 
 
 def _covered(picture: np.ndarray) -> np.ndarray:
@@ -126,17 +105,15 @@ def _covered(picture: np.ndarray) -> np.ndarray:
     return np.abs(picture - backdrop).max(-1) > 60
 
 
-def read_depth(painter: Painter, count: int = 40) -> tuple[dict[str, float], list[Image.Image]]:
-    """Return how well silhouettes are followed, and colour and place; and the pictures.
+def read_depth(painter: Painter, count: int = 80) -> Reading:
+    """Return how well silhouettes are followed, and colour and place; and hints and pictures.
 
     The drawn silhouette is taken on the plain backdrop, where what is not backdrop is object:
     half of the scenes are put there for that; the other half tell about places.
     """
     import torch
-    from diffusers import KandinskyV22ControlnetPipeline
+    from PIL import Image
 
-    pipeline = KandinskyV22ControlnetPipeline.from_pretrained(painter.weights / assemble.DEPTH)
-    pipeline.set_progress_bar_config(disable=True)
     asked = list(scenes(count, held_out=True, salt="depth"))
     asked = [
         replace(s, style="plain", place="plain" if i % 2 else s.place, headwear="none")
@@ -145,22 +122,9 @@ def read_depth(painter: Painter, count: int = 40) -> tuple[dict[str, float], lis
     real: list[Render] = [render(scene) for scene in asked]
     hints = torch.stack([torch.tensor(r.depth).float() / 255 for r in real])
     prompts = [canonical(s, LANGUAGES[i % len(LANGUAGES)]) for i, s in enumerate(asked)]
-    found = painter.prior(
-        prompts,
-        num_inference_steps=painter.prior_steps,
-        guidance_scale=painter.prior_guidance,
-        generator=[torch.Generator().manual_seed(0) for _ in prompts],
-    )
-    drawn = pipeline(
-        image_embeds=found.image_embeds,
-        negative_image_embeds=found.negative_image_embeds,
-        hint=hints[:, None].repeat(1, 3, 1, 1),
-        num_inference_steps=painter.steps,
-        guidance_scale=painter.guidance,
-        height=SIZE,
-        width=SIZE,
-        generator=[torch.Generator().manual_seed(i % 2) for i in range(len(prompts))],
-    ).images
+    seeds = [i % 2 for i in range(count)]
+    given = {"hint": hints[:, None].repeat(1, 3, 1, 1)}
+    drawn = painter.draw(prompts, seeds, "depth", given=given)
     overlap = []
     for scene, picture, wanted in zip(asked, drawn, real, strict=True):
         if scene.place == "plain" and scene.colour not in ("white", "natural"):
@@ -169,6 +133,5 @@ def read_depth(painter: Painter, count: int = 40) -> tuple[dict[str, float], lis
             overlap.append((mine & theirs).sum() / (mine | theirs).sum())
     scores = judge.score(judge.read(drawn), asked)
     figures = {"silhouette IoU": float(np.mean(overlap))}
-    return figures | {
-        f"depth {what}": scores[what] for what in ("object", "colour", "place")
-    }, drawn
+    figures |= {f"depth: {what}": scores[what] for what in ("object", "colour", "place")}
+    return figures, [[Image.fromarray(r.depth) for r in real], drawn]
