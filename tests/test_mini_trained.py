@@ -47,6 +47,25 @@ def test_a_missing_stage_is_named_with_its_command(tmp_path):
             trained.weights_of(stage, tmp_path, tmp_path)
 
 
+def test_commands_say_in_one_line_what_is_missing(tmp_path, capsys):
+    from kandi_nb.mini import evaluate
+    from kandi_nb.mini.train import main
+
+    folders = ["--folder", str(tmp_path), "--weights", str(tmp_path)]
+    with pytest.raises(SystemExit) as stopped:
+        main(["depth-2.2", "--scenes", "20", "--steps", "1", *folders])
+    assert stopped.value.code == 2
+    assert "has to come first" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["depth-2.2", "--scenes", "20", "--land", *folders])
+    assert stopped.value.code == 2
+    assert "no checkpoint of depth-2.2" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main(["kandinsky-2-2-decoder", "kandinsky-4", "--weights", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "unknown checkpoint 'kandinsky-4'" in capsys.readouterr().err
+
+
 def test_the_landed_movq_lands_again_byte_for_byte(tmp_path):
     from kandi_nb.mini import assemble
 

@@ -25,6 +25,7 @@ import kandi_nb as kn
 from kandi_nb import cli
 from kandi_nb.fields import FIELDS
 from kandi_nb.mini import vocabulary
+from kandi_nb.mini.names import FAMILY
 from kandi_nb.notebooks import defaults, find, from_text
 from kandi_nb.registry import SPECS
 
@@ -234,12 +235,11 @@ def test_tools_of_the_bundled_model_take_the_words_shown(tool, capsys):
 
 
 def test_training_stages_are_those_of_the_recipe():
-    from kandi_nb.mini.train import STAGES
+    from kandi_nb.mini.recipe import STAGES
 
-    (listed,) = re.findall(r"run its stages in this\s+order: ([^:]+):\n", TEXT)
+    (listed,) = re.findall(r"run their stages in this\s+order: ([^:]+):\n", TEXT)
     named = re.findall(r"`([^`]+)`", listed)
-    assert named[-1] == "decoder-2.2", "what comes later makes other models"
-    assert named == list(STAGES)[: len(named)]
+    assert named == list(STAGES)
     trained = [c.split()[3] for c in COMMANDS if c.startswith("python -m kandi_nb.mini.train")]
     assert trained and set(trained) <= set(named)
 
@@ -304,14 +304,20 @@ def test_the_weights_are_as_small_as_said():
 
 
 def test_published_models_are_described_as_the_registry_does():
-    table = rows("Real checkpoints")
     published = [known for known in SPECS.values() if not known.bundled]
+    table = [row for row in rows("Real checkpoints") if len(row) == 5]
     assert len(table) == len(published) == 3
     for known, (key, download, size, _, reads) in zip(published, table, strict=True):
         assert key == f"`{known.key}`"
         assert download == f"{known.download_gb:g} GB"
         assert size == f"{known.native_size} px"
         assert reads == known.languages
+
+
+def test_the_exported_family_is_listed():
+    table = [row for row in rows("Real checkpoints") if len(row) == 2]
+    assert sorted(name.strip("`") for name, _ in table) == sorted(FAMILY)
+    assert all(purpose for _, purpose in table)
 
 
 def test_layers_are_those_that_the_tests_hold():

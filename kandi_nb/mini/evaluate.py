@@ -213,11 +213,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     given = parser.parse_args(argv)
     chosen = given.names or list(EVALUATIONS)
+    for name in chosen:  # before minutes of drawing
+        if name not in EVALUATIONS:
+            parser.error(f"unknown checkpoint {name!r}; known: {', '.join(EVALUATIONS)}")
     settings = {"guidance": given.guidance, "prior_guidance": given.prior_guidance}
     done: dict[str, Evaluation] = {}
     for number, name in enumerate(chosen, 1):
         print(f"{number}/{len(chosen)} {name} …", file=sys.stderr, flush=True)
-        done[name] = evaluate(name, given.weights, given.scenes, **settings)
+        try:
+            done[name] = evaluate(name, given.weights, given.scenes, **settings)
+        except KandiError as error:
+            parser.exit(2, f"{parser.prog}: {error}\n")
         if given.sheets and done[name].picture:
             given.sheets.mkdir(parents=True, exist_ok=True)
             done[name].picture.save(given.sheets / f"{name}.png")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..errors import KandiError
 from . import (
     assemble,
     loop,
@@ -30,6 +31,7 @@ from .data import Data
 from .judge import network
 from .loop import Loss, Plan
 from .render import render_many
+from .stage_decoder import Extra
 from .tokens import make_clip_tokenizer
 from .world import scenes
 
@@ -133,25 +135,28 @@ def _decoder(data: Data, plan: Plan) -> Parts:
     return parts.unet(size=data.size), stage_decoder.loss_of(latents, told)
 
 
-def _grown(data: Data, start: str, **shape) -> nn.Module:
+def _continued(
+    stage: str, start: str, data: Data, plan: Plan, told: stage_decoder.Told, extra: Extra
+) -> Parts:
+    """Go on from the decoder ``start`` with what ``extra`` tells beside."""
+    plan.rate, plan.warmup = 6e-4, 100
+    loss = stage_decoder.loss_of(data.latents(plan.device), told, extra=extra)
+    return _grown(stage, start, data), loss
+
+
+def _grown(stage: str, start: str, data: Data) -> nn.Module:
     weights = trained.weights_of(start, data.folder, data.weights)
-    return stage_decoder.grown(parts.unet(**shape, size=data.size), weights)
+    return stage_decoder.grown(parts.unet(**SHAPES[stage], size=data.size), weights)
 
 
 def _inpaint(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup = 6e-4, 100
-    masks = stage_inpaint.masks_of(data.silhouettes)
-    told = _pictured(data, plan)
-    unet = _grown(data, "decoder-2.2", **SHAPES["inpaint-2.2"])
-    return unet, stage_decoder.loss_of(data.latents(plan.device), told, extra=masks)
+    told, masks = _pictured(data, plan), stage_inpaint.masks_of(data.silhouettes)
+    return _continued("inpaint-2.2", "decoder-2.2", data, plan, told, masks)
 
 
 def _depth(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup = 6e-4, 100
-    hints = stage_depth.hints_of(data.depths)
-    told = _pictured(data, plan)
-    unet = _grown(data, "decoder-2.2", **SHAPES["depth-2.2"])
-    return unet, stage_decoder.loss_of(data.latents(plan.device), told, extra=hints)
+    told, hints = _pictured(data, plan), stage_depth.hints_of(data.depths)
+    return _continued("depth-2.2", "decoder-2.2", data, plan, told, hints)
 
 
 def _text(encoder: nn.Module, kind: str, data: Data, plan: Plan) -> Parts:
@@ -186,17 +191,15 @@ def _written(data: Data, plan: Plan, embeddings: torch.Tensor) -> stage_decoder.
 
 def _decoder_21(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup = 8e-4, 200
-    unet = _grown(data, "decoder-2.2", **SHAPES["decoder-2.1"])
     latents, embeddings = _with_mixtures(data, plan)
-    return unet, stage_decoder.loss_of(latents, _written(data, plan, embeddings))
+    loss = stage_decoder.loss_of(latents, _written(data, plan, embeddings))
+    return _grown("decoder-2.1", "decoder-2.2", data), loss
 
 
 def _inpaint_21(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup = 6e-4, 100
-    masks = stage_inpaint.masks_of(data.silhouettes)
-    unet = _grown(data, "decoder-2.1", **SHAPES["inpaint-2.1"])
     told = _written(data, plan, data.embeddings(plan.device))
-    return unet, stage_decoder.loss_of(data.latents(plan.device), told, extra=masks)
+    masks = stage_inpaint.masks_of(data.silhouettes)
+    return _continued("inpaint-2.1", "decoder-2.1", data, plan, told, masks)
 
 
 def _decoder_3(data: Data, plan: Plan) -> Parts:
@@ -238,8 +241,13 @@ SHAPES: dict[str, dict] = {
 
 
 def land(stage: str, data: Data) -> list[Path]:
-    """Write the checkpoint folders that a stage completes, from its average weights."""
+    """Write the checkpoint folders that a stage completes, from its average weights.
+
+    Raises KandiError where the stage has no checkpoint in the training folder.
+    """
     folder, weights = data.folder, data.weights
+    if not trained.checkpointed(stage, folder):
+        raise KandiError(f"{folder} has no checkpoint of {stage}: train it first")
     if stage == "judge":
         net = network()
         net.load_state_dict(loop.averaged(folder, "judge"))

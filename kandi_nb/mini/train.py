@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 
+from ..errors import KandiError
 from . import cards, loop, names
 from .data import Data
 from .loop import Plan
@@ -56,6 +57,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if given.threads:
         torch.set_num_threads(given.threads)
+    try:
+        for path in _run(given):
+            print(f"wrote {path}")
+    except KandiError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
+    return 0
+
+
+def _run(given: argparse.Namespace) -> list[Path]:
+    """Train the stage, unless it shall only land, and return the folders it wrote."""
     torch.manual_seed(loop.seed_of(given.stage, -1))
     data = Data(given.folder, given.scenes, given.size, given.weights)
     if not given.land:
@@ -63,9 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module, loss_of = STAGES[given.stage](data, plan)
         loop.train(plan, module, loss_of)
         cards.record(given.stage, plan.log, cards.hardware(given.device), given.weights)
-    for path in land(given.stage, data):
-        print(f"wrote {path}")
-    return 0
+    return land(given.stage, data)
 
 
 if __name__ == "__main__":
