@@ -33,6 +33,30 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
+# The coarsest part of 2.2's UNets, at 4 x 4 cells. Inpainting and depth control are trained
+# around the decoder's, so it lies in a file of its own, which git keeps once for all three.
+SHARED = ("mid_block.", "up_blocks.0.")
+
+
+def _share(unet: Path) -> None:
+    """Split a UNet's weights into two shards, as diffusers writes large ones."""
+    from safetensors.torch import load_file, save_file
+
+    whole = unet / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(whole)
+    own = {k: v for k, v in tensors.items() if not k.startswith(SHARED)}
+    shared = {k: v for k, v in tensors.items() if k.startswith(SHARED)}
+    index: dict = {"metadata": {"total_size": sum(v.nbytes for v in tensors.values())}}
+    index["weight_map"] = {}
+    for number, part in enumerate((own, shared), 1):
+        name = f"diffusion_pytorch_model-0000{number}-of-00002.safetensors"
+        save_file(part, unet / name, {"format": "pt"})
+        index["weight_map"] |= dict.fromkeys(part, name)
+    whole.unlink()
+    text = json.dumps(index, indent=2, sort_keys=True) + "\n"
+    (unet / f"{whole.name}.index.json").write_text(text, "utf-8")
+
+
 def _write_sums(folder: Path) -> None:
     """Write the digests of all files but the card, by which loading finds a flipped bit."""
     lines = []
@@ -54,13 +78,15 @@ def _save_pipeline(
     extra: Sequence[Path] = (),
     schedulers: Mapping[str, SchedulerMixin] = MappingProxyType({}),
     variant: str | None = None,
+    share: bool = False,
 ) -> Path:
     """Save a pipeline with half-precision files that load as float32 everywhere.
 
     transformers 5 takes its dtype from the config, so that names float32; the image processor
     and the tokenizers get the class names that transformers 4 knows too. An existing model card
-    is kept; ``extra`` are tokenizer files to put there, ``schedulers`` further folders, and
-    ``variant`` says under which other name each weight file shall lie a second time.
+    is kept; ``extra`` are tokenizer files to put there, ``schedulers`` further folders,
+    ``variant`` says under which other name each weight file shall lie a second time, and with
+    ``share`` the UNet is written in two files (`SHARED`).
     """
     for part in pipeline.components.values():
         if hasattr(part, "half"):
@@ -85,6 +111,8 @@ def _save_pipeline(
             shutil.copy(path, fresh / "tokenizer" / path.name)
         for path in (*folder.glob("*.md"), *folder.glob("*.png")):
             shutil.copy(path, fresh / path.name)
+        if share:
+            _share(fresh / "unet")
         for path in fresh.glob("*/*.safetensors") if variant else ():
             shutil.copy(path, path.with_suffix(f".{variant}.safetensors"))
         for path in fresh.rglob("*"):
@@ -161,7 +189,7 @@ def save_decoder(
     ddpm = diffusers.DDPMScheduler(**parts.decoder_scheduler())
     if encoder is None:
         pipeline = kind(unet=unet, scheduler=ddpm, movq=movq)
-        return _save_pipeline(pipeline, weights / name)
+        return _save_pipeline(pipeline, weights / name, share=True)
     pipeline = kind(
         unet=unet,
         scheduler=diffusers.DDIMScheduler(**parts.ddim_scheduler()),

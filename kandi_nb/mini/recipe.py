@@ -138,10 +138,18 @@ def _decoder(data: Data, plan: Plan) -> Parts:
 def _continued(
     stage: str, start: str, data: Data, plan: Plan, told: stage_decoder.Told, extra: Extra
 ) -> Parts:
-    """Go on from the decoder ``start`` with what ``extra`` tells beside."""
+    """Go on from the decoder ``start`` with what ``extra`` tells beside.
+
+    From 2.2's decoder the coarsest part stays as it is: its weights lie in one file, which the
+    folders have in common.
+    """
     plan.rate, plan.warmup = 6e-4, 100
     loss = stage_decoder.loss_of(data.latents(plan.device), told, extra=extra)
-    return _grown(stage, start, data), loss
+    unet = _grown(stage, start, data)
+    if start == "decoder-2.2":
+        for name, weight in unet.named_parameters():
+            weight.requires_grad_(not name.startswith(assemble.SHARED))
+    return unet, loss
 
 
 def _grown(stage: str, start: str, data: Data) -> nn.Module:

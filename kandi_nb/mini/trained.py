@@ -50,11 +50,16 @@ def weights_of(stage: str, folder: Path, weights: Path) -> dict[str, torch.Tenso
 
     found: dict[str, torch.Tensor] = {}
     for prefix, part in LANDED.get(stage, ()):
-        files = sorted((Path(weights) / part).glob("*model.safetensors"))
+        files = [
+            path
+            for path in sorted((Path(weights) / part).glob("*.safetensors"))
+            if ".fp16." not in path.name  # the same once more
+        ]
         if not files:
             found = {}
             break
-        found |= {f"{prefix}{k}": v.float() for k, v in load_file(files[0]).items()}
+        for file in files:
+            found |= {f"{prefix}{k}": v.float() for k, v in load_file(file).items()}
     if not found:
         raise KandiError(
             f"stage {stage} has to come first: python -m kandi_nb.mini.train {stage}"
