@@ -222,6 +222,8 @@ _VERDICTS = {True: "reached", False: "**missed**", None: ""}
 
 def write_card(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
     """Write a checkpoint's ``README.md`` and contact sheet from what the judge read of it."""
+    from PIL import Image
+
     card = CARDS[name]
     how = card.how.format(scenes=scenes)
     how += f" Repeat it with `python -m kandi_nb.mini.evaluate {name}`."
@@ -239,7 +241,10 @@ def write_card(name: str, evaluation: Evaluation, weights: Path, scenes: int) ->
     folder.mkdir(parents=True, exist_ok=True)
     if evaluation.picture:
         # 256 colours are enough for a look, and a third of the bytes.
-        evaluation.picture.quantize(256).save(folder / SHEET, optimize=True)
+        few = evaluation.picture.convert("RGB").quantize(
+            256, kmeans=3, dither=Image.Dither.NONE
+        )
+        few.save(folder / SHEET, optimize=True)
         text += f"\n![Contact sheet]({SHEET})\n\nRows: {evaluation.rows}.\n"
     write(folder / "README.md", text.encode(), overwrite=True)
 

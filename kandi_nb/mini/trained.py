@@ -77,9 +77,15 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
 
 
 def loaded(module: nn.Module, weights: Mapping[str, torch.Tensor], prefix: str = ""):
-    """Return a module with those of ``weights`` that start with ``prefix``, frozen."""
+    """Return a module with those of ``weights`` that start with ``prefix``, frozen.
+
+    A tensor that a module has under two names (T5's embeddings) lies in its file once.
+    """
     mine = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
-    module.load_state_dict(mine)
+    found = module.load_state_dict(mine, strict=False)
+    tied = set(getattr(module, "_tied_weights_keys", None) or ())
+    if wrong := [*found.unexpected_keys, *(set(found.missing_keys) - tied)]:
+        raise KandiError(f"these weights are not those of {type(module).__name__}: {wrong[:3]}")
     return module.eval().requires_grad_(False)
 
 
