@@ -40,27 +40,30 @@ Parts = tuple[nn.Module, Loss]
 # ---- tokenizers: those of the training folder, else those that have landed
 
 
+_TOKENIZERS = {
+    "clip": ("CLIPTokenizer", names.PRIOR, make_clip_tokenizer),
+    "xlm-r": ("XLMRobertaTokenizer", names.DECODER_21, pieces.make_xlm_r_tokenizer),
+    "t5": ("T5Tokenizer", names.KANDINSKY_3, pieces.make_t5_tokenizer),
+}
+
+
+def _tokenizer_folder(data: Data, kind: str) -> Path:
+    """Return the folder of the tokenizer "clip", "xlm-r" or "t5"; learn it if there is none."""
+    _, landed, make = _TOKENIZERS[kind]
+    folder = data.folder / ("tokenizer" if kind == "clip" else kind)
+    last = "merges.txt" if kind == "clip" else "tokenizer_config.json"  # whole if it is there
+    for found in (folder, data.weights / landed / "tokenizer"):
+        if (found / last).exists():
+            return found
+    make(folder)
+    return folder
+
+
 def _tokenizer(data: Data, kind: str):
-    """Return the tokenizer "clip", "xlm-r" or "t5", and learn it if there is none yet."""
     import transformers
 
-    class_name, landed, make = {
-        "clip": ("CLIPTokenizer", names.PRIOR, make_clip_tokenizer),
-        "xlm-r": ("XLMRobertaTokenizer", names.DECODER_21, pieces.make_xlm_r_tokenizer),
-        "t5": ("T5Tokenizer", names.KANDINSKY_3, pieces.make_t5_tokenizer),
-    }[kind]
-    folder = tokenizer_folder(data, kind)
-    if not folder.exists():
-        landed = data.weights / landed / "tokenizer"
-        folder = landed if landed.exists() else folder
-    if not folder.exists():
-        make(folder)
-    return getattr(transformers, class_name).from_pretrained(folder)
-
-
-def tokenizer_folder(data: Data, kind: str) -> Path:
-    """Return the folder in which training keeps a tokenizer."""
-    return data.folder / ("tokenizer" if kind == "clip" else kind)
+    kind_of = getattr(transformers, _TOKENIZERS[kind][0])
+    return kind_of.from_pretrained(_tokenizer_folder(data, kind))
 
 
 # ---- what each stage builds
@@ -264,7 +267,7 @@ def land(stage: str, data: Data) -> list[Path]:
         short = parts.prior(stage_prior.WINDOW)
         short.load_state_dict(loop.averaged(folder, "prior"))
         text, vision = trained.clip_towers(folder, weights)
-        prior, tokenizer = stage_prior.lengthen(short), tokenizer_folder(data, "clip")
+        prior, tokenizer = stage_prior.lengthen(short), _tokenizer_folder(data, "clip")
         return assemble.save_priors(prior, text, vision, tokenizer, weights)
     if stage == "decoder-3":
         unet = trained.loaded(parts.unet_3(), loop.averaged(folder, stage))

@@ -35,8 +35,7 @@ def told_21(
     tokenizer,
     encoder: nn.Module,
 ) -> Told:
-    """Return what 2.1's UNet is told: a picture embedding and a caption, as MultilingualCLIP
-    reads it.
+    """Return what 2.1's UNet is told: a picture embedding, and a caption that XLM-R has read.
 
     A tenth of the samples is told nothing at all, as guidance needs it, a tenth lacks only the
     picture embedding and a tenth only the text: each of the two has to be enough. Embeddings
