@@ -1,18 +1,17 @@
-"""The recipe of the bundled family: what each stage builds, how fast it learns, what lands."""
+"""The recipe of the bundled family: what each stage builds, and how fast it learns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from ..errors import KandiError
 from . import (
     assemble,
-    loop,
     names,
     parts,
     pieces,
@@ -35,6 +34,9 @@ from .stage_decoder import Extra
 from .tokens import make_clip_tokenizer
 from .world import scenes
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
 Parts = tuple[nn.Module, Loss]
 
 # ---- tokenizers: those of the training folder, else those that have landed
@@ -47,7 +49,7 @@ _TOKENIZERS = {
 }
 
 
-def _tokenizer_folder(data: Data, kind: str) -> Path:
+def tokenizer_folder(data: Data, kind: str) -> Path:
     """Return the folder of the tokenizer "clip", "xlm-r" or "t5"; learn it if there is none."""
     _, landed, make = _TOKENIZERS[kind]
     folder = data.folder / ("tokenizer" if kind == "clip" else kind)
@@ -59,11 +61,12 @@ def _tokenizer_folder(data: Data, kind: str) -> Path:
     return folder
 
 
-def _tokenizer(data: Data, kind: str):
+def tokenizer(data: Data, kind: str) -> PreTrainedTokenizerBase:
+    """Return the tokenizer "clip", "xlm-r" or "t5"."""
     import transformers
 
     kind_of = getattr(transformers, _TOKENIZERS[kind][0])
-    return kind_of.from_pretrained(_tokenizer_folder(data, kind))
+    return kind_of.from_pretrained(tokenizer_folder(data, kind))
 
 
 # ---- what each stage builds
@@ -81,8 +84,8 @@ def _judge(data: Data, plan: Plan) -> Parts:
 
 def _clip(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup, plan.ema, plan.decay = 1e-3, 200, 0.998, 0.02
-    tokenizer = _tokenizer(data, "clip")
-    return stage_clip.Clip(), stage_clip.loss_of(data.pictures, data.scenes, tokenizer)
+    loss = stage_clip.loss_of(data.pictures, data.scenes, tokenizer(data, "clip"))
+    return stage_clip.Clip(), loss
 
 
 def _movq(data: Data, plan: Plan) -> Parts:
@@ -110,7 +113,7 @@ def _prior(data: Data, plan: Plan) -> Parts:
         model.clip_std.copy_(embeddings.std(0, keepdim=True))
     model.clip_mean.requires_grad_(False)
     model.clip_std.requires_grad_(False)
-    return model, stage_prior.loss_of(data.scenes, embeddings, text, _tokenizer(data, "clip"))
+    return model, stage_prior.loss_of(data.scenes, embeddings, text, tokenizer(data, "clip"))
 
 
 def no_prompt(data: Data) -> torch.Tensor:
@@ -173,9 +176,7 @@ def _depth(data: Data, plan: Plan) -> Parts:
 def _text(encoder: nn.Module, kind: str, data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup, plan.ema, plan.decay = 1e-3, 200, 0.998, 0.02
     clip = trained.clip_towers(data.folder, data.weights)[0].to(plan.device)
-    loss = stage_text.loss_of(
-        data.scenes, _tokenizer(data, kind), clip, _tokenizer(data, "clip")
-    )
+    loss = stage_text.loss_of(data.scenes, tokenizer(data, kind), clip, tokenizer(data, "clip"))
     return stage_text.TextEncoder(encoder), loss
 
 
@@ -196,8 +197,8 @@ def encoder_of(stage: str, data: Data) -> nn.Module:
 
 def _written(data: Data, plan: Plan, embeddings: torch.Tensor) -> stage_decoder.Told:
     encoder = encoder_of("text-2.1", data).to(plan.device, plan.dtype)
-    tokenizer = _tokenizer(data, "xlm-r")
-    return stage_reading.told_21(data.scenes, embeddings, no_prompt(data), tokenizer, encoder)
+    words = tokenizer(data, "xlm-r")
+    return stage_reading.told_21(data.scenes, embeddings, no_prompt(data), words, encoder)
 
 
 def _decoder_21(data: Data, plan: Plan) -> Parts:
@@ -216,7 +217,7 @@ def _inpaint_21(data: Data, plan: Plan) -> Parts:
 def _decoder_3(data: Data, plan: Plan) -> Parts:
     plan.rate, plan.warmup = 1e-3, 200
     encoder = encoder_of("text-3", data).to(plan.device, plan.dtype)
-    told = stage_reading.told_3(data.scenes, _tokenizer(data, "t5"), encoder)
+    told = stage_reading.told_3(data.scenes, tokenizer(data, "t5"), encoder)
     alphas = stage_decoder.schedule(parts.scheduler_3())
     loss = stage_decoder.loss_of(data.latents(plan.device), told, alphas=alphas)
     return parts.unet_3(), loss
@@ -247,38 +248,3 @@ SHAPES: dict[str, dict] = {
     "decoder-2.1": {"text": True},
     "inpaint-2.1": {"text": True, "extra": _MASKED},
 }
-
-# ---- what lands
-
-
-def land(stage: str, data: Data) -> list[Path]:
-    """Write the checkpoint folders that a stage completes, from its average weights.
-
-    Raises KandiError where the stage has no checkpoint in the training folder.
-    """
-    folder, weights = data.folder, data.weights
-    if not trained.checkpointed(stage, folder):
-        raise KandiError(f"{folder} has no checkpoint of {stage}: train it first")
-    if stage == "judge":
-        net = network()
-        net.load_state_dict(loop.averaged(folder, "judge"))
-        return [assemble.save_judge(net, weights)]
-    if stage == "prior":
-        short = parts.prior(stage_prior.WINDOW)
-        short.load_state_dict(loop.averaged(folder, "prior"))
-        text, vision = trained.clip_towers(folder, weights)
-        prior, tokenizer = stage_prior.lengthen(short), _tokenizer_folder(data, "clip")
-        return assemble.save_priors(prior, text, vision, tokenizer, weights)
-    if stage == "decoder-3":
-        unet = trained.loaded(parts.unet_3(), loop.averaged(folder, stage))
-        encoder = encoder_of("text-3", data)
-        tokenizer = _tokenizer(data, "t5")
-        return [assemble.save_3(unet, trained.movq(data), encoder, tokenizer, weights)]
-    if stage not in SHAPES:
-        return []
-    unet = parts.unet(**SHAPES[stage], size=data.size)
-    trained.loaded(unet, loop.averaged(folder, stage))
-    reading = ()
-    if SHAPES[stage].get("text"):
-        reading = encoder_of("text-2.1", data), _tokenizer(data, "xlm-r")
-    return [assemble.save_decoder(stage, unet, trained.movq(data), *reading, weights=weights)]

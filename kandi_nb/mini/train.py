@@ -18,8 +18,9 @@ import torch
 from ..errors import KandiError
 from . import cards, loop, names
 from .data import Data
+from .landing import land
 from .loop import Plan
-from .recipe import STAGES, land
+from .recipe import STAGES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
