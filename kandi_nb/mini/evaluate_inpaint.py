@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import judge
-from .captions import canonical
+from .readings import sentences
 from .render import Render, render
-from .vocabulary import ANIMALS, LANGUAGES, PLACES
+from .vocabulary import ANIMALS, PLACES
 from .world import Scene, scenes
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def read_inpaint(painter: Painter, count: int = 40) -> Reading:
         "image": [Image.fromarray(render(task.before).image) for task in asked],
         "mask_image": [Image.fromarray((task.mask * 255).astype(np.uint8)) for task in asked],
     }
-    prompts = [canonical(t.after, LANGUAGES[i % len(LANGUAGES)]) for i, t in enumerate(asked)]
+    prompts = sentences([task.after for task in asked])
     seeds = [i % 2 for i in range(len(asked))]
     drawn = painter.draw(prompts, seeds, "inpaint", given=given, batch=1)
     done: dict[str, list[bool]] = {}
@@ -121,7 +121,7 @@ def read_depth(painter: Painter, count: int = 80) -> Reading:
     ]
     real: list[Render] = [render(scene) for scene in asked]
     hints = torch.stack([torch.tensor(r.depth).float() / 255 for r in real])
-    prompts = [canonical(s, LANGUAGES[i % len(LANGUAGES)]) for i, s in enumerate(asked)]
+    prompts = sentences(asked)
     seeds = [i % 2 for i in range(count)]
     given = {"hint": hints[:, None].repeat(1, 3, 1, 1)}
     drawn = painter.draw(prompts, seeds, "depth", given=given)

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import judge
-from .captions import canonical
+from .readings import sentences
 from .render import render
-from .vocabulary import COLOURS, LANGUAGES, PLACES
+from .vocabulary import COLOURS, PLACES
 from .world import THINGS, Scene, accepted_colours, scenes
 
 if TYPE_CHECKING:
@@ -22,11 +22,6 @@ if TYPE_CHECKING:
     from .painter import Painter
 
 Reading = tuple[dict[str, float], list[list["Image.Image"]]]
-
-
-def _sentences(asked: Sequence[Scene]) -> list[str]:
-    """Return a sentence for each scene, in the five languages in turn."""
-    return [canonical(s, LANGUAGES[i % len(LANGUAGES)]) for i, s in enumerate(asked)]
 
 
 def _drawn(asked: Sequence[Scene]) -> list[Image.Image]:
@@ -45,8 +40,7 @@ def edits(count: int) -> list[tuple[Scene, Scene]]:
         others = [
             colour
             for colour in COLOURS
-            if colour not in same
-            and not set(same) & set(accepted_colours(after.object, colour))
+            if not set(same) & set(accepted_colours(after.object, colour))
         ]
         made.append((replace(after, colour=draw.choice(others)), after))
     return made[:count]
@@ -59,7 +53,7 @@ def read_edit(painter: Painter, count: int = 60, strength: float = 0.5) -> Readi
     wanted = [after for _, after in asked]
     seeds = [i % 2 for i in range(count)]
     given = {"image": start}
-    drawn = painter.draw(_sentences(wanted), seeds, "image", given=given, strength=strength)
+    drawn = painter.draw(sentences(wanted), seeds, "image", given=given, strength=strength)
     scores = judge.score(judge.read(drawn), wanted)
     return {
         "edit: colour arrives": scores["colour"],
@@ -82,8 +76,8 @@ def read_mix(painter: Painter, count: int = 60) -> Reading:
     and of pictures whose object stands at the sentence's place; and both kinds of pictures.
     """
     asked = pairs(count)
-    one, nothing = painter.imagine(_sentences([Scene(a) for a, _ in asked]))
-    other, _ = painter.imagine(_sentences([Scene(b) for _, b in asked]))
+    one, nothing = painter.imagine(sentences([Scene(a) for a, _ in asked]))
+    other, _ = painter.imagine(sentences([Scene(b) for _, b in asked]))
     blank, seeds = [""] * count, list(range(count))
     mixed = painter.draw(blank, seeds, embedded=((one + other) / 2, nothing))
     found = [
@@ -99,7 +93,7 @@ def read_mix(painter: Painter, count: int = 60) -> Reading:
         replace(s, style="plain") for s in scenes(count, held_out=True, salt="picture and text")
     ]
     places = [draw.choice([p for p in PLACES if p != s.place]) for s in shown]
-    text, nothing = painter.imagine(_sentences([Scene("nothing", place=p) for p in places]))
+    text, nothing = painter.imagine(sentences([Scene("nothing", place=p) for p in places]))
     start = _drawn(shown)
     moved = painter.draw(blank, seeds, embedded=((painter.see(start) + text) / 2, nothing))
     right = [

@@ -33,6 +33,11 @@ def held_out(count: int, salt: str = "evaluate") -> list[Scene]:
     return list(found.values())
 
 
+def sentences(asked: Sequence[Scene]) -> list[str]:
+    """Return a sentence for each scene, in the five languages in turn."""
+    return [canonical(s, LANGUAGES[i % len(LANGUAGES)]) for i, s in enumerate(asked)]
+
+
 def read_judge(count: int = 1000) -> dict[str, float]:
     """Return the judge's own accuracy on unseen renders, half of them of held-out triples."""
     asked = [

@@ -72,7 +72,7 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
     total = hashlib.sha256()
     for name in sorted(weights):
         total.update(name.encode())
-        total.update(weights[name].float().contiguous().numpy().tobytes())
+        total.update(weights[name].float().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()[:8]
 
 
