@@ -68,6 +68,19 @@ def test_training_learns(tmp_path):
     assert losses[-1] < 0.7 * losses[0]
 
 
+def test_passes_run_in_the_dtype_that_is_fast_here(tmp_path, monkeypatch):
+    def known(**features):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features, raising=False)
+        return loop.fast_dtype("cpu")
+
+    assert known(avx2=True, avx512_bf16=False) == torch.float32
+    assert known(avx512_bf16=True) == known(amx_bf16=True) == torch.bfloat16
+    assert loop.Plan("test", tmp_path).dtype == torch.bfloat16
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # an older PyTorch
+    assert loop.Plan("test", tmp_path).dtype == torch.float32
+    assert loop.Plan("test", tmp_path, dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
 def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path):
     plan = loop.Plan("nan", tmp_path, steps=3)
     with pytest.raises(FloatingPointError, match="step 0"):

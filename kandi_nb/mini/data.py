@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from . import parts, trained
+from . import loop, parts, trained
 from .blends import Blend, blends, render_blend
 from .names import WEIGHTS
 from .render import render
@@ -64,7 +64,7 @@ class Data:
     @cached_property
     def blended(self) -> np.ndarray:
         """uint8 (m, size, size, 3): what the mixtures show."""
-        path = self.folder / f"blended-{self.size}-{self.count}.npy"
+        path = self.folder / f"mixtures-{self.size}-{self.count}.npy"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             chunks = [self.blends[i : i + CHUNK] for i in range(0, len(self.blends), CHUNK)]
@@ -134,11 +134,12 @@ class Data:
         weights = trained.weights_of("movq", self.folder, self.weights)
         encoder = {k: v for k, v in weights.items() if k.startswith(("encoder", "quant_conv"))}
         model = trained.loaded(parts.movq(self.size), weights).to(device)
-        # Half precision moves a latent by some thousandths and halves the time.
-        model = model.bfloat16().to(memory_format=torch.channels_last)
-        name = f"{'blended-' if blended else ''}latents-{trained.digest(encoder)}"
+        # Half precision, where the machine is made for it, moves a latent by some thousandths.
+        dtype = loop.fast_dtype(device)
+        model = model.to(dtype, memory_format=torch.channels_last)
+        name = f"{'mixture-' if blended else ''}latents-{trained.digest(encoder)}"
         pictures = (lambda: self.blended) if blended else (lambda: self.pictures)
-        return self._coded(name, pictures, lambda x: model.encode(x.bfloat16()).latents, device)
+        return self._coded(name, pictures, lambda x: model.encode(x.to(dtype)).latents, device)
 
     def embeddings(self, device: str = "cpu") -> torch.Tensor:
         """Return CLIP's picture embeddings (n, 128), float32."""

@@ -1,8 +1,9 @@
 """The training loop of every stage: resumable, seeded by the step, logged, averaged.
 
 Master weights, optimiser and average are float32; the forward and backward passes run on a
-bfloat16 copy. Step ``n`` draws everything random from a seed made of the stage's name and
-``n``, so a training that was killed goes on along the same loss curve.
+bfloat16 copy where the hardware multiplies in it. Step ``n`` draws everything random from a
+seed made of the stage's name and ``n``, so a training that was killed goes on along the same
+loss curve.
 """
 
 from __future__ import annotations
@@ -33,6 +34,21 @@ def seed_of(stage: str, step: int) -> int:
     return zlib.crc32(stage.encode()) * 2_000_003 + step
 
 
+def fast_dtype(device: str = "cpu") -> torch.dtype:
+    """Return the dtype in which a device trains fastest.
+
+    That is bfloat16 where the hardware multiplies in it, as recent GPUs and CPUs do, and
+    float32 elsewhere: a CPU with AVX2 alone was nine times slower in bfloat16 (7 samples of
+    `decoder-2.2` a second, not 69).
+    """
+    if device.startswith("cuda"):
+        fits = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        known = getattr(torch.cpu, "get_capabilities", dict)()
+        fits = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return torch.bfloat16 if fits else torch.float32
+
+
 @dataclass
 class Plan:
     """How long and how fast one stage learns.
@@ -51,9 +67,12 @@ class Plan:
     warmup: int = 100
     ema: float = 0.999
     device: str = "cpu"
-    dtype: torch.dtype = torch.bfloat16
+    dtype: torch.dtype | None = None  # of the passes; by default the fastest here
     save_every: float = 60.0
     log_every: int = 25
+
+    def __post_init__(self) -> None:
+        self.dtype = self.dtype or fast_dtype(self.device)
 
     @property
     def checkpoint(self) -> Path:
@@ -135,8 +154,8 @@ def averaged(folder: Path, stage: str) -> dict[str, torch.Tensor]:
 def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     """Train ``module`` until the plan's length is reached and return its average, on the CPU.
 
-    ``loss_of(compute, generator, progress)`` gets the bfloat16 copy, a seeded CPU generator and
-    the progress 0…1 and returns a scalar loss and figures to log. Parameters that do not
+    ``loss_of(compute, generator, progress)`` gets the copy, a seeded CPU generator and the
+    progress 0…1 and returns a scalar loss and figures to log. Parameters that do not
     require a gradient stay as they are.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
