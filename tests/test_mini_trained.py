@@ -41,6 +41,55 @@ def test_a_checkpoint_comes_before_what_has_landed(tmp_path):
     assert all(torch.equal(found[name], weight) for name, weight in made.items())
 
 
+@pytest.mark.parametrize("stage", ["judge", "movq-decoder", "inpaint-2.2", "inpaint-2.1"])
+def test_a_stage_begins_with_what_has_landed(stage, tmp_path, monkeypatch):
+    """The first pass of ``--begin landed`` runs on the landed weights, but for frozen parts."""
+    from kandi_nb.mini import train
+
+    class Seen(Exception):
+        pass
+
+    def look(plan, module, loss_of):
+        raise Seen(plan, module)
+
+    monkeypatch.setattr(train.loop, "train", look)
+    words = [stage, "--scenes", "40", "--folder", str(tmp_path)]
+    with pytest.raises(Seen) as anew:
+        train.main(words)
+    with pytest.raises(Seen) as landed:
+        train.main([*words, "--begin", "landed"])
+    assert landed.value.args[0].rate == anew.value.args[0].rate / 2
+    wanted = trained.landed(stage, names.WEIGHTS)
+    before, after = (dict(seen.value.args[1].state_dict()) for seen in (anew, landed))
+    assert set(after) == set(wanted)
+    assert all(torch.equal(weight, wanted[name]) for name, weight in after.items())
+    changed = [name for name, weight in after.items() if not torch.equal(weight, before[name])]
+    assert bool(changed) == (stage != "movq-decoder")  # which always begins with the MoVQ
+
+
+def test_what_a_stage_does_not_train_stays_as_it_is(tmp_path):
+    unet = parts.unet(**recipe.SHAPES["depth-2.2"])
+    unet.mid_block.requires_grad_(False)
+    before = {k: v.clone() for k, v in unet.mid_block.state_dict().items()}
+    trained.begin(unet, "depth-2.2", names.WEIGHTS)
+    assert all(torch.equal(v, before[k]) for k, v in unet.mid_block.state_dict().items())
+    wanted = trained.landed("depth-2.2", names.WEIGHTS)["conv_in.weight"]
+    assert torch.equal(unet.conv_in.weight, wanted)
+
+
+def test_what_cannot_be_begun_with_is_refused(tmp_path, capsys):
+    from kandi_nb.mini.train import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["prior", "--begin", "landed", "--scenes", "40", "--folder", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "stage prior has nothing" in capsys.readouterr().err
+    with pytest.raises(kn.KandiError, match="nothing"):
+        trained.begin(parts.movq(), "movq", tmp_path)
+    with pytest.raises(kn.KandiError, match="does not fit"):
+        trained.begin(parts.movq(), "judge", names.WEIGHTS)
+
+
 def test_a_missing_stage_is_named_with_its_command(tmp_path):
     for stage in ("decoder-2.2", "text-3"):
         with pytest.raises(kn.KandiError, match=f"train {stage}"):

@@ -167,19 +167,40 @@ def hardware(device: str = "cpu") -> str:
     return f"{threads} CPU thread{'s' if threads > 1 else ''}"
 
 
-def record(stage: str, log: Path, trained_on: str, weights: Path = names.WEIGHTS) -> None:
-    """Keep the end of a stage's log beside the weights, for the cards."""
+def _recorded(weights: Path) -> dict[str, dict]:
+    path = weights / "training.json"
+    return json.loads(path.read_text("utf-8")) if path.exists() else {}
+
+
+def landed(stage: str, weights: Path = names.WEIGHTS) -> str:
+    """Return in a few words what a stage has landed, for the card of what begins with it."""
+    known = _recorded(weights).get(stage)
+    if known is None:
+        return "what had landed"
+    return f"what had landed ({known['steps']} steps, {known['seconds']} s)"
+
+
+def record(
+    stage: str,
+    log: Path,
+    trained_on: str,
+    weights: Path = names.WEIGHTS,
+    began: str | None = None,
+) -> None:
+    """Keep the end of a stage's log, and what it ``began`` with, for the cards."""
     with log.open(newline="", encoding="utf-8") as file:
         last = list(csv.DictReader(file))[-1]
-    path = weights / "training.json"
-    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    known = _recorded(weights)
     known[stage] = {
         "steps": int(last["step"]),
         "seconds": int(last["seconds"]),
         "loss": float(last["loss"]),
         "hardware": trained_on,
     }
-    write(path, (json.dumps(known, indent=2) + "\n").encode(), overwrite=True)
+    if began:
+        known[stage]["began"] = began
+    text = json.dumps(known, indent=2) + "\n"
+    write(weights / "training.json", text.encode(), overwrite=True)
 
 
 def _training(weights: Path, stages: str) -> str:
@@ -187,7 +208,7 @@ def _training(weights: Path, stages: str) -> str:
 
     Under "began" stands with which weights of an earlier release a stage began, if it did.
     """
-    known = json.loads((weights / "training.json").read_text("utf-8"))
+    known = _recorded(weights)
     rows = [
         "| stage | steps | seconds | loss at the end | on | began with |",
         "|---|---|---|---|---|---|",

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from ..errors import KandiError
-from . import cards, loop, names
+from . import cards, loop, names, trained
 from .data import Data
 from .landing import land
 from .loop import Plan
@@ -48,6 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--folder", type=Path, default=Path("training"), help="checkpoints and logs"
     )
     parser.add_argument(
+        "--begin",
+        choices=("new", "landed"),
+        default="new",
+        help="without a checkpoint, begin anew, or with the weights that have landed",
+    )
+    parser.add_argument(
         "--land",
         action="store_true",
         help="write the weights of the checkpoint as it is, and stop",
@@ -73,8 +79,13 @@ def _run(given: argparse.Namespace) -> list[Path]:
     if not given.land:
         plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
         module, loss_of = STAGES[given.stage](data, plan)
+        began = None
+        if given.begin == "landed":
+            plan.rate /= 2  # what is trained already would be torn apart by the full rate
+            began = cards.landed(given.stage, given.weights)
+            trained.begin(module, given.stage, given.weights)
         loop.train(plan, module, loss_of)
-        cards.record(given.stage, plan.log, cards.hardware(given.device), given.weights)
+        cards.record(given.stage, plan.log, cards.hardware(given.device), given.weights, began)
     return land(given.stage, data)
 
 

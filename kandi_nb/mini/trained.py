@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import KandiError
 from . import loop, parts, stage_movq
-from .names import DECODER, DECODER_21, KANDINSKY_3, PRIOR
+from .names import DECODER, DECODER_21, DEPTH, INPAINT, INPAINT_21, KANDINSKY_3, PRIOR
 
 if TYPE_CHECKING:
     import torch
@@ -23,13 +23,18 @@ if TYPE_CHECKING:
 
 # Stage → (prefix of its names, folder of the landed part).
 LANDED = {
+    "judge": (("", "judge"),),
     "clip": (("text.", f"{PRIOR}/text_encoder"), ("vision.", f"{PRIOR}/image_encoder")),
     "movq": (("", f"{DECODER}/movq"),),
     "movq-decoder": (("", f"{DECODER}/movq"),),
     "decoder-2.2": (("", f"{DECODER}/unet"),),
+    "inpaint-2.2": (("", f"{INPAINT}/unet"),),
+    "depth-2.2": (("", f"{DEPTH}/unet"),),
     "text-2.1": (("encoder.", f"{DECODER_21}/text_encoder"),),
     "decoder-2.1": (("", f"{DECODER_21}/unet"),),
+    "inpaint-2.1": (("", f"{INPAINT_21}/unet"),),
     "text-3": (("encoder.", f"{KANDINSKY_3}/text_encoder"),),
+    "decoder-3": (("", f"{KANDINSKY_3}/unet"),),
 }
 
 
@@ -46,6 +51,13 @@ def weights_of(stage: str, folder: Path, weights: Path) -> dict[str, torch.Tenso
     """
     if checkpointed(stage, folder):
         return loop.averaged(folder, stage)
+    if found := landed(stage, weights):
+        return found
+    raise KandiError(f"stage {stage} has to come first: python -m kandi_nb.mini.train {stage}")
+
+
+def landed(stage: str, weights: Path) -> dict[str, torch.Tensor]:
+    """Return the weights that a stage has landed, float32; none if a part is not there."""
     from safetensors.torch import load_file
 
     found: dict[str, torch.Tensor] = {}
@@ -56,15 +68,25 @@ def weights_of(stage: str, folder: Path, weights: Path) -> dict[str, torch.Tenso
             if ".fp16." not in path.name  # the same once more
         ]
         if not files:
-            found = {}
-            break
+            return {}
         for file in files:
             found |= {f"{prefix}{k}": v.float() for k, v in load_file(file).items()}
-    if not found:
-        raise KandiError(
-            f"stage {stage} has to come first: python -m kandi_nb.mini.train {stage}"
-        )
     return found
+
+
+def begin(module: nn.Module, stage: str, weights: Path) -> None:
+    """Fill a stage's module with what the stage has landed.
+
+    What the stage does not train stays as it is. Raises KandiError where nothing has landed,
+    or nothing that could be trained on (a prior lands with more positions than are trained).
+    """
+    found = landed(stage, weights)
+    if not found:
+        raise KandiError(f"stage {stage} has nothing in {weights} to begin with")
+    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+    mine = {name: weight for name, weight in found.items() if name not in frozen}
+    if wrong := module.load_state_dict(mine, strict=False).unexpected_keys:
+        raise KandiError(f"what stage {stage} has landed does not fit it: {wrong[:3]}")
 
 
 def digest(weights: Mapping[str, torch.Tensor]) -> str:
