@@ -141,6 +141,16 @@ def test_export_overwrites_nothing(tmp_path):
         export(blocked)
 
 
+def test_the_export_command_says_in_one_line_what_is_wrong(tmp_path, capsys):
+    from kandi_nb.mini.export import main
+
+    assert main([str(tmp_path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(names.FAMILY)
+    with pytest.raises(SystemExit) as stopped:
+        main([str(tmp_path)])
+    assert stopped.value.code == 2 and "exists already" in capsys.readouterr().err
+
+
 def test_the_exported_folder_loads_like_the_bundled_one(tmp_path, k):
     export(tmp_path)
     with pytest.raises(kn.KandiError, match="several models"):

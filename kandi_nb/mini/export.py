@@ -54,8 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Export from the command line."""
     parser = argparse.ArgumentParser(prog="kandi-nb mini export", description=__doc__)
     parser.add_argument("folder", help="a folder; kandinsky-community/ is made in it")
-    for path in export(parser.parse_args(argv).folder):
-        print(path)
+    try:
+        for path in export(parser.parse_args(argv).folder):
+            print(path)
+    except KandiError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
 
 
