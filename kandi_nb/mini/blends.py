@@ -3,8 +3,10 @@
 Adding halves of two picture embeddings is how Kandinsky mixes. The published models know from
 millions of pictures what lies between two of them; a small one has to be shown. In this world,
 what one of the two does not say comes from the other: a scene without an object lends its
-place, a plain backdrop gives way to a painted one. What both say is drawn one through the
-other.
+place, a plain backdrop gives way to a painted one, and of two painted places the larger share
+decides. Of two things stands the left part of one and the right part of the other, parted
+where the share of the first ends: half a cat and half a dog. Drawn one *through* the other,
+two things are a blur that neither a small MoVQ nor a small decoder can hold.
 """
 
 from __future__ import annotations
@@ -17,17 +19,19 @@ import numpy as np
 
 from ..errors import KandiError
 from .render import SIZE, render
+from .vocabulary import OBJECTS
 from .world import HELD_OUT, Scene
 
 KINDS = ("bare", "alike", "place", "any")
 SHARES = (0.4, 0.25, 0.25, 0.1)  # how many blends of each kind
+SEAM = 0.1  # width of the passage from one thing to the other, as a fraction of the picture
 
 
 @dataclass(frozen=True)
 class Blend:
     """A mixture: ``share`` of scene ``one`` and the rest of scene ``other``, by their numbers.
 
-    ``first`` and ``second`` are what it shows, one drawn through the other.
+    ``first`` and ``second`` are what it shows of them, side by side.
     """
 
     one: int
@@ -37,8 +41,8 @@ class Blend:
     second: Scene
 
 
-def mixed(a: Scene, b: Scene) -> tuple[Scene, Scene]:
-    """Return what two scenes show when they are mixed, drawn from one seed.
+def mixed(a: Scene, b: Scene, share: float = 0.5) -> tuple[Scene, Scene]:
+    """Return what a ``share`` of one scene and the rest of another show, drawn from one seed.
 
     >>> a, b = mixed(Scene("fox", place="city"), Scene("nothing", place="beach"))
     >>> a.object, a.place, a == b
@@ -51,11 +55,9 @@ def mixed(a: Scene, b: Scene) -> tuple[Scene, Scene]:
     if a.object == "nothing" != b.object:
         b = replace(b, place=a.place)
         return b, b
-    if a.place == "plain":
-        a = replace(a, place=b.place)
-    elif b.place == "plain":
-        b = replace(b, place=a.place)
-    return a, b
+    if a.place == "plain" or (b.place != "plain" and share < 0.5):
+        return replace(a, place=b.place), b
+    return a, replace(b, place=a.place)
 
 
 def blends(scenes: Sequence[Scene], count: int) -> Iterator[Blend]:
@@ -89,18 +91,28 @@ def blends(scenes: Sequence[Scene], count: int) -> Iterator[Blend]:
         other = draw.choice(others[kind])
         if kind != "place" and a.object == scenes[other].object:
             continue
-        first, second = mixed(a, scenes[other])
+        share = draw.uniform(0.2, 0.8)
+        first, second = mixed(a, scenes[other], share)
         if not {first.triple, second.triple} & HELD_OUT:
-            yield Blend(one, other, draw.uniform(0.3, 0.7), first, second)
+            yield Blend(one, other, share, first, second)
             made += 1
     raise KandiError(f"{len(scenes)} scenes are too few to mix: take more with --scenes")
 
 
 def render_blend(blend: Blend, size: int = SIZE) -> np.ndarray:
-    """Draw a mixture: uint8 (size, size, 3)."""
-    first = render(blend.first, size).image
-    if blend.first == blend.second:
-        return first
-    second = render(blend.second, size).image
-    both = blend.share * first + (1 - blend.share) * second.astype(np.float32)
+    """Draw a mixture: uint8 (size, size, 3).
+
+    A sum of embeddings has no order, so the thing that comes first in the vocabulary stands
+    left. Its share is that of what is seen, so that a narrow thing is not hidden.
+    """
+    first, share, second = blend.first, blend.share, blend.second
+    if first == second:
+        return render(first, size).image
+    if OBJECTS.index(first.object) > OBJECTS.index(second.object):
+        first, share, second = second, 1 - share, first
+    left, right = render(first, size), render(second, size)
+    covered = sum(r.silhouette.sum(0) / r.silhouette.sum() for r in (left, right))
+    seam = np.searchsorted(covered.cumsum() / 2, share) + 0.5
+    mask = np.clip((seam - np.arange(size) - 0.5) / (SEAM * size) + 0.5, 0, 1)[:, None]
+    both = mask * left.image + (1 - mask) * right.image
     return both.round().astype(np.uint8)

@@ -86,13 +86,13 @@ def loss_of(
 ) -> Loss:
     """Return the loss of pictures uint8 (n, 64, 64, 3) with their scenes, and of mixtures.
 
-    A quarter of each batch are mixtures, whose two scenes are right in proportion to their
+    Half of each batch are mixtures, whose two scenes are right in proportion to their
     shares: the judge is to say of what it sees two things in that it sees both.
     """
     masks = labels(scenes)
     first, second = (labels([getattr(b, n) for b in blends]) for n in ("first", "second"))
     shares = torch.tensor([b.share for b in blends])
-    some = batch // 4
+    some = batch // 2
 
     def loss(model: nn.Module, generator: torch.Generator, progress: float):
         p = next(model.parameters())
@@ -110,6 +110,6 @@ def loss_of(
         one, _ = word_loss(logits[-some:], first, both, share)
         other, _ = word_loss(logits[-some:], second, both, 1 - share)
         mixture = one + other
-        return 0.75 * total + 0.25 * mixture, figures | {"mixture": mixture.item()}
+        return (total + mixture) / 2, figures | {"mixture": mixture.item()}
 
     return loss
