@@ -51,6 +51,16 @@ def _losses(folder):
         return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
 
 
+def test_what_a_training_began_with_is_known_after_it_was_killed(tmp_path):
+    def run(began, steps):
+        plan = loop.Plan("test", tmp_path, steps=steps, began=began)
+        loop.train(plan, nn.Linear(1, 1), lambda m, g, p: (next(m.parameters()).sum(), {}))
+        return plan.began
+
+    assert run("what had landed", 2) == "what had landed"
+    assert run(None, 4) == run("something newer", 6) == "what had landed"
+
+
 def test_a_killed_training_goes_on_along_the_same_curve(tmp_path):
     whole = _train(tmp_path / "whole", 20)
     with pytest.raises(KeyboardInterrupt):

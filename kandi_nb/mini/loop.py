@@ -49,6 +49,14 @@ def fast_dtype(device: str = "cpu") -> torch.dtype:
     return torch.bfloat16 if fits else torch.float32
 
 
+def cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
+    """Return a module in another dtype, channels last.
+
+    The `to` of diffusers' models warns of parts to be kept in float32 where there are none.
+    """
+    return nn.Module.to(module, dtype=dtype, memory_format=torch.channels_last)
+
+
 @dataclass
 class Plan:
     """How long and how fast one stage learns.
@@ -70,6 +78,7 @@ class Plan:
     dtype: torch.dtype | None = None  # of the passes; by default the fastest here
     save_every: float = 60.0
     log_every: int = 25
+    began: str | None = None  # with which weights, if not anew; a checkpoint remembers it
 
     def __post_init__(self) -> None:
         self.dtype = self.dtype or fast_dtype(self.device)
@@ -165,10 +174,11 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     optimiser = torch.optim.AdamW(
         learned, plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay
     )
-    state = {"step": 0, "seconds": 0.0}
+    state = {"step": 0, "seconds": 0.0, "began": plan.began}
     if plan.checkpoint.exists():
         state = _resume(plan, master, average, optimiser)
-    compute = copy.deepcopy(master).to(plan.dtype).to(memory_format=torch.channels_last)
+        plan.began = state.get("began")
+    compute = cast(copy.deepcopy(master), plan.dtype)
     used = [p for p in compute.parameters() if p.requires_grad]
     every, mean = list(average.parameters()), list(master.parameters())
 

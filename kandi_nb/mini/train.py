@@ -79,13 +79,13 @@ def _run(given: argparse.Namespace) -> list[Path]:
     if not given.land:
         plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
         module, loss_of = STAGES[given.stage](data, plan)
-        began = None
         if given.begin == "landed":
             plan.rate /= 2  # what is trained already would be torn apart by the full rate
-            began = cards.landed(given.stage, given.weights)
+            plan.began = cards.landed(given.stage, given.weights)
             trained.begin(module, given.stage, given.weights)
         loop.train(plan, module, loss_of)
-        cards.record(given.stage, plan.log, cards.hardware(given.device), given.weights, began)
+        trained_on = cards.hardware(given.device)
+        cards.record(given.stage, plan.log, trained_on, given.weights, plan.began)
     return land(given.stage, data)
 
 
