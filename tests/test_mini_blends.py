@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
-from kandi_nb.mini import judge
+from kandi_nb.mini import judge, names, trained
 from kandi_nb.mini.blends import Blend, blends, mixed, render_blend
-from kandi_nb.mini.data import Data
+from kandi_nb.mini.data import ALONE, Data
 from kandi_nb.mini.render import render
 from kandi_nb.mini.world import HELD_OUT, THINGS, Scene, scenes
 
@@ -125,9 +125,32 @@ def test_mixtures_are_sums_of_embeddings(tmp_path):
     import torch
 
     data = Data(tmp_path, count=40)
-    every, mixtures = data.embeddings(), data.mixtures()
+    every, said, mixtures = data.embeddings(), data.imagined(), data.mixtures()
     assert mixtures.shape == (24, every.shape[1]) and len(data.blends) == 24
-    blend = data.blends[5]
-    wanted = blend.share * every[blend.one] + (1 - blend.share) * every[blend.other]
-    torch.testing.assert_close(mixtures[5], wanted)
+    assert said.shape == (len(THINGS) + 8, 1, every.shape[1])
+    of_prior = 0
+    for number, blend in enumerate(data.blends):
+        both = [every[blend.one], every[blend.other]]
+        for place, index in enumerate((blend.one, blend.other)):
+            scene = data.scenes[index]
+            row = ALONE.get(Scene(scene.object, place=scene.place))
+            alone = scene == Scene(scene.object, place=scene.place, seed=scene.seed)
+            if number % 2 and alone and row is not None:
+                both[place] = said[row, 0]
+                of_prior += 1
+        wanted = blend.share * both[0] + (1 - blend.share) * both[1]
+        torch.testing.assert_close(mixtures[number], wanted)
+    assert 5 <= of_prior <= 24
     assert data.blended.shape == (24, 64, 64, 3)
+    # What the prior imagines of a thing is near to what CLIP sees in pictures of it.
+    cat = data.imagined()[THINGS.index("cat"), 0]
+    seen = trained.clip_towers(tmp_path, names.WEIGHTS)[1](
+        judge.tensor([render(Scene(thing, seed=1)).image for thing in THINGS])
+    ).image_embeds
+    near = torch.nn.functional.cosine_similarity(seen, cat[None])
+    assert near.argmax() == THINGS.index("cat") and near.max() > 0.7
+
+
+def test_what_the_prior_says_is_asked_of_the_prior_first(tmp_path):
+    with pytest.raises(kn.KandiError, match="train prior"):
+        Data(tmp_path, count=40, weights=tmp_path).imagined()

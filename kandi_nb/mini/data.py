@@ -7,9 +7,10 @@ when missing.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -18,11 +19,20 @@ import torch
 
 from . import loop, parts, trained
 from .blends import Blend, blends, render_blend
+from .captions import caption
 from .names import WEIGHTS
 from .render import render
-from .world import Scene, scenes
+from .vocabulary import LANGUAGES, PLACES
+from .world import THINGS, Scene, scenes
 
 CHUNK = 500
+# What a sentence can say alone, and its row: a thing, or a place without one.
+ALONE = {
+    scene: row
+    for row, scene in enumerate(
+        [*map(Scene, THINGS), *(Scene("nothing", place=place) for place in PLACES)]
+    )
+}
 
 
 def _draw(part: Sequence[Scene], size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -133,10 +143,10 @@ class Data:
         """
         weights = trained.weights_of("movq", self.folder, self.weights)
         encoder = {k: v for k, v in weights.items() if k.startswith(("encoder", "quant_conv"))}
-        model = trained.loaded(parts.movq(self.size), weights).to(device)
         # Half precision, where the machine is made for it, moves a latent by some thousandths.
         dtype = loop.fast_dtype(device)
-        model = model.to(dtype, memory_format=torch.channels_last)
+        model = trained.loaded(parts.movq(self.size), weights).to(device)
+        model = loop.cast(model, dtype)
         name = f"{'mixture-' if blended else ''}latents-{trained.digest(encoder)}"
         pictures = (lambda: self.blended) if blended else (lambda: self.pictures)
         return self._coded(name, pictures, lambda x: model.encode(x.to(dtype)).latents, device)
@@ -150,11 +160,49 @@ class Data:
         )
 
     def mixtures(self, device: str = "cpu") -> torch.Tensor:
-        """Return what a mixture of two pictures' embeddings is, for each blend: (m, 128)."""
-        every = self.embeddings(device)
-        one, other = every[[b.one for b in self.blends]], every[[b.other for b in self.blends]]
-        share = torch.tensor([b.share for b in self.blends])[:, None]
-        return share * one + (1 - share) * other
+        """Return the mixed embeddings of each blend: (m, 128), float32.
+
+        What is mixed are pictures' embeddings. In every second blend the prior's embedding of a
+        sentence takes the place of what a sentence says alone: those are what people mix.
+        """
+        every, said = self.embeddings(device), self.imagined(device)
+        draw = random.Random("kandi mixtures")
+        mixed = []
+        for number, blend in enumerate(self.blends):
+            numbers = [blend.one, blend.other]
+            both = every[numbers]
+            for place, index in enumerate(numbers):
+                row = ALONE.get(replace(self.scenes[index], seed=0))
+                if number % 2 and row is not None:
+                    both[place] = said[row, draw.randrange(said.shape[1])]
+            mixed.append(blend.share * both[0] + (1 - blend.share) * both[1])
+        return torch.stack(mixed)
+
+    def imagined(self, device: str = "cpu") -> torch.Tensor:
+        """Return what the landed prior makes of sentences about one thing or one place alone.
+
+        Embeddings (things and places, n, 128), float32, in the order of `ALONE`, for a sentence
+        in every 1,000 scenes, in five languages in turn and each with a seed of its own.
+        """
+        pipe = trained.prior(self.weights, device)
+        digest = trained.digest(pipe.prior.state_dict())
+        path = self.folder / f"imagined-{digest}-{self.count}.npy"
+        if not path.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            draw, each = random.Random("kandi sayings"), max(1, self.count // 1000)
+            texts = [
+                caption(scene, LANGUAGES[i % len(LANGUAGES)], draw)
+                for scene in ALONE
+                for i in range(each)
+            ]
+            print(f"imagining {len(texts)} sentences …", flush=True)
+            found = []
+            for start in range(0, len(texts), 40):
+                some = texts[start : start + 40]
+                seeds = [torch.Generator().manual_seed(start + i) for i in range(len(some))]
+                found.append(pipe(some, generator=seeds).image_embeds.float().cpu())
+            _store(path, torch.cat(found).view(len(ALONE), each, -1).numpy())
+        return torch.from_numpy(np.load(path))
 
 
 def _to_clip(x: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from .names import DECODER, DECODER_21, DEPTH, INPAINT, INPAINT_21, KANDINSKY_3,
 
 if TYPE_CHECKING:
     import torch
+    from diffusers import KandinskyV22PriorPipeline
     from torch import nn
 
     from .data import Data
@@ -118,6 +119,21 @@ def clip_towers(folder: Path, weights: Path) -> tuple[nn.Module, nn.Module]:
         loaded(parts.clip_text(), found, "text."),
         loaded(parts.clip_vision(), found, "vision."),
     )
+
+
+def prior(weights: Path, device: str = "cpu") -> KandinskyV22PriorPipeline:
+    """Return the prior that has landed, as its pipeline.
+
+    Raises KandiError, which names the command to type, where there is none.
+    """
+    from diffusers import KandinskyV22PriorPipeline
+
+    folder = Path(weights) / PRIOR
+    if not (folder / "model_index.json").exists():
+        raise KandiError("stage prior has to come first: python -m kandi_nb.mini.train prior")
+    pipe = KandinskyV22PriorPipeline.from_pretrained(folder).to(device)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
 
 
 def movq(data: Data) -> nn.Module:
