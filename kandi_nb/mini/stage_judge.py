@@ -63,12 +63,27 @@ def word_loss(
     return total, figures
 
 
+def _cells(count: int, channels: int) -> torch.Tensor:
+    """Return smooth noise (count, channels, 64, 64) that varies from latent cell to cell."""
+    return F.interpolate(
+        torch.randn(count, channels, 8, 8), scale_factor=8, mode="bicubic", align_corners=False
+    )
+
+
 def _disturb(x: torch.Tensor) -> torch.Tensor:
-    """Shift, dim, blur and dust a batch (in place of the flaws that other pictures have)."""
+    """Shift, warp, dim, tint, blur and dust a batch, for the flaws that other pictures have."""
     dx, dy = (int(torch.randint(-4, 5, ())) for _ in range(2))
     x = F.pad(x, (4, 4, 4, 4), mode="replicate")[..., 4 + dy : 68 + dy, 4 + dx : 68 + dx]
     gain = 1 + 0.12 * torch.randn(len(x), 3, 1, 1, dtype=x.dtype, device=x.device)
     x = x * gain + 0.06 * torch.randn_like(gain)
+    # A decoder errs by latent cells: lines are bent and colours are off from cell to cell.
+    bent, tinted = (torch.rand(len(x), 1, 1, 1).square() for _ in range(2))
+    grid = F.affine_grid(torch.eye(2, 3).expand(len(x), -1, -1), x.shape, align_corners=False)
+    grid = grid + (0.06 * bent * _cells(len(x), 2)).permute(0, 2, 3, 1)
+    x = F.grid_sample(
+        x, grid.to(x), mode="bilinear", padding_mode="border", align_corners=False
+    )
+    x = x + (0.2 * tinted * _cells(len(x), 3)).to(x)
     if torch.rand(()) < 0.6:
         soft = F.avg_pool2d(F.pad(x, (1, 1, 1, 1), mode="replicate"), 3, 1)
         x = torch.lerp(x, soft, torch.rand(len(x), 1, 1, 1, dtype=x.dtype, device=x.device))
