@@ -87,13 +87,16 @@ _MASKS = (
 )
 _MIX = (
     "Its embeddings are judged by what the decoder draws of them. “mix”: two sentences about "
-    "one thing each, half and half, and both things are among the judge's first three words. "
+    "one thing each, half and half, and both things are among the judge's first three words "
+    "(“by chance”: the same where only one of the two was asked for). "
     "“picture + text”: half a picture, half a sentence about a place, and the picture's thing "
     "stands in the sentence's place."
 )
 _PRIOR = (
     "CLIP, made anew for five languages, and the diffusion prior that turns a sentence into "
-    "the embedding of a picture. The priors of 2.1 and 2.2 are the same here."
+    "the embedding of a picture. The priors of 2.1 and 2.2 are the same here. Of two things "
+    "mixed half and half, the decoders draw the left half of one beside the right half of the "
+    "other; a sentence without a thing gives its place."
 )
 _COMMON = "judge clip movq movq-decoder"
 

@@ -73,20 +73,28 @@ def read_mix(painter: Painter, count: int = 60) -> Reading:
     """Mix two sentences half and half, then a picture with a sentence.
 
     Returns the shares of mixtures whose halves are both among the judge's first three words,
-    and of pictures whose object stands at the sentence's place; and both kinds of pictures.
+    the same for pictures of the first half alone ("by chance": what a judge that sees both
+    everywhere would give away), and of pictures whose object stands at the sentence's place;
+    and the mixtures, what was moved, and where to.
     """
     asked = pairs(count)
     one, nothing = painter.imagine(sentences([Scene(a) for a, _ in asked]))
     other, _ = painter.imagine(sentences([Scene(b) for _, b in asked]))
     blank, seeds = [""] * count, list(range(count))
+
+    def named(drawn: Sequence[Image.Image]) -> list[bool]:
+        return [
+            set(pair) <= set(reading.top("object", 3))
+            for pair, reading in zip(asked, judge.read(drawn), strict=True)
+        ]
+
     mixed = painter.draw(blank, seeds, embedded=((one + other) / 2, nothing))
-    found = [
-        set(pair) <= set(reading.top("object", 3))
-        for pair, reading in zip(asked, judge.read(mixed), strict=True)
-    ]
+    alone = painter.draw(blank, seeds, embedded=(one, nothing))
+    found = named(mixed)
     figures = {
         "mix: both in the top three": float(np.mean(found)),
         "mix: cat and dog": float(np.mean(found[: count // 5])),
+        "mix: by chance": float(np.mean(named(alone))),
     }
     draw = random.Random("picture and text")
     shown = [
