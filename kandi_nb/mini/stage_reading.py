@@ -53,11 +53,14 @@ def told_21(
         unread = (chance < DROPPED) | (chance > 1 - DROPPED)
         texts = _captions(scenes, index, generator)
         texts = ["" if gone else text for gone, text in zip(unread, texts, strict=True)]
-        ids, mask = ids_and_mask(tokenizer, texts, parts.TOKENS, full=True)
+        said = [text for text in texts if text]  # read once for all who are told nothing
+        found = iter(range(b))
+        row = [next(found) if text else len(said) for text in texts]
+        ids, mask = ids_and_mask(tokenizer, [*said, ""], parts.TOKENS, full=True)
         with torch.no_grad():
             embedding, states = encoder(ids.to(p.device), mask.to(p.device))
-        added = {"image_embeds": e, "text_embeds": embedding}
-        return {"encoder_hidden_states": states, "added_cond_kwargs": added}
+        added = {"image_embeds": e, "text_embeds": embedding[row]}
+        return {"encoder_hidden_states": states[row], "added_cond_kwargs": added}
 
     return told
 
