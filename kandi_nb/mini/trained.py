@@ -54,7 +54,11 @@ def weights_of(stage: str, folder: Path, weights: Path) -> dict[str, torch.Tenso
         return loop.averaged(folder, stage)
     if found := landed(stage, weights):
         return found
-    raise KandiError(f"stage {stage} has to come first: python -m kandi_nb.mini.train {stage}")
+    raise _missing(stage)
+
+
+def _missing(stage: str) -> KandiError:
+    return KandiError(f"stage {stage} has to come first: python -m kandi_nb.mini.train {stage}")
 
 
 def landed(stage: str, weights: Path) -> dict[str, torch.Tensor]:
@@ -130,7 +134,7 @@ def prior(weights: Path, device: str = "cpu") -> KandinskyV22PriorPipeline:
 
     folder = Path(weights) / PRIOR
     if not (folder / "model_index.json").exists():
-        raise KandiError("stage prior has to come first: python -m kandi_nb.mini.train prior")
+        raise _missing("prior")
     pipe = KandinskyV22PriorPipeline.from_pretrained(folder).to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
