@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 import types
 
 import pytest
@@ -194,3 +196,32 @@ def test_first_stage_trains_from_the_command_line(tmp_path):
     model = parts.movq()
     model.load_state_dict(weights)
     assert all(torch.isfinite(weight).all() for weight in weights.values())
+
+
+def test_two_trainings_of_one_stage_do_not_share_a_folder(tmp_path, capsys):
+    folders = ["--folder", str(tmp_path), "--weights", str(tmp_path / "weights")]
+    short = ["movq", "--steps", "1", "--scenes", "12", "--threads", "1", *folders]
+    with loop.alone("movq", tmp_path):
+        with pytest.raises(SystemExit) as stopped:
+            main(short)
+        assert stopped.value.code == 2
+        assert "being trained" in capsys.readouterr().err
+        assert not list(tmp_path.glob("*.npy"))  # refused before anything was rendered
+        with loop.alone("judge", tmp_path):
+            pass  # another stage is no hindrance
+    assert main(short) == 0
+
+
+def test_a_killed_training_leaves_no_lock(tmp_path):
+    code = """
+import os, sys
+from pathlib import Path
+from kandi_nb.mini import loop
+lock = loop.alone("movq", Path(sys.argv[1]))
+lock.__enter__()
+os._exit(9)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=120)
+    assert done.returncode == 9
+    with loop.alone("movq", tmp_path):
+        pass

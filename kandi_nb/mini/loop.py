@@ -15,15 +15,18 @@ import math
 import os
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from ..errors import KandiError
 from .fast import fast_group_norm
 
 Loss = Callable[[nn.Module, torch.Generator, float], tuple[torch.Tensor, dict[str, float]]]
@@ -152,6 +155,27 @@ class _Log:
         text = " ".join(f"{key} {value:.4f}" for key, value in state["shown"].items())
         head = f"{stage} {state['step']} {progress:.0%}"
         print(f"{head}, {left:.1f} min left: {text}", flush=True)
+
+
+@contextmanager
+def alone(stage: str, folder: Path) -> Iterator[None]:
+    """Let nobody else train a stage in a folder meanwhile: both would write one checkpoint.
+
+    The system frees the lock of a process that was killed. Raises KandiError if it is taken.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / f"{stage}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise KandiError(
+            f"stage {stage} is being trained in {folder} already: wait for it, stop it, or "
+            "train in another --folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def averaged(folder: Path, stage: str) -> dict[str, torch.Tensor]:

@@ -77,16 +77,21 @@ def _run(given: argparse.Namespace) -> list[Path]:
     torch.manual_seed(loop.seed_of(given.stage, -1))
     data = Data(given.folder, given.scenes, given.size, given.weights)
     if not given.land:
-        plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
-        module, loss_of = STAGES[given.stage](data, plan)
-        if given.begin == "landed":
-            plan.rate /= 2  # what is trained already would be torn apart by the full rate
-            plan.began = cards.landed(given.stage, given.weights)
-            trained.begin(module, given.stage, given.weights)
-        loop.train(plan, module, loss_of)
-        trained_on = cards.hardware(given.device)
-        cards.record(given.stage, plan.log, trained_on, given.weights, plan.began)
+        with loop.alone(given.stage, given.folder):
+            _train(given, data)
     return land(given.stage, data)
+
+
+def _train(given: argparse.Namespace, data: Data) -> None:
+    plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
+    module, loss_of = STAGES[given.stage](data, plan)
+    if given.begin == "landed":
+        plan.rate /= 2  # what is trained already would be torn apart by the full rate
+        plan.began = cards.landed(given.stage, given.weights)
+        trained.begin(module, given.stage, given.weights)
+    loop.train(plan, module, loss_of)
+    trained_on = cards.hardware(given.device)
+    cards.record(given.stage, plan.log, trained_on, given.weights, plan.began)
 
 
 if __name__ == "__main__":
