@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -34,6 +35,24 @@ def test_mixtures_are_the_same_ones_every_time_and_show_nothing_held_out(world):
         assert blend.first.place == world[blend.other].place
     bare = [b for b in made if {b.first.place, b.second.place} == {"plain"}]
     assert len(bare) > 90
+
+
+def test_each_pair_is_mixed_as_often_as_any_other():
+    """Bare animals are rare, since most wear something; but cat and dog are what people mix."""
+
+    def is_bare(scene):
+        return scene == Scene(scene.object, seed=scene.seed)
+
+    world = list(scenes(12_000))
+    things = {scene.object for scene in world if is_bare(scene)} - {"nothing"}
+    assert len(things) == len(THINGS) - 1  # a plain rabbit is held out
+    pairs = Counter()
+    for blend in blends(world, 6000):
+        one, other = world[blend.one], world[blend.other]
+        if is_bare(one) and is_bare(other) and "nothing" not in (one.object, other.object):
+            pairs[frozenset((one.object, other.object))] += 1
+    assert set(pairs) == {frozenset(pair) for pair in itertools.combinations(things, 2)}
+    assert min(pairs.values()) > np.mean(list(pairs.values())) / 3
 
 
 def test_too_few_scenes_are_refused():
@@ -114,7 +133,20 @@ def test_codes_are_kept_under_the_weights_that_made_them(tmp_path):
         assert torch.equal(latents, data.latents())
     assert data.latents(blended=True).shape == (12, parts.LATENT_CHANNELS, 8, 8)
     assert len(list(tmp_path.glob("latents-*.npy"))) == 2
-    assert len(list(tmp_path.glob("mixture-latents-*.npy"))) == 1
+    assert len(list(tmp_path.glob("mixture-*-latents-*.npy"))) == 1
+
+
+def test_mixtures_are_kept_under_the_choice_that_was_drawn(tmp_path, monkeypatch):
+    """Another choice of mixtures must not be given the pictures of an earlier one."""
+    data = Data(tmp_path, count=20)
+    drawn = data.blended
+    assert np.array_equal(Data(tmp_path, count=20).blended, drawn)
+    assert len(list(tmp_path.glob("mixtures-*.npy"))) == 1
+    monkeypatch.setattr("kandi_nb.mini.blends.SHARES", (0.0, 0.0, 0.0, 1.0))
+    other = Data(tmp_path, count=20)
+    assert not np.array_equal(other.blended, drawn)
+    assert np.array_equal(other.blended[3], render_blend(other.blends[3]))
+    assert len(list(tmp_path.glob("mixtures-*.npy"))) == 2
 
 
 def _small(model):

@@ -63,36 +63,44 @@ def mixed(a: Scene, b: Scene, share: float = 0.5) -> tuple[Scene, Scene]:
 def blends(scenes: Sequence[Scene], count: int) -> Iterator[Blend]:
     """Yield ``count`` mixtures of training scenes, the same ones every time.
 
-    Two of five mix things that are said alone ("a cat", "a dog"), a quarter mixes things that
-    have all but the object in common, a quarter takes the place from an empty scene, the rest
-    are any two. None shows a held-out triple. Raises KandiError where there are too few scenes.
+    Two of five mix things that are said alone ("a cat", "a dog"), each pair of them as often as
+    any other. A quarter mixes things that have all but the object in common, a quarter takes
+    the place from an empty scene, the rest are any two. None shows a held-out triple. Raises
+    KandiError where there are too few scenes.
     """
     draw = random.Random("kandi blends")
     empty = [n for n, s in enumerate(scenes) if s.object == "nothing"]
     things = [n for n, s in enumerate(scenes) if s.object != "nothing"]
-    bare = [n for n in things if scenes[n] == Scene(scenes[n].object, seed=scenes[n].seed)]
+    bare: dict[str, list[int]] = {}
     alike: dict[tuple, list[int]] = {}
     for n in things:
         s = scenes[n]
+        if s == Scene(s.object, seed=s.seed):
+            bare.setdefault(s.object, []).append(n)
         alike.setdefault((s.colour, s.place, s.headwear, s.style), []).append(n)
-    others = {"bare": bare, "place": empty, "any": things}
+    said = sorted(bare)
+    others = {"place": empty, "any": things}
     made = 0
     for _ in range(1000 * (count + 1)):
         if made == count:
             return
         (kind,) = draw.choices(KINDS, SHARES)
-        first_of = bare if kind == "bare" else things
-        if not first_of or not others.get(kind, things):
-            continue
-        one = draw.choice(first_of)
-        a = scenes[one]
-        if kind == "alike":
-            others["alike"] = alike[a.colour, a.place, a.headwear, a.style]
-        other = draw.choice(others[kind])
-        if kind != "place" and a.object == scenes[other].object:
-            continue
+        if kind == "bare":  # each pair as often as any other, however rare its scenes are
+            if len(said) < 2:
+                continue
+            one, other = (draw.choice(bare[thing]) for thing in draw.sample(said, 2))
+        else:
+            if not things or not others.get(kind, things):
+                continue
+            one = draw.choice(things)
+            a = scenes[one]
+            if kind == "alike":
+                others["alike"] = alike[a.colour, a.place, a.headwear, a.style]
+            other = draw.choice(others[kind])
+            if kind != "place" and a.object == scenes[other].object:
+                continue
         share = draw.uniform(0.2, 0.8)
-        first, second = mixed(a, scenes[other], share)
+        first, second = mixed(scenes[one], scenes[other], share)
         if not {first.triple, second.triple} & HELD_OUT:
             yield Blend(one, other, share, first, second)
             made += 1

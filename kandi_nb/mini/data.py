@@ -6,6 +6,7 @@ when missing.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 from collections.abc import Callable, Sequence
@@ -72,9 +73,14 @@ class Data:
         return list(blends(self.scenes, 6 * self.count // 10))
 
     @cached_property
+    def _which(self) -> str:
+        """Eight characters for the choice of mixtures: what is made of them has that name."""
+        return hashlib.sha256(repr(self.blends).encode()).hexdigest()[:8]
+
+    @cached_property
     def blended(self) -> np.ndarray:
         """uint8 (m, size, size, 3): what the mixtures show."""
-        path = self.folder / f"mixtures-{self.size}-{self.count}.npy"
+        path = self.folder / f"mixtures-{self._which}-{self.size}-{self.count}.npy"
         if not path.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             chunks = [self.blends[i : i + CHUNK] for i in range(0, len(self.blends), CHUNK)]
@@ -147,8 +153,9 @@ class Data:
         dtype = loop.fast_dtype(device)
         model = trained.loaded(parts.movq(self.size), weights).to(device)
         model = loop.cast(model, dtype)
-        name = f"{'mixture-' if blended else ''}latents-{trained.digest(encoder)}"
-        pictures = (lambda: self.blended) if blended else (lambda: self.pictures)
+        name, pictures = f"latents-{trained.digest(encoder)}", lambda: self.pictures
+        if blended:
+            name, pictures = f"mixture-{self._which}-{name}", lambda: self.blended
         return self._coded(name, pictures, lambda x: model.encode(x.to(dtype)).latents, device)
 
     def embeddings(self, device: str = "cpu") -> torch.Tensor:
