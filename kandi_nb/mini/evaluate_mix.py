@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .painter import Painter
 
+PAIR = ("cat", "dog")  # what everybody mixes first
+
 Reading = tuple[dict[str, float], list[list["Image.Image"]]]
 
 
@@ -66,35 +68,36 @@ def pairs(count: int) -> list[tuple[str, str]]:
     """Return ``count`` pairs of things to mix, a fifth of them cat and dog."""
     every = list(itertools.combinations(THINGS, 2))
     random.Random("mix").shuffle(every)
-    return [("cat", "dog")] * (count // 5) + every[: count - count // 5]
+    return [PAIR] * (count // 5) + every[: count - count // 5]
 
 
 def read_mix(painter: Painter, count: int = 60) -> Reading:
     """Mix two sentences half and half, then a picture with a sentence.
 
-    Returns the shares of mixtures whose halves are both among the judge's first three words,
-    the same for pictures of the first half alone ("by chance": what a judge that sees both
-    everywhere would give away), and of pictures whose object stands at the sentence's place;
-    and the mixtures, what was moved, and where to.
+    Returns the shares of mixtures whose halves are both among the judge's first three words
+    (of ``count`` pairs, and of as many mixtures of cat and dog alone), the same for pictures
+    of the first half alone ("by chance": what a judge that sees both everywhere would give
+    away), and of pictures whose object stands at the sentence's place; and the mixtures, what
+    was moved, and where to.
     """
     asked = pairs(count)
+    asked += [PAIR] * (count - asked.count(PAIR))  # a few would say little about one pair
     one, nothing = painter.imagine(sentences([Scene(a) for a, _ in asked]))
     other, _ = painter.imagine(sentences([Scene(b) for _, b in asked]))
-    blank, seeds = [""] * count, list(range(count))
+    blank, seeds = [""] * len(asked), list(range(len(asked)))
 
-    def named(drawn: Sequence[Image.Image]) -> list[bool]:
-        return [
-            set(pair) <= set(reading.top("object", 3))
-            for pair, reading in zip(asked, judge.read(drawn), strict=True)
-        ]
+    def named(drawn: Sequence[Image.Image]) -> np.ndarray:
+        readings = judge.read(drawn)  # of all that was asked, or of the first of it
+        tops = [set(reading.top("object", 3)) for reading in readings]
+        return np.array([set(pair) <= top for pair, top in zip(asked, tops, strict=False)])
 
     mixed = painter.draw(blank, seeds, embedded=((one + other) / 2, nothing))
-    alone = painter.draw(blank, seeds, embedded=(one, nothing))
+    alone = painter.draw(blank[:count], seeds[:count], embedded=(one[:count], nothing[:count]))
     found = named(mixed)
     figures = {
-        "mix: both in the top three": float(np.mean(found)),
-        "mix: cat and dog": float(np.mean(found[: count // 5])),
-        "mix: by chance": float(np.mean(named(alone))),
+        "mix: both in the top three": float(found[:count].mean()),
+        "mix: cat and dog": float(found[[pair == PAIR for pair in asked]].mean()),
+        "mix: by chance": float(named(alone).mean()),
     }
     draw = random.Random("picture and text")
     shown = [
@@ -103,9 +106,11 @@ def read_mix(painter: Painter, count: int = 60) -> Reading:
     places = [draw.choice([p for p in PLACES if p != s.place]) for s in shown]
     text, nothing = painter.imagine(sentences([Scene("nothing", place=p) for p in places]))
     start = _drawn(shown)
-    moved = painter.draw(blank, seeds, embedded=((painter.see(start) + text) / 2, nothing))
+    halves = (painter.see(start) + text) / 2
+    moved = painter.draw(blank[:count], seeds[:count], embedded=(halves, nothing))
     right = [
         (reading.object, reading.place) == (scene.object, place)
         for reading, scene, place in zip(judge.read(moved), shown, places, strict=True)
     ]
-    return figures | {"picture + text": float(np.mean(right))}, [mixed, start, moved]
+    figures["picture + text"] = float(np.mean(right))
+    return figures, [mixed[:count], start, moved]
