@@ -58,7 +58,11 @@ def test_a_stage_begins_with_what_has_landed(stage, tmp_path, monkeypatch):
         train.main(words)
     with pytest.raises(Seen) as landed:
         train.main([*words, "--begin", "landed"])
-    assert landed.value.args[0].rate == anew.value.args[0].rate / 2
+    plan, other = anew.value.args[0], landed.value.args[0]
+    assert other.rate == plan.rate / 2
+    assert other.began.startswith("what had landed (")  # and how long that was trained
+    start = {"inpaint-2.2": "decoder-2.2 (", "inpaint-2.1": "decoder-2.1 ("}.get(stage)
+    assert plan.began is None if start is None else plan.began.startswith(start)
     wanted = trained.landed(stage, names.WEIGHTS)
     before, after = (dict(seen.value.args[1].state_dict()) for seen in (anew, landed))
     assert set(after) == set(wanted)

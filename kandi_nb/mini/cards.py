@@ -68,18 +68,21 @@ class Card:
     prior: str | None = None
 
 
+_SECONDS = (
+    " “seconds” are those of one picture of 25 steps, all stages, on two CPU cores after "
+    "loading: the fastest of nine, since whatever else runs can only add to them."
+)
 _TEXT = (
     "Read by the judge (`kandi_nb/mini/judge.py`, trained on renders only) from {scenes} "
     "held-out scenes x 5 languages x 2 seeds, 25 steps; a figure without a language is that "
     "of the worst one. “edit” asks image-to-image at strength 0.5 for another colour; “MoVQ” "
-    "is the share of reconstructions that are read as the originals; “seconds” are those of "
-    "one picture, all stages, on two CPU cores."
+    "is the share of reconstructions that are read as the originals." + _SECONDS
 )
 _INPAINT = (
     "Read by the judge from {scenes} held-out scenes of each task, the five languages and two "
     "seeds in turn, 25 steps; nothing is pasted back. “put there”: headwear on an animal, an "
     "object into an empty place, another place around an object. “kept”: what should have "
-    "stayed, and did."
+    "stayed, and did." + _SECONDS
 )
 _MASKS = (
     "White in the mask is repainted. Latent cells are 8 pixels wide, and the pipeline lets "
@@ -127,7 +130,7 @@ CARDS = {
         "Read by the judge from two times {scenes} held-out scenes, the five languages and two "
         "seeds in turn, 25 steps. “silhouette IoU” is the overlap of the asked and the drawn "
         "object, on the bare backdrop, where all that differs from it is object; white and "
-        "natural things, which it could resemble, are left out.",
+        "natural things, which it could resemble, are left out." + _SECONDS,
         names.PRIOR,
     ),
     names.DECODER_21: Card(
@@ -136,7 +139,7 @@ CARDS = {
         "The decoder is told the text itself beside the picture embedding: a small XLM-R "
         "(`MultilingualCLIP`) reads it. `ddpm_scheduler` holds a second scheduler, as in the "
         "published one.",
-        f"{_COMMON} decoder-2.2 text-2.1 decoder-2.1",
+        f"{_COMMON} text-2.1 decoder-2.1",
         _TEXT,
         names.PRIOR_21,
     ),
@@ -144,7 +147,7 @@ CARDS = {
         "Kandinsky 2.1 inpainting decoder",
         "inpainting",
         _MASKS,
-        f"{_COMMON} decoder-2.2 text-2.1 decoder-2.1 inpaint-2.1",
+        f"{_COMMON} text-2.1 inpaint-2.1",
         _INPAINT,
         names.PRIOR_21,
     ),
@@ -175,12 +178,12 @@ def _recorded(weights: Path) -> dict[str, dict]:
     return json.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
-def landed(stage: str, weights: Path = names.WEIGHTS) -> str:
-    """Return in a few words what a stage has landed, for the card of what begins with it."""
+def trained_so_far(stage: str, called: str, weights: Path = names.WEIGHTS) -> str:
+    """Return ``called`` and how long a stage was trained, for what begins with its weights."""
     known = _recorded(weights).get(stage)
     if known is None:
-        return "what had landed"
-    return f"what had landed ({known['steps']} steps, {known['seconds']} s)"
+        return called
+    return f"{called} ({known['steps']} steps, {known['seconds']} s)"
 
 
 def record(
@@ -209,7 +212,8 @@ def record(
 def _training(weights: Path, stages: str) -> str:
     """Return what `record` kept of some stages as a Markdown table.
 
-    Under "began" stands with which weights of an earlier release a stage began, if it did.
+    Under "began" stands with which earlier weights a stage began, if it did: its own, or those
+    of another stage as it then was.
     """
     known = _recorded(weights)
     rows = [

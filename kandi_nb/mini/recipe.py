@@ -155,14 +155,15 @@ def _continued(
     """
     plan.rate, plan.warmup = 6e-4, 100
     loss = stage_decoder.loss_of(data.latents(plan.device), told, extra=extra)
-    unet = _grown(stage, start, data)
+    unet = _grown(stage, start, data, plan)
     if start == "decoder-2.2":
         for name, weight in unet.named_parameters():
             weight.requires_grad_(not name.startswith(assemble.SHARED))
     return unet, loss
 
 
-def _grown(stage: str, start: str, data: Data) -> nn.Module:
+def _grown(stage: str, start: str, data: Data, plan: Plan) -> nn.Module:
+    plan.began = start
     weights = trained.weights_of(start, data.folder, data.weights)
     return stage_decoder.grown(parts.unet(**SHAPES[stage], size=data.size), weights)
 
@@ -210,7 +211,7 @@ def _decoder_21(data: Data, plan: Plan) -> Parts:
     # It learns fewer samples a second than 2.2's, and mixtures more slowly than the rest.
     latents, embeddings = _with_mixtures(data, plan, times=2)
     loss = stage_decoder.loss_of(latents, _written(data, plan, embeddings))
-    return _grown("decoder-2.1", "decoder-2.2", data), loss
+    return _grown("decoder-2.1", "decoder-2.2", data, plan), loss
 
 
 def _inpaint_21(data: Data, plan: Plan) -> Parts:
