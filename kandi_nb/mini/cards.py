@@ -70,7 +70,7 @@ class Card:
 
 _SECONDS = (
     " “seconds” are those of one picture of 25 steps, all stages, on two CPU cores after "
-    "loading: the fastest of nine, since whatever else runs can only add to them."
+    "loading: the median of five."
 )
 _TEXT = (
     "Read by the judge (`kandi_nb/mini/judge.py`, trained on renders only) from {scenes} "
@@ -262,7 +262,7 @@ def write_card(name: str, evaluation: Evaluation, weights: Path, scenes: int) ->
         world=WORLD,
         prior=f"prior: [kandinsky-community/{card.prior}]\n" if card.prior else "",
         stages=_training(weights, card.stages),
-        how=textwrap.fill(how, 92),
+        how=textwrap.fill(how, 92, break_on_hyphens=False),
         figures=_figures(evaluation),
     )
     folder = weights / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -103,11 +104,9 @@ def cosines(painter: Painter, drawn: dict[str, list]) -> dict[str, float]:
     return {"same scene": same.item(), "different scenes": different.item()}
 
 
-def seconds_a_picture(painter: Painter, kind: str = "text", repeats: int = 9) -> float:
-    """Return the seconds of one picture, all stages, after loading: the fastest of ``repeats``.
+def seconds_a_picture(painter: Painter, kind: str = "text", repeats: int = 5) -> float:
+    """Return the median seconds of one picture, all stages, after loading.
 
-    What else a machine does can only add to a time, so the fastest says most about the model
-    (as in Python's `timeit`).
     ``kind`` is what `Painter.pipeline` takes; what the others need beside a prompt is blank.
     """
     import torch
@@ -124,7 +123,7 @@ def seconds_a_picture(painter: Painter, kind: str = "text", repeats: int = 9) ->
         start = time.perf_counter()
         painter.draw(["A red fox in a snowy forest"], [number], kind, given=given, batch=1)
         times.append(time.perf_counter() - start)
-    return min(times[1:])
+    return statistics.median(times[1:])
 
 
 def language_sheet(drawn: dict, columns: int = 8, zoom: int = 96) -> Image.Image:

@@ -12,6 +12,7 @@ from torch import nn
 
 from . import (
     assemble,
+    cards,
     names,
     parts,
     pieces,
@@ -163,7 +164,7 @@ def _continued(
 
 
 def _grown(stage: str, start: str, data: Data, plan: Plan) -> nn.Module:
-    plan.began = start
+    plan.began = cards.trained_so_far(start, start, data.weights)
     weights = trained.weights_of(start, data.folder, data.weights)
     return stage_decoder.grown(parts.unet(**SHAPES[stage], size=data.size), weights)
 

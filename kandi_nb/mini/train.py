@@ -85,8 +85,6 @@ def _run(given: argparse.Namespace) -> list[Path]:
 def _train(given: argparse.Namespace, data: Data) -> None:
     plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
     module, loss_of = STAGES[given.stage](data, plan)
-    if plan.began:  # now it is a stage's name
-        plan.began = cards.trained_so_far(plan.began, plan.began, given.weights)
     if given.begin == "landed":
         plan.rate /= 2  # what is trained already would be torn apart by the full rate
         plan.began = cards.trained_so_far(given.stage, "what had landed", given.weights)
