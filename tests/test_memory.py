@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import types
 
@@ -52,13 +53,14 @@ def test_dtype_follows_the_device_and_takes_names():
 
 
 def test_track_peak_sees_what_the_block_needed():
+    gc.collect()  # what other tests left would go during the block, and count against it
     with memory.track_peak() as small:
         pass
     with memory.track_peak() as large:
-        block = bytearray(64 * 2**20)
+        block = bytearray(256 * 2**20)
         block[::4096] = b"x" * len(block[::4096])
         del block
-    assert 60 < large.peak_mb < 120
+    assert 200 < large.peak_mb < 320
     assert large.held_mb > 10
     if sys.platform == "linux":  # elsewhere the highest value ever is all the system tells
         with memory.track_peak() as after:
