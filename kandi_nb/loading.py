@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import integrity, memory
+from .convolutions import ease
 from .quiet import quiet
 from .registry import SPECS, ModelSpec
 from .sources import find, first_line, from_hub, remedy_for
@@ -91,6 +92,7 @@ def load(
         }
     decoder = pipelines["decoder"]
     integrity.check_channels(stages["decoder"], decoder.unet, decoder.movq)
+    ease(decoder.unet, where)
     if chosen.key not in SPECS:
         chosen = dataclasses.replace(chosen, native_size=_native_size(decoder, chosen))
     return Kandinsky(

