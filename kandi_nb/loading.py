@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import integrity, memory
 from .convolutions import ease
+from .padding import skip_padding
 from .quiet import quiet
 from .registry import SPECS, ModelSpec
 from .sources import find, first_line, from_hub, remedy_for
@@ -93,6 +94,8 @@ def load(
     decoder = pipelines["decoder"]
     integrity.check_channels(stages["decoder"], decoder.unet, decoder.movq)
     ease(decoder.unet, where)
+    if "prior" in pipelines:
+        skip_padding(pipelines["prior"].prior)
     if chosen.key not in SPECS:
         chosen = dataclasses.replace(chosen, native_size=_native_size(decoder, chosen))
     return Kandinsky(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..convolutions import ease
+from ..padding import skip_padding
 from . import names
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Painter:
             made.set_progress_bar_config(disable=True)
             if hasattr(made, "unet"):
                 ease(made.unet)
+            if kind == "prior":
+                skip_padding(made.prior)
             self._made[kind] = made
         return self._made[kind]
 
