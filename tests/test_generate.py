@@ -311,9 +311,12 @@ def test_the_keyboard_stops_too_and_the_model_stays_usable(family):
 
 
 def test_an_error_in_the_prior_leaves_no_hook_behind(tiny):
+    network = tiny.prior.prior
+    hooks, places = list(network._forward_hooks), network.positional_embedding.shape
     with pytest.raises(ZeroDivisionError):
         embed(tiny, QUICK, on_step=lambda *step: 1 / 0)
-    assert not tiny.prior.prior._forward_hooks
+    assert list(network._forward_hooks) == hooks
+    assert network.positional_embedding.shape == places
 
 
 def test_a_stop_ends_the_waiting_for_another_thread(tiny):

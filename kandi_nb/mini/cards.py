@@ -70,7 +70,8 @@ class Card:
 
 _SECONDS = (
     " “seconds” are those of one picture of 25 steps, all stages, on two CPU cores after "
-    "loading: the median of five."
+    "loading, as kandi_nb draws it: the median of five. Diffusers alone also works on the "
+    "prior's padding and convolves otherwise, which takes longer."
 )
 _TEXT = (
     "Read by the judge (`kandi_nb/mini/judge.py`, trained on renders only) from {scenes} "
