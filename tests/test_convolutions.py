@@ -118,3 +118,44 @@ def test_loaded_models_are_eased_and_can_be_saved(tmp_path):
     again = type(k.decoder.unet).from_pretrained(tmp_path)
     assert set(again.state_dict()) == names
     assert not any(is_eased(p) for p in again.modules() if isinstance(p, Conv2d))
+
+
+def test_a_hint_is_read_once_until_it_changes():
+    unet = depth_unet()
+    calls = []
+    unet.add_embedding.input_hint_block[0].register_forward_hook(lambda *_: calls.append(1))
+    hint = torch.zeros(2, 3, 64, 64)
+    usual = draw_step(unet, hint)
+    calls.clear()
+    ease(unet)
+    with torch.no_grad():
+        first = draw_step(unet, hint)
+        again = draw_step(unet, hint)
+        assert len(calls) == 1
+        assert torch.equal(first, again)
+        assert torch.allclose(first, usual, atol=1e-5)
+        hint.fill_(1)  # into the same tensor
+        other = draw_step(unet, hint)
+    assert len(calls) == 2
+    assert not torch.allclose(first, other, atol=1e-4)
+    draw_step(unet, hint)
+    assert len(calls) == 3  # with gradients nothing is remembered
+
+
+def depth_unet():
+    from diffusers import UNet2DConditionModel
+
+    from kandi_nb.mini import names
+
+    return UNet2DConditionModel.from_pretrained(names.WEIGHTS / names.DEPTH, subfolder="unet")
+
+
+def draw_step(unet, hint):
+    draw = torch.Generator().manual_seed(0)
+    embeds = torch.randn(2, unet.config.encoder_hid_dim, generator=draw)
+    return unet(
+        torch.randn(2, 4, 8, 8, generator=draw),
+        500,
+        encoder_hidden_states=None,
+        added_cond_kwargs={"image_embeds": embeds, "hint": hint},
+    ).sample
