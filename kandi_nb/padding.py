@@ -32,9 +32,8 @@ class _Skip:
             return None
         places, used = mask.shape[1], mask.any(0).nonzero()
         kept = int(used[-1]) + 1 if len(used) else places
-        behind = (
-            prior.positional_embedding.shape[1] - places
-        )  # embeddings, time, what is sought
+        # The embeddings of the text and of the time, what is sought, and where it is read.
+        behind = prior.positional_embedding.shape[1] - places
         if kept == places or behind <= 0:
             return None
         self.whole = prior.positional_embedding, prior.causal_attention_mask
