@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +22,6 @@ from .texts import warn_about_texts
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
-
-_WAIT = 0.05  # seconds between two looks at the stop button while another thread draws
 
 
 def generate(
@@ -53,14 +50,14 @@ def generate(
     runs = singles(params, prompts)
     every = preview_every(preview, on_preview, progress)
     check_stop(stop)
-    warn_about_texts(k, runs)
 
     groups: dict[tuple, list[int]] = {}
     for index, run in enumerate(runs):
         groups.setdefault(stages.decoder_key(k, run), []).append(index)
     wanted = [] if k.prior is None else [which(run) for run in runs for which in _WANTED]
     images: dict[int, Image] = {}
-    with _alone(k, stop), track_peak(k.device) as peak:
+    with k.alone(stop), track_peak(k.device) as peak:
+        warn_about_texts(k, runs)
         began = time.perf_counter()
         total = sum(batch[0].steps for batch in stages.prior_batches(k, wanted))
         batches = [batch for indices in groups.values() for batch in _batches(k, runs, indices)]
@@ -113,7 +110,6 @@ def embed(
         able = ", ".join(key for key, known in SPECS.items() if known.prior)
         raise KandiError(f"{k.spec.key} has no prior stage; models that have one: {able}")
     runs = listed(params)
-    warn_about_texts(k, runs)
     wanted = [stages.positive(run) for run in runs]
     distinct = list(dict.fromkeys(wanted))
     if on_step is not None and len({(text.steps, text.guidance) for text in distinct}) > 1:
@@ -126,7 +122,8 @@ def embed(
     def told(step: stages.Step) -> None:
         on_step(step.number, step.timestep, step.predicted[rows].float().cpu())
 
-    with _alone(k, None):
+    with k.alone():
+        warn_about_texts(k, runs)
         found = stages.embed_texts(k, distinct, lambda: None, told if on_step else None)
     # Copied outside of inference mode, so that the caller may do anything with it.
     return torch.cat([found[text] for text in wanted]).float().cpu().clone()
@@ -160,20 +157,6 @@ def replay(path: str | Path, k: Kandinsky | None = None) -> Result:
 
 
 _WANTED = (stages.positive, stages.negative)
-
-
-@contextmanager
-def _alone(k: Kandinsky, stop: Any):
-    """Hold the model for one run, without gradients; a stop ends the waiting too."""
-    import torch
-
-    while not k.lock.acquire(timeout=_WAIT):
-        progress_bar(0, "", shown=False, stop=stop).check()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        k.lock.release()
 
 
 def _batches(k: Kandinsky, runs: Sequence[Params], indices: list[int]) -> list[list[int]]:

@@ -32,7 +32,7 @@ def clip(k: Kandinsky, items: str | Image | Iterable[str | Image]) -> torch.Tens
         raise KandiError(f"{k.spec.key} has no CLIP inside; models that have it: {able}")
     listed = _listed(items)
     rows: dict[int, torch.Tensor] = {}
-    with k.lock, torch.inference_mode():
+    with k.alone():
         for kind, embedded in ((str, _texts), (object, _pictures)):
             places = [n for n, item in enumerate(listed) if isinstance(item, kind)]
             places = [n for n in places if n not in rows]

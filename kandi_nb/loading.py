@@ -6,14 +6,17 @@ import dataclasses
 import importlib
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import integrity, memory
 from .convolutions import ease
+from .errors import KandiError
 from .padding import skip_padding
+from .progress import progress_bar
 from .quiet import quiet
 from .registry import SPECS, ModelSpec
 from .sources import find, first_line, from_hub, remedy_for
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 EMBEDDINGS_KEPT = 512  # each a few kilobytes
+_WAIT = 0.05  # seconds between two looks at the stop button while another thread draws
 
 
 class Recent(OrderedDict):
@@ -48,8 +52,7 @@ class Kandinsky:
 
     `prior` and `decoder` are diffusers pipelines (`prior` is None for Kandinsky 3); `revision`
     says role → commit on the hub, or the fingerprint of a folder's weights. A task holds
-    `lock` while it runs: the schedulers inside keep their place in the step loop, so two
-    threads must not use one model at once. `embeddings` remembers the latest image embeddings.
+    `lock` while it runs, see `alone`. `embeddings` remembers the latest image embeddings.
     """
 
     spec: ModelSpec
@@ -60,11 +63,40 @@ class Kandinsky:
     revision: dict[str, str]
     lock: Any = field(default_factory=threading.RLock)
     embeddings: Recent = field(default_factory=lambda: Recent(EMBEDDINGS_KEPT))
+    # One entry while a task runs. Belongs to the lock, so that copies share both.
+    _running: list[bool] = field(default_factory=list)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
         size = self.spec.native_size
         return f"Kandinsky({self.spec.key!r}, {self.device}, {dtype}, {size} × {size} pixels)"
+
+    @contextmanager
+    def alone(self, stop: Any = None) -> Iterator[None]:
+        """Hold the model for one task, without gradients; other threads wait for their turn.
+
+        Schedulers keep their place in the step loop and tokenizers their padding, so two tasks
+        must not use one model at once. `stop`, anything with is_set(), ends the waiting too.
+        Raises KandiError inside a task of the same thread, such as in its callback.
+        """
+        import torch
+
+        while not self.lock.acquire(timeout=_WAIT):
+            progress_bar(0, "", shown=False, stop=stop).check()
+        try:
+            if self._running:
+                raise KandiError(
+                    f"this {self.spec.key} is at work on another task, from whose callback it "
+                    "cannot be used; wait until that task is done, or load the model once more"
+                )
+            self._running.append(True)
+            try:
+                with torch.inference_mode():
+                    yield
+            finally:
+                self._running.clear()
+        finally:
+            self.lock.release()
 
 
 def load(

@@ -12,6 +12,7 @@ import pytest
 from kandi_nb import inputs, stages, texts
 from kandi_nb.errors import Cancelled, KandiError, KandiWarning
 from kandi_nb.generate import embed, generate, replay
+from kandi_nb.likeness import clip
 from kandi_nb.loading import load
 from kandi_nb.params import Params, sweep
 
@@ -354,6 +355,41 @@ def test_two_threads_may_use_one_model(tiny):
     assert len(drawn) == 4
     for number, images in drawn.items():
         assert all(difference(image, alone[number % 2]) == 0 for image in images)
+
+
+@pytest.mark.parametrize("inner", ["generate", "embed", "clip", "replay"])
+def test_a_callback_cannot_use_the_model_that_is_drawing(tiny, tmp_path, inner):
+    (path,) = generate(tiny, QUICK).save(tmp_path)
+    calls = {
+        "generate": lambda: generate(tiny, QUICK.replace(seed=1)),
+        "embed": lambda: embed(tiny, QUICK.replace(prior_seed=1)),
+        "clip": lambda: clip(tiny, "a red fox"),
+        "replay": lambda: replay(path, tiny),
+    }
+    run = QUICK.replace(steps=4, prior_steps=3)
+    plain, embedding = generate(tiny, run), embed(tiny, run)
+    refused = []
+
+    def within(*step):
+        with pytest.raises(KandiError, match="is at work on another task") as caught:
+            calls[inner]()
+        refused.append(str(caught.value))
+
+    assert difference(plain[0], generate(tiny, run, on_preview=within)[0]) == 0
+    assert np.array_equal(embedding, embed(tiny, run, on_step=within))
+    assert len(refused) == 6
+    assert all("\n" not in message for message in refused)
+    calls[inner]()  # afterwards it may
+
+
+def test_a_model_with_the_same_weights_is_in_use_too(tiny):
+    twin = dataclasses.replace(tiny)
+
+    def within(pictures, step):
+        with pytest.raises(KandiError, match="is at work"):
+            generate(twin, QUICK)
+
+    generate(tiny, QUICK, on_preview=within)
 
 
 # What bad input gets
