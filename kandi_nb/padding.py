@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+from functools import cache
 from typing import Any
 
 
@@ -11,40 +14,56 @@ def skip_padding(prior: Any) -> None:
     The pipelines fill every text up to 77 tokens and mask the rest, so that nothing looks at
     it; yet it is most of the work. From now on places that are masked in all texts of a call
     are left out, together with their positional embeddings. Only rounding changes. Calls with
-    gradients, or without a mask, go their usual way. One call at a time: see `Kandinsky.lock`.
+    gradients, or without a mask, go their usual way. The prior itself stays as it is, whatever
+    ends a call.
     """
-    skip = _Skip()
-    prior.register_forward_pre_hook(skip.before, with_kwargs=True)
-    prior.register_forward_hook(skip.after, always_call=True)
+    prior.__class__ = _skipping(type(prior))
 
 
-class _Skip:
-    """Hold a prior's whole positional embedding and causal mask while it works on less."""
+@cache
+def _skipping(usual: type) -> type:
+    """Return a prior's class with a forward of its own, under the name that is saved."""
 
-    def __init__(self) -> None:
-        self.whole: tuple[Any, Any] | None = None
+    @functools.wraps(usual.forward)
+    def forward(self: Any, *args: Any, **named: Any) -> Any:
+        network, less = _short(self, named)
+        return usual.forward(network, *args, **named | less)
 
-    def before(self, prior: Any, args: tuple, named: dict) -> tuple[tuple, dict] | None:
-        import torch
+    names = {"forward": forward, "__module__": usual.__module__, "__doc__": usual.__doc__}
+    return type(usual.__name__, (usual,), names)
 
-        mask, states = named.get("attention_mask"), named.get("encoder_hidden_states")
-        if mask is None or states is None or torch.is_grad_enabled():
-            return None
-        places, used = mask.shape[1], mask.any(0).nonzero()
-        kept = int(used[-1]) + 1 if len(used) else places
-        # The embeddings of the text and of the time, what is sought, and where it is read.
-        behind = prior.positional_embedding.shape[1] - places
-        if kept == places or behind <= 0:
-            return None
-        self.whole = prior.positional_embedding, prior.causal_attention_mask
-        position, causal = self.whole
-        short = torch.cat([position[:, :kept], position[:, places:]], dim=1)
-        prior.positional_embedding = torch.nn.Parameter(short, requires_grad=False)
-        prior.causal_attention_mask = causal[:, : kept + behind, : kept + behind]
-        less = {"attention_mask": mask[:, :kept], "encoder_hidden_states": states[:, :kept]}
-        return args, named | less
 
-    def after(self, prior: Any, args: tuple, output: Any) -> None:
-        if self.whole is not None:
-            prior.positional_embedding, prior.causal_attention_mask = self.whole
-            self.whole = None
+def _short(prior: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return what does the work, and the inputs that are cut for it."""
+    import torch
+
+    mask, states = named.get("attention_mask"), named.get("encoder_hidden_states")
+    if mask is None or states is None or torch.is_grad_enabled():
+        return prior, {}
+    places, used = mask.shape[1], mask.any(0).nonzero()
+    kept = int(used[-1]) + 1 if len(used) else places
+    # The embeddings of the text and of the time, what is sought, and where it is read.
+    behind = prior.positional_embedding.shape[1] - places
+    if kept == places or behind <= 0:
+        return prior, {}
+    less = {"attention_mask": mask[:, :kept], "encoder_hidden_states": states[:, :kept]}
+    return _cut(prior, kept, places), less
+
+
+def _cut(prior: Any, kept: int, places: int) -> Any:
+    """Return a second prior on the same weights, with the first places of the text alone.
+
+    A copy, because the prior itself would have to be mended after an interrupt, which may come
+    at any line, while it is being mended too.
+    """
+    import torch
+
+    position, causal = prior.positional_embedding, prior.causal_attention_mask
+    short = torch.cat([position[:, :kept], position[:, places:]], dim=1)
+    end = short.shape[1]
+    network = copy.copy(prior)
+    network._parameters = prior._parameters | {
+        "positional_embedding": torch.nn.Parameter(short, requires_grad=False)
+    }
+    network._buffers = prior._buffers | {"causal_attention_mask": causal[:, :end, :end]}
+    return network

@@ -311,6 +311,36 @@ def test_the_keyboard_stops_too_and_the_model_stays_usable(family):
     assert difference(before[0], generate(family, run)[0]) == 0
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "prior.prior.transformer_blocks.0",
+        "prior.text_encoder.text_model.encoder.layers.0",
+        "decoder.unet.mid_block",
+        "decoder.movq.decoder.mid_block",
+    ],
+)
+def test_an_interrupt_inside_a_network_leaves_the_model_as_it_was(tiny, block):
+    def interrupt(*call):
+        raise KeyboardInterrupt
+
+    before = generate(tiny, QUICK)
+    role, network, *rest = block.split(".")
+    module = getattr(getattr(tiny, role), network)
+    whole = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    hook = module.get_submodule(".".join(rest)).register_forward_hook(interrupt)
+    tiny.embeddings.clear()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            generate(tiny, QUICK)
+    finally:
+        hook.remove()
+    state = module.state_dict()
+    assert all(np.array_equal(tensor, state[name]) for name, tensor in whole.items())
+    tiny.embeddings.clear()
+    assert difference(before[0], generate(tiny, QUICK)[0]) == 0
+
+
 def test_an_error_in_the_prior_leaves_no_hook_behind(tiny):
     network = tiny.prior.prior
     hooks, places = list(network._forward_hooks), network.positional_embedding.shape

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from diffusers import PriorTransformer
@@ -94,6 +96,49 @@ def test_an_error_leaves_the_prior_whole():
     assert made.positional_embedding is whole
     with torch.no_grad():
         assert made(**asked(5)).predicted_image_embedding.isfinite().all()
+
+
+def test_an_interrupt_leaves_the_prior_whole():
+    network = prior()
+    skip_padding(network)
+    position, causal = network.positional_embedding, network.causal_attention_mask
+
+    def interrupt(*call):
+        raise KeyboardInterrupt
+
+    with torch.no_grad():
+        usual = network(**asked(5)).predicted_image_embedding
+        hook = network.transformer_blocks[1].register_forward_pre_hook(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            network(**asked(5))
+        hook.remove()
+        assert network.positional_embedding is position
+        assert network.causal_attention_mask is causal
+        assert torch.equal(network(**asked(5)).predicted_image_embedding, usual)
+
+
+def test_the_prior_is_never_cut_itself_not_even_for_a_moment():
+    """So that an interrupt at any line, or a look from another thread, finds it whole."""
+    network = prior()
+    skip_padding(network)
+    position, during = network.positional_embedding, []
+    network.transformer_blocks[0].register_forward_pre_hook(
+        lambda *call: during.append(network.positional_embedding)
+    )
+    with torch.no_grad():
+        network(**asked(5))
+    assert len(during) == 1
+    assert during[0] is position
+
+
+def test_a_copy_of_the_prior_works_on_its_own_weights():
+    network = prior()
+    skip_padding(network)
+    other = copy.deepcopy(network)
+    other.positional_embedding.data.zero_()
+    with torch.no_grad():
+        one, two = (n(**asked(5)).predicted_image_embedding for n in (network, other))
+    assert not torch.allclose(one, two, atol=1e-3)
 
 
 def test_loaded_priors_skip_and_can_be_saved(tmp_path):
