@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .errors import KandiError, shown
+from .finite import check_finite
 from .inputs import check_model
 from .loading import Kandinsky
 from .registry import SPECS
@@ -39,6 +40,7 @@ def clip(k: Kandinsky, items: str | Image | Iterable[str | Image]) -> torch.Tens
             for start in range(0, len(places), _BATCH):
                 part = places[start : start + _BATCH]
                 found = embedded(k.prior, [listed[n] for n in part]).float().cpu()
+                check_finite(found, k.prior, "the embedding that CLIP made")
                 rows.update(zip(part, found, strict=True))
     # Stacked outside of inference mode, so that the caller may do anything with it.
     return torch.stack([rows[n].clone() for n in range(len(listed))])

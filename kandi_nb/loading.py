@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import integrity, memory
 from .convolutions import ease
 from .errors import KandiError
+from .finite import not_finite
 from .padding import skip_padding
 from .progress import progress_bar
 from .quiet import quiet
@@ -123,6 +124,8 @@ def load(
             role: _pipeline(chosen, role, folder, number_format, remedies[role]).to(where)
             for role, folder in stages.items()
         }
+    for role, pipeline in pipelines.items():
+        _check_weights(stages[role], pipeline, remedies[role])
     decoder = pipelines["decoder"]
     integrity.check_channels(stages["decoder"], decoder.unet, decoder.movq)
     ease(decoder.unet, where)
@@ -170,6 +173,16 @@ def _pipeline(
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _check_weights(folder: Path, pipeline: Any, remedy: str) -> None:
+    if weight := not_finite(pipeline):
+        component, _, name = weight.partition(" ")
+        dtype = str(pipeline.dtype).removeprefix("torch.")
+        raise integrity.Damaged(
+            f"{folder / component} holds weights that are not finite in {dtype} ({name}); "
+            f"{remedy}"
+        )
 
 
 def _part(

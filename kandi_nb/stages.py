@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .finite import check_finite, checked_pixels
+
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
@@ -77,15 +79,17 @@ def embed_texts(
     that company does not change a text's noise. With `on_step` nothing is taken from memory.
     """
     fresh = on_step is not None
-    found: dict[Text | str, torch.Tensor] = {}
-    for batch in prior_batches(k, wanted, fresh):
+    distinct = list(dict.fromkeys(wanted))
+    batches = prior_batches(k, distinct, fresh)
+    # Taken before anything is added, which may drop it from a memory that is full.
+    found = {} if fresh else {t: k.embeddings[t] for t in distinct if t in k.embeddings}
+    for batch in batches:
         for text, row in zip(batch, _prior(k, batch, tick, on_step), strict=True):
             found[text] = k.embeddings[text] = row[None]
-    for text in wanted:
-        if text == NOTHING and NOTHING not in k.embeddings:
-            k.embeddings[NOTHING] = k.prior.get_zero_embed()
-        if text not in found:
-            found[text] = k.embeddings[text]
+    if NOTHING in distinct and NOTHING not in found:
+        nothing = k.prior.get_zero_embed()
+        check_finite(nothing, k.prior, NOTHING)
+        found[NOTHING] = k.embeddings[NOTHING] = nothing
     return found
 
 
@@ -122,7 +126,7 @@ def _prior(
 
     hook = k.prior.prior.register_forward_hook(after_step, with_kwargs=True)
     try:
-        return k.prior(
+        embeddings = k.prior(
             [text.text for text in batch],
             num_inference_steps=batch[0].steps,
             guidance_scale=guidance,
@@ -133,6 +137,8 @@ def _prior(
         raise
     finally:
         hook.remove()
+    check_finite(embeddings, k.prior, "the embedding that the prior made")
+    return embeddings
 
 
 def _guided(predicted: torch.Tensor, guidance: float) -> torch.Tensor:
@@ -217,7 +223,8 @@ def draw(
 
     arguments |= _callback(takes, after_step)
     try:
-        return k.decoder(**arguments).images
+        with checked_pixels(k.decoder):
+            return k.decoder(**arguments).images
     except BaseException:  # the keyboard too
         k.decoder.maybe_free_model_hooks()
         raise

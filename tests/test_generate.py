@@ -11,6 +11,7 @@ import pytest
 
 from kandi_nb import inputs, stages, texts
 from kandi_nb.errors import Cancelled, KandiError, KandiWarning
+from kandi_nb.finite import check_finite
 from kandi_nb.generate import embed, generate, replay
 from kandi_nb.likeness import clip
 from kandi_nb.loading import load
@@ -251,6 +252,19 @@ def test_embed_needs_a_prior_and_one_path(tiny, tiny3_folder):
         embed(tiny, sweep(QUICK, prior_steps=[2, 3]), on_step=print)
 
 
+def test_more_texts_than_are_remembered_are_drawn_in_one_call(tiny, monkeypatch):
+    monkeypatch.setattr(tiny.embeddings, "limit", 3)
+    texts = [QUICK.replace(prompt=f"a cat {number}") for number in range(6)]
+    known = embed(tiny, texts[0])
+    together = embed(tiny, texts)
+    assert np.allclose(together[0], known[0])
+    assert len(tiny.embeddings) == 3
+    tiny.embeddings.clear()
+    assert np.allclose(embed(tiny, texts[5]), together[5], atol=1e-5)
+    generate(tiny, texts[0])
+    assert len(generate(tiny, texts)) == 6
+
+
 # Stopping
 
 
@@ -420,6 +434,69 @@ def test_a_model_with_the_same_weights_is_in_use_too(tiny):
             generate(twin, QUICK)
 
     generate(tiny, QUICK, on_preview=within)
+
+
+# Numbers that are none
+
+
+@pytest.fixture
+def poisoned(request, tiny_folder):
+    """A tiny model, and the component that got a weight that is no number after loading."""
+    k = load(tiny_folder, device="cpu")
+    role, component = request.param.split(".")
+    weights = getattr(getattr(k, role), component).state_dict()
+    list(weights.values())[-1].fill_(float("nan"))
+    return k, component
+
+
+@pytest.mark.parametrize(
+    "poisoned",
+    ["prior.text_encoder", "prior.prior", "prior.image_encoder", "decoder.unet"],
+    indirect=True,
+)
+def test_what_is_no_number_is_an_error_and_never_a_black_picture(poisoned):
+    k, component = poisoned
+    with pytest.raises(KandiError, match=f"weights of the {component} are not") as caught:
+        generate(k, QUICK)
+    assert "\n" not in str(caught.value)
+    assert all(embedding.isfinite().all() for embedding in k.embeddings.values())
+    assert not k.decoder.movq.decoder._forward_hooks, "a check stayed behind"
+
+
+@pytest.mark.parametrize("poisoned", ["decoder.movq"], indirect=True)
+def test_a_picture_of_no_numbers_is_an_error_in_a_preview_too(poisoned):
+    k, _ = poisoned
+    seen = []
+    k.decoder.movq.decoder.conv_out.bias.data.fill_(float("nan"))
+    with pytest.raises(KandiError, match="the picture that MoVQ decoded"):
+        generate(k, QUICK)
+    with pytest.raises(KandiError, match="weights of the movq are not"):
+        generate(k, QUICK, on_preview=lambda *step: seen.append(step))
+    assert not seen
+
+
+@pytest.mark.parametrize("poisoned", ["prior.text_encoder"], indirect=True)
+def test_embeddings_of_no_numbers_are_errors(poisoned):
+    k, _ = poisoned
+    with pytest.raises(KandiError, match="weights of the text_encoder are not"):
+        embed(k, QUICK)
+    with pytest.raises(KandiError, match="weights of the text_encoder are not"):
+        clip(k, "a red fox")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "remedy"),
+    [
+        ("float16", 'in float16; load it with dtype="float32"'),
+        ("float32", "take other weights"),
+    ],
+)
+def test_numbers_that_overflow_point_at_the_number_format(tiny, dtype, remedy):
+    import torch
+
+    latents = torch.full((1, 4, 8, 8), float("inf"), dtype=getattr(torch, dtype))
+    with pytest.raises(KandiError, match=remedy):
+        check_finite(latents, tiny.decoder, "what the UNet drew")
 
 
 # What bad input gets

@@ -166,6 +166,59 @@ DAMAGES = {
 }
 
 
+COMPONENTS = {
+    "unet": DECODER,
+    "movq": DECODER,
+    "prior": PRIOR,
+    "text_encoder": PRIOR,
+    "image_encoder": PRIOR,
+}
+
+
+def poison(folder: Path, value: float) -> None:
+    """Put one number into the middle of the last weight of a component's folder."""
+    from safetensors.torch import load_file, save_file
+
+    (file,) = folder.glob("*.safetensors")
+    weights = load_file(file)
+    name = list(weights)[-1]
+    weights[name].view(-1)[weights[name].numel() // 2] = value
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf")])
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_weights_that_are_no_numbers_are_named(tiny_copy, component, value):
+    target = tiny_copy / COMPONENTS[component] / component
+    poison(target, value)
+    with pytest.raises(
+        integrity.Damaged, match="weights that are not finite in float32"
+    ) as found:
+        load(tiny_copy, device="cpu")
+    said = str(found.value)
+    assert str(target) in said
+    assert "copy the folder again" in said
+    assert "\n" not in said
+
+
+def test_a_number_too_large_for_float16_is_no_weight(tiny_copy):
+    poison(tiny_copy / DECODER / "unet", 1e6)
+    load(tiny_copy, device="cpu")
+    with pytest.raises(KandiError, match="not finite in float16"):
+        load(tiny_copy, device="cpu", dtype="float16")
+
+
+def test_nothing_is_drawn_with_weights_that_are_no_numbers(tiny_copy, tmp_path, capsys):
+    from kandi_nb.cli import main
+
+    poison(tiny_copy / DECODER / "movq", float("nan"))
+    out = tmp_path / "out"
+    code = main(["draw", "a fox", "--model", str(tiny_copy), "-o", str(out / "fox.png")])
+    assert code != 0
+    assert "movq" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("*.png"))
+
+
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_is_found_and_named(tiny_copy, damage):
     stage, name, break_it, message = DAMAGES[damage]
