@@ -11,12 +11,13 @@ from . import stages
 from .errors import KandiError, warn
 from .inputs import check_model, check_stop, listed, preview_every, singles
 from .loading import Kandinsky, load
-from .memory import free, track_peak
+from .memory import track_peak
 from .params import Params
 from .progress import progress_bar
 from .recipes import recipe
 from .registry import SPECS
 from .results import Result, package_versions
+from .shortage import in_halves
 from .texts import warn_about_texts
 
 if TYPE_CHECKING:
@@ -44,8 +45,6 @@ def generate(
     run ends with Cancelled at its next step, and the model stays usable, as after Ctrl-C.
     Raises KandiError before any computation for what cannot be drawn.
     """
-    import torch
-
     check_model(k, "generate")
     runs = singles(params, prompts)
     every = preview_every(preview, on_preview, progress)
@@ -56,6 +55,11 @@ def generate(
         groups.setdefault(stages.decoder_key(k, run), []).append(index)
     wanted = [] if k.prior is None else [which(run) for run in runs for which in _WANTED]
     images: dict[int, Image] = {}
+
+    def large(index: int) -> str:
+        width, height = stages.size(k, runs[index])
+        return f"one picture of {width} × {height} pixels"
+
     with k.alone(stop), track_peak(k.device) as peak:
         warn_about_texts(k, runs)
         began = time.perf_counter()
@@ -68,15 +72,14 @@ def generate(
             bar.check()
             embeddings = stages.embed_texts(k, wanted, bar.step)
             show = _previewer(k, bar, every, on_preview)
-            while batches:
-                batch = batches.pop(0)
-                asked = [runs[index] for index in batch]
-                try:
-                    drawn = stages.draw(k, asked, embeddings, bar.step, show)
-                except torch.OutOfMemoryError as error:
-                    batches[:0] = _halves(k, batch, asked, error)
-                else:
-                    images.update(zip(batch, drawn, strict=True))
+
+            def draw(indices: Sequence[int]) -> list[Image]:
+                asked = [runs[index] for index in indices]
+                return stages.draw(k, asked, embeddings, bar.step, show)
+
+            for batch in batches:
+                drawn = in_halves(draw, batch, k.device, large, "ask for a smaller one")
+                images.update(zip(batch, drawn, strict=True))
         seconds = time.perf_counter() - began
     return Result(
         images=[images[index] for index in range(len(runs))],
@@ -162,21 +165,6 @@ _WANTED = (stages.positive, stages.negative)
 def _batches(k: Kandinsky, runs: Sequence[Params], indices: list[int]) -> list[list[int]]:
     most = stages.batch_limit(*stages.size(k, runs[indices[0]]))
     return [indices[start : start + most] for start in range(0, len(indices), most)]
-
-
-def _halves(
-    k: Kandinsky, batch: list[int], asked: Sequence[Params], error: Exception
-) -> list[list[int]]:
-    """Return a batch that was too large for the memory in two halves."""
-    if len(batch) == 1:
-        width, height = stages.size(k, asked[0])
-        raise KandiError(
-            f"{k.device} has too little memory for one picture of {width} × {height} pixels; "
-            "ask for a smaller one, close what else uses the GPU, or take a smaller model"
-        ) from error
-    free()
-    middle = len(batch) // 2
-    return [batch[:middle], batch[middle:]]
 
 
 def _previewer(k: Kandinsky, bar: Any, every: int, on_preview: Any):

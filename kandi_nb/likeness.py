@@ -10,6 +10,7 @@ from .finite import check_finite
 from .inputs import check_model
 from .loading import Kandinsky
 from .registry import SPECS
+from .shortage import in_halves
 
 if TYPE_CHECKING:
     import torch
@@ -39,8 +40,13 @@ def clip(k: Kandinsky, items: str | Image | Iterable[str | Image]) -> torch.Tens
             places = [n for n in places if n not in rows]
             for start in range(0, len(places), _BATCH):
                 part = places[start : start + _BATCH]
-                found = embedded(k.prior, [listed[n] for n in part]).float().cpu()
-                check_finite(found, k.prior, "the embedding that CLIP made")
+
+                def work(numbers: Sequence[int], embedded: Any = embedded) -> torch.Tensor:
+                    found = embedded(k.prior, [listed[n] for n in numbers]).float().cpu()
+                    check_finite(found, k.prior, "the embedding that CLIP made")
+                    return found
+
+                found = in_halves(work, part, k.device, lambda n: "one text or picture")
                 rows.update(zip(part, found, strict=True))
     # Stacked outside of inference mode, so that the caller may do anything with it.
     return torch.stack([rows[n].clone() for n in range(len(listed))])

@@ -20,6 +20,7 @@ from .padding import skip_padding
 from .progress import progress_bar
 from .quiet import quiet
 from .registry import SPECS, ModelSpec
+from .shortage import enough_memory, is_shortage
 from .sources import find, first_line, from_hub, remedy_for
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def load(
     chosen, found = find(key_or_folder)
     where = memory.device(device)
     number_format = memory.dtype(where, dtype)
-    with quiet():
+    with quiet(), enough_memory(where, chosen.key):
         stages = found or {role: from_hub(chosen, role) for role in chosen.ids}
         remedies = {role: remedy_for(chosen, role, bool(found)) for role in stages}
         for role, folder in stages.items():
@@ -164,9 +165,7 @@ def _pipeline(
             folder, local_files_only=True, dtype=dtype, **ready
         )
     except Exception as error:
-        raise integrity.Damaged(
-            f"{folder} cannot be loaded ({first_line(error)}); {remedy}"
-        ) from error
+        raise _unloadable(folder, error, remedy) from error
     if "tokenizer" in pipeline.components:
         integrity.check_tokenizer(
             folder / "tokenizer", pipeline.tokenizer, pipeline.text_encoder, remedy
@@ -200,11 +199,15 @@ def _part(
             output_loading_info=True,
         )
     except Exception as error:
-        raise integrity.Damaged(
-            f"{folder} cannot be loaded ({first_line(error)}); {remedy}"
-        ) from error
+        raise _unloadable(folder, error, remedy) from error
     integrity.check_missing(folder, _names(info), model, remedy)
     return model
+
+
+def _unloadable(folder: Path, error: Exception, remedy: str) -> Exception:
+    if is_shortage(error):
+        return error
+    return integrity.Damaged(f"{folder} cannot be loaded ({first_line(error)}); {remedy}")
 
 
 def _variant_of(folder: Path, variant: str | None) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .finite import check_finite, checked_pixels
+from .shortage import enough_memory, in_halves
 
 if TYPE_CHECKING:
     import torch
@@ -84,10 +85,11 @@ def embed_texts(
     # Taken before anything is added, which may drop it from a memory that is full.
     found = {} if fresh else {t: k.embeddings[t] for t in distinct if t in k.embeddings}
     for batch in batches:
-        for text, row in zip(batch, _prior(k, batch, tick, on_step), strict=True):
+        for text, row in zip(batch, _rows(k, batch, tick, on_step), strict=True):
             found[text] = k.embeddings[text] = row[None]
     if NOTHING in distinct and NOTHING not in found:
-        nothing = k.prior.get_zero_embed()
+        with enough_memory(k.device, NOTHING):
+            nothing = k.prior.get_zero_embed()
         check_finite(nothing, k.prior, NOTHING)
         found[NOTHING] = k.embeddings[NOTHING] = nothing
     return found
@@ -96,16 +98,31 @@ def embed_texts(
 def prior_batches(
     k: Kandinsky, wanted: Iterable[Text | str], fresh: bool = False
 ) -> list[list[Text]]:
-    """Return the texts that the prior still has to do, in batches of one call each."""
+    """Return the texts that the prior still has to do, in batches of one call each.
+
+    Fresh ones are not cut into batches of `PRIOR_BATCH`: who looks on sees all at each step.
+    """
     groups: dict[tuple, list[Text]] = {}
     for text in dict.fromkeys(wanted):
         if isinstance(text, Text) and (fresh or text not in k.embeddings):
             groups.setdefault((text.steps, text.guidance), []).append(text)
     return [
-        group[start : start + PRIOR_BATCH]
+        group[start : start + most]
         for group in groups.values()
-        for start in range(0, len(group), PRIOR_BATCH)
+        for most in [len(group) if fresh else PRIOR_BATCH]
+        for start in range(0, len(group), most)
     ]
+
+
+def _rows(
+    k: Kandinsky, batch: list[Text], tick: Tick, on_step: Callable[[Step], None] | None
+) -> list[torch.Tensor]:
+    """Run the prior on a batch, in halves where memory is short; return a row a text."""
+    if on_step is None:
+        work = lambda part: _prior(k, part, tick, None)  # noqa: E731
+        return in_halves(work, batch, k.device, lambda text: "the embedding of one text")
+    with enough_memory(k.device, f"{len(batch)} embeddings at once"):
+        return list(_prior(k, batch, tick, on_step))
 
 
 def _prior(

@@ -130,29 +130,96 @@ def test_large_batches_are_cut(tiny, monkeypatch):
     assert stages.batch_limit(4096, 4096) == 1
 
 
-def test_a_batch_too_large_for_the_memory_is_halved(tiny, monkeypatch):
+def memory_errors():
+    """Errors of a GPU, of a CPU (the real one) and of Python where memory is short."""
     import torch
 
+    yield torch.OutOfMemoryError("CUDA out of memory")
+    try:
+        torch.empty(2**60)
+    except RuntimeError as error:
+        yield RuntimeError(str(error))
+    yield MemoryError()
+
+
+MEMORY_ERRORS = list(memory_errors())
+
+
+def poor(module, most, error):
+    """Let a network fail beyond a batch of that size; return the sizes tried, and a hook."""
+    tried = []
+
+    def refuse(module, args, named):
+        sample = [*args, *named.values()][0]
+        tried.append(len(sample))
+        if len(sample) > most:
+            raise error
+
+    return tried, module.register_forward_pre_hook(refuse, with_kwargs=True)
+
+
+@pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda error: type(error).__name__)
+def test_a_batch_too_large_for_the_memory_is_halved(tiny, error):
     whole = generate(tiny, QUICK.replace(count=3))
-    draw, tried = stages.draw, []
-
-    def poor(k, batch, *rest):
-        tried.append(len(batch))
-        if len(batch) > 1:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-        return draw(k, batch, *rest)
-
-    monkeypatch.setattr(stages, "draw", poor)
-    halved = generate(tiny, QUICK.replace(count=3))
-    assert tried == [3, 1, 2, 1, 1]
+    tried, hook = poor(tiny.decoder.unet, 2, error)  # each picture guided and not
+    try:
+        halved = generate(tiny, QUICK.replace(count=3))
+    finally:
+        hook.remove()
+    assert tried == [6, *[2] * 3, 4, *[2] * 3, *[2] * 3]
     assert max(map(difference, halved, whole)) <= TOLERANCE
+    tried, hook = poor(tiny.decoder.unet, 0, error)
+    try:
+        with pytest.raises(KandiError) as caught:
+            generate(tiny, QUICK)
+    finally:
+        hook.remove()
+    assert str(caught.value) == (
+        "cpu has too little memory for one picture of 64 × 64 pixels; ask for a smaller one, "
+        "close other programs and notebooks' kernels, or take a smaller model"
+    )
 
-    def broke(k, batch, *rest):
-        raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(stages, "draw", broke)
-    with pytest.raises(KandiError, match=r"one picture of 64 × 64 pixels; ask for a smaller"):
-        generate(tiny, QUICK)
+@pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda error: type(error).__name__)
+def test_texts_too_many_for_the_memory_are_halved(tiny, error):
+    runs = [QUICK.replace(prompt=prompt) for prompt in ("a cat", "a dog", "a red house")]
+    prompts = [run.prompt for run in runs]
+    calls = {
+        lambda: embed(tiny, runs): (tiny.prior.prior, 2, "the embedding of one text"),
+        lambda: clip(tiny, prompts): (tiny.prior.text_encoder, 1, "one text or picture"),
+    }
+    for call, (network, least, what) in calls.items():
+        tiny.embeddings.clear()
+        whole = call()
+        tiny.embeddings.clear()
+        tried, hook = poor(network, least, error)
+        try:
+            assert np.allclose(call(), whole, atol=1e-5)
+        finally:
+            hook.remove()
+        assert max(tried) == 3 * least
+        tiny.embeddings.clear()
+        _, hook = poor(network, 0, error)
+        try:
+            with pytest.raises(
+                KandiError, match=f"cpu has too little memory for {what}; close"
+            ):
+                call()
+            if network is tiny.prior.prior:
+                with pytest.raises(KandiError, match="for 3 embeddings at once; close"):
+                    embed(tiny, runs, on_step=print)
+        finally:
+            hook.remove()
+
+
+def test_other_errors_are_not_taken_for_a_want_of_memory(tiny):
+    tried, hook = poor(tiny.decoder.unet, 0, RuntimeError("shapes do not fit"))
+    try:
+        with pytest.raises(RuntimeError, match="shapes do not fit"):
+            generate(tiny, QUICK.replace(count=2))
+    finally:
+        hook.remove()
+    assert len(tried) == 1
 
 
 def test_no_global_random_numbers_are_touched(tiny):
@@ -236,6 +303,14 @@ def test_on_step_ends_at_the_embedding(tiny, guidance):
     again = []
     embed(tiny, runs, on_step=lambda *step: again.append(step))
     assert len(again) == 4, "remembered embeddings have no steps to show"
+
+
+def test_on_step_sees_all_of_many_texts(tiny, monkeypatch):
+    monkeypatch.setattr(stages, "PRIOR_BATCH", 2)
+    runs = [QUICK.replace(prompt=prompt) for prompt in "abc"]
+    seen = []
+    embed(tiny, runs, on_step=lambda i, t, e: seen.append(len(e)))
+    assert seen == [3, 3]
 
 
 def test_embeddings_may_be_used_freely(tiny):

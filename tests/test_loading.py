@@ -232,6 +232,28 @@ def test_damage_is_found_and_named(tiny_copy, damage):
     assert "\n" not in said
 
 
+def test_a_want_of_memory_is_not_called_damage(tiny_folder, monkeypatch):
+    import diffusers
+    import torch
+
+    def starve(*args, **named):
+        torch.empty(2**60)
+
+    for owner, name in (
+        (diffusers.VQModel, "from_pretrained"),
+        (diffusers.KandinskyV22Pipeline, "from_pretrained"),
+        (diffusers.KandinskyV22Pipeline, "to"),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(owner, name, starve)
+            with pytest.raises(
+                KandiError, match=r"^cpu has too little memory for .*; close"
+            ) as e:
+                load(tiny_folder, device="cpu")
+        assert not isinstance(e.value, integrity.Damaged)
+        assert "\n" not in str(e.value)
+
+
 def test_pickled_weights_are_not_read(tiny_copy):
     file = tiny_copy / DECODER / UNET
     file.rename(file.with_suffix(".bin"))
