@@ -20,7 +20,8 @@ class Setting:
     """Describe one field of `Params`: its type, range, default and a line of help.
 
     `low` and `high` are inclusive and None for text; `step` is a sensible slider step;
-    `optional` means that None is allowed.
+    `optional` means that None is allowed. `tasks` names those that use it (None: all), `role`
+    the pipeline that reads it (None: any); a model without that pipeline does not use it.
     """
 
     type: type
@@ -30,20 +31,34 @@ class Setting:
     help: str
     step: float | None = None
     optional: bool = False
+    tasks: tuple[str, ...] | None = None
+    role: str | None = None
 
+    def used_by(self, task: str, roles: Iterable[str]) -> bool:
+        """Tell whether a task on a model with these roles makes anything of the field."""
+        return (self.tasks is None or task in self.tasks) and self.role in (None, *roles)
+
+
+_GIVEN = ("edit", "upscale")  # tasks that start from a picture
 
 FIELDS: dict[str, Setting] = {
     "prompt": Setting(str, None, None, None, "what the picture shows"),
     "negative": Setting(str, None, None, None, "what it should not show", optional=True),
     "steps": Setting(int, 2, 1000, 25, "denoising steps of the decoder", 1),
     "guidance": Setting(float, 1, 30, 4.0, "how strictly the decoder obeys the prior", 0.5),
-    "prior_steps": Setting(int, 2, 1000, 25, "denoising steps of the prior", 1),
-    "prior_guidance": Setting(float, 1, 30, 4.0, "how strictly the prior obeys the text", 0.5),
-    "strength": Setting(float, 0.01, 1, 0.3, "how much of a given picture is redrawn", 0.05),
+    "prior_steps": Setting(int, 2, 1000, 25, "denoising steps of the prior", 1, role="prior"),
+    "prior_guidance": Setting(
+        float, 1, 30, 4.0, "how strictly the prior obeys the text", 0.5, role="prior"
+    ),
+    "strength": Setting(
+        float, 0.01, 1, 0.3, "how much of a given picture is redrawn", 0.05, tasks=_GIVEN
+    ),
     "width": Setting(int, 64, 4096, None, "pixels, rounded up to a multiple of 64", 64, True),
     "height": Setting(int, 64, 4096, None, "pixels, rounded up to a multiple of 64", 64, True),
     "seed": Setting(int, 0, 2**63 - 1, 0, "number that fixes the decoder's noise", 1),
-    "prior_seed": Setting(int, 0, 2**63 - 1, 0, "number that fixes the prior's noise", 1),
+    "prior_seed": Setting(
+        int, 0, 2**63 - 1, 0, "number that fixes the prior's noise", 1, role="prior"
+    ),
     "count": Setting(int, 1, 64, 1, "pictures; picture i uses seed + i", 1),
 }
 

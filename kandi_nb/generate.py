@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import stages
 from .errors import KandiError, warn
-from .inputs import check_model, check_stop, listed, preview_every, singles
+from .inputs import check_model, check_stop, listed, preview_every, singles, used
 from .loading import Kandinsky, load
 from .memory import track_peak
 from .params import Params
@@ -46,7 +46,7 @@ def generate(
     Raises KandiError before any computation for what cannot be drawn.
     """
     check_model(k, "generate")
-    runs = singles(params, prompts)
+    runs = used(k, "generate", singles(params, prompts))
     every = preview_every(preview, on_preview, progress)
     check_stop(stop)
 

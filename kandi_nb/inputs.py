@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .errors import KandiError, shown, warn
+from .fields import FIELDS
 from .loading import Kandinsky
 from .params import Params
 from .progress import place
@@ -48,6 +49,28 @@ def singles(params: Any, prompts: Any) -> list[Params]:
             )
         runs = [run.replace(prompt=prompt) for prompt in prompts for run in runs]
     return [single for run in runs for single in run.singles()]
+
+
+def used(k: Kandinsky, task: str, runs: list[Params]) -> list[Params]:
+    """Return the runs with the default in each field that the task or the model does not use.
+
+    One KandiWarning names what is dropped. Raises KandiError where the runs differ in it, as
+    equal pictures would be labelled as different.
+    """
+    idle = [n for n, field in FIELDS.items() if not field.used_by(task, k.spec.ids)]
+    dropped = {}
+    for name in idle:
+        first, *others = dict.fromkeys(getattr(run, name) for run in runs)
+        if others:
+            raise KandiError(
+                f"{task} with {k.spec.key} does not use {name}, so {first} and {others[0]} "
+                "would give the same picture; leave it out"
+            )
+        if first != FIELDS[name].default:
+            dropped[name] = FIELDS[name].default
+    if dropped:
+        warn(f"{task} with {k.spec.key} does not use {', '.join(dropped)}; left out")
+    return [run.replace(**dropped) for run in runs] if dropped else runs
 
 
 def preview_every(preview: Any, on_preview: Any, progress: bool) -> int:

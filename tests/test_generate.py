@@ -11,6 +11,7 @@ import pytest
 
 from kandi_nb import inputs, stages, texts
 from kandi_nb.errors import Cancelled, KandiError, KandiWarning
+from kandi_nb.fields import FIELDS
 from kandi_nb.finite import check_finite
 from kandi_nb.generate import embed, generate, replay
 from kandi_nb.likeness import clip
@@ -51,11 +52,12 @@ def passes(k, network="decoder.unet"):
 
 
 def test_a_batch_equals_its_single_runs_in_every_family(family):
+    unguided = {"guidance": 1} if family.prior is None else {"guidance": 1, "prior_guidance": 1}
     mixed = [
         QUICK.replace(width=64, height=64),
         QUICK.replace(prompt="a blue house behind two old trees", width=64, height=64, count=2),
         QUICK.replace(negative="grey", width=128, height=64),
-        QUICK.replace(guidance=1, prior_guidance=1, negative="grey", width=64, height=64),
+        QUICK.replace(**unguided, negative="grey", width=64, height=64),
     ]
     together = generate(family, mixed)
     assert [image.size for image in together] == [(64, 64)] * 3 + [(128, 64), (64, 64)]
@@ -604,6 +606,38 @@ def test_bad_input_fails_before_any_computation(tiny, monkeypatch, arguments, me
         generate(tiny if k == "k" else k, params, **(rest[0] if rest else {}))
 
 
+def test_a_sweep_of_what_is_not_used_is_refused(tiny, tiny3_folder):
+    with pytest.raises(KandiError, match=r"does not use strength, so 0\.1 and 0\.9 would give"):
+        generate(tiny, sweep(QUICK, strength=[0.1, 0.9]))
+    plain = Params("a red fox", steps=2, width=64, height=64)
+    k = load(tiny3_folder, device="cpu")
+    for name in ("prior_steps", "prior_guidance", "prior_seed"):
+        with pytest.raises(KandiError, match=rf"use {name}, so 3\S* and 4\S* would"):
+            generate(k, sweep(plain, **{name: [3, 4]}))
+
+
+def test_what_is_not_used_is_left_out_with_one_warning(tiny, tiny3_folder):
+    with pytest.warns(KandiWarning) as caught:
+        result = generate(tiny, sweep(QUICK.replace(strength=0.9), seed=[1, 2]))
+    (said,) = [str(warning.message) for warning in caught]
+    assert said.endswith("does not use strength; left out")
+    assert [params.strength for params in result.params] == [FIELDS["strength"].default] * 2
+    assert [params.seed for params in result.params] == [1, 2]
+    with pytest.warns(KandiWarning) as caught:
+        generate(
+            load(tiny3_folder, device="cpu"),
+            QUICK.replace(prior_seed=3, strength=0.9, width=64, height=64),
+        )
+    (said,) = [str(warning.message) for warning in caught]
+    assert said.endswith("does not use prior_steps, strength, prior_seed; left out")
+
+
+def test_fields_say_which_tasks_use_them():
+    idle = {n for n, field in FIELDS.items() if not field.used_by("generate", ["decoder"])}
+    assert idle == {"strength", "prior_steps", "prior_guidance", "prior_seed"}
+    assert all(field.used_by("edit", ["prior", "decoder"]) for field in FIELDS.values())
+
+
 def test_a_task_that_the_model_cannot_do_names_those_that_can(tiny):
     unable = dataclasses.replace(tiny, spec=dataclasses.replace(tiny.spec, tasks=("edit",)))
     with pytest.raises(KandiError, match=r"cannot generate; models that can: mini-2.2"):
@@ -614,7 +648,10 @@ def test_a_task_that_the_model_cannot_do_names_those_that_can(tiny):
 
 
 def test_a_text_beyond_the_token_limit_shows_what_is_cut(family):
-    run = QUICK.replace(prompt="a cat " * 50 + "in space", width=64, height=64)
+    usual = FIELDS["prior_steps"].default  # of which Kandinsky 3 need not warn
+    run = QUICK.replace(
+        prompt="a cat " * 50 + "in space", width=64, height=64, prior_steps=usual
+    )
     with pytest.warns(KandiWarning) as caught:
         generate(family, run, prompts=[run.prompt, run.prompt])
     (said,) = [str(warning.message) for warning in caught]
