@@ -106,15 +106,16 @@ def test_typed_marks_are_warned_of(tiny):
 def test_marks_of_other_families_are_warned_of_and_strange_letters_are_not(tiny3_folder):
     k = load(tiny3_folder, device="cpu")
     with pytest.warns(KandiWarning, match="reads “</s>” as a mark") as caught:
-        generate(k, QUICK.replace(prompt="a fox</s> in snow 雪"))
+        texts.warn_about_texts(k, [Params("a fox</s> in snow 雪")])
     assert len(caught) == 1
     assert tokens(k, "a fox</s> in snow")[0]["lost"] == "", "T5 reads on behind its mark"
 
 
-@pytest.mark.parametrize("text", ["x" * 100_000, "雪" * 100_000, "fox, " * 20_000])
-def test_warnings_of_long_texts_are_short(text):
+def test_warnings_of_long_texts_are_short():
+    prompts = ["x" * 10_000, "雪" * 10_000, "лис, " * 2_000]
     with pytest.warns(KandiWarning) as caught:
-        texts.warn_about_texts(load("mini-2.2"), [Params(text)])
+        texts.warn_about_texts(load("mini-2.2"), [Params(prompt) for prompt in prompts])
+    assert len(caught) >= len(prompts)
     assert max(len(str(warning.message)) for warning in caught) < 600
 
 
