@@ -63,6 +63,7 @@ def generate(
     with k.alone(stop), track_peak(k.device) as peak:
         warn_about_texts(k, runs)
         began = time.perf_counter()
+        warn_about_texts(k, runs)
         total = sum(batch[0].steps for batch in stages.prior_batches(k, wanted))
         batches = [batch for indices in groups.values() for batch in _batches(k, runs, indices)]
         total += sum(runs[batch[0]].steps for batch in batches)
