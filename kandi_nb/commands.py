@@ -29,6 +29,19 @@ def models(options: argparse.Namespace) -> None:
     print(models())
 
 
+def fetch(options: argparse.Namespace) -> int:
+    from .hub import NotFetched
+    from .integrity import Damaged
+    from .sources import fetch
+
+    try:
+        print(fetch(options.model))
+    except (NotFetched, Damaged) as error:
+        print(f"kandi-nb: {error}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
 def draw(options: argparse.Namespace) -> None:
     from .params import Params
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from . import integrity, memory
 from .convolutions import ease
+from .hub import first_line
 from .padding import skip_padding
 from .quiet import quiet
 from .registry import SPECS, ModelSpec
-from .sources import find, first_line, from_hub, remedy_for
+from .sources import find, from_hub, remedy_for
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +84,7 @@ def load(
     where = memory.device(device)
     number_format = memory.dtype(where, dtype)
     with quiet():
-        stages = found or {role: from_hub(chosen, role) for role in chosen.ids}
+        stages = found or from_hub(chosen)
         remedies = {role: remedy_for(chosen, role, bool(found)) for role in stages}
         for role, folder in stages.items():
             integrity.check_folder(folder, remedies[role], chosen.variant)

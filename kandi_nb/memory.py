@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import integrity
+from . import hub, integrity
 from .errors import KandiError, nearest, shown
 from .peak import MIB, Peak, track_peak
-from .registry import SPECS
-from .sources import existing_parent, remedy_for
+from .registry import SPECS, ModelSpec
+from .sources import check_snapshot, remedy_for
 from .tables import Table
 
 if TYPE_CHECKING:
@@ -166,36 +166,40 @@ def _look_at_models() -> Iterator[_Finding]:
     for known in SPECS.values():
         if known.bundled:
             yield known.key, *_state(known, known.folders)
-    try:
-        from huggingface_hub import try_to_load_from_cache
-        from huggingface_hub.constants import HF_HUB_CACHE
-    except ImportError:  # named above already
+    if not _version("huggingface_hub"):  # named above already
         return
-    spare = shutil.disk_usage(existing_parent(Path(HF_HUB_CACHE))).free / 1e9
-    yield "hub cache", f"{HF_HUB_CACHE}, {spare:.0f} GB of disk free", ""
+    place, fault = hub.cache(), hub.cache_fault()
+    spare = shutil.disk_usage(hub.existing_parent(place)).free / 1e9
+    yield "hub cache", *(fault or (f"{place}, {spare:.0f} GB of disk free", ""))
     for known in SPECS.values():
-        cached = {
-            role: try_to_load_from_cache(name, "model_index.json")
-            for role, name in known.ids.items()
-            if not known.bundled
-        }
-        folders = {role: Path(file).parent for role, file in cached.items() if file}
-        if folders and len(folders) == len(known.ids):
-            yield known.key, *_state(known, folders)
-        elif not known.bundled:
-            fits = "" if spare > known.download_gb else ", more than the disk has left"
-            yield known.key, f"not downloaded ({known.download_gb:g} GB{fits})", ""
+        if not known.bundled:
+            yield known.key, *_published_state(known, spare)
 
 
-def _state(known: Any, folders: dict[str, Path]) -> tuple[str, str]:
+def _published_state(known: ModelSpec, spare_gb: float) -> tuple[str, str]:
+    try:
+        folders = {role: hub.cached(known, role) for role in known.ids}
+    except KandiError as fault:
+        found, _, remedy = str(fault).rpartition("; ")
+        return found, remedy
+    if all(folders.values()):
+        return _state(known, folders)
+    fits = "" if spare_gb > known.download_gb else ", more than the disk has left"
+    return f"not downloaded ({known.download}{fits})", ""
+
+
+def _state(known: ModelSpec, folders: dict[str, Path]) -> tuple[str, str]:
     """Return (found, remedy) for a model whose folders are here."""
     for role, folder in folders.items():
         remedy = remedy_for(known, role, local=False)
         try:
-            integrity.check_folder(folder, remedy, known.variant)
+            if known.bundled:
+                integrity.check_folder(folder, remedy, known.variant)
+            else:
+                check_snapshot(known, role, folder)
         except KandiError as damage:
             return str(damage).removesuffix(f"; {remedy}"), remedy
-    return "ready", ""
+    return "ready" if known.bundled or known.pins else "ready, its sizes unverified", ""
 
 
 def _required() -> dict[str, Any]:
