@@ -18,7 +18,7 @@ FAILED = 1
 
 
 def check(options: argparse.Namespace) -> None:
-    from .memory import check
+    from .check import check
 
     print(check())
 

@@ -11,7 +11,8 @@ import pytest
 from conftest import COMMITS
 from loopback_hub import checksum
 
-from kandi_nb import cli, hub, integrity, memory, registry, sources
+from kandi_nb import cli, hub, integrity, registry, sources
+from kandi_nb.check import check
 from kandi_nb.errors import KandiError
 from kandi_nb.loading import load
 from kandi_nb.registry import PINS, SPECS
@@ -27,7 +28,7 @@ def snapshot(tmp_path, role="decoder"):
 
 
 def said_by_check(key=KEY):
-    return {row["what"]: row for row in memory.check()}[key]
+    return {row["what"]: row for row in check()}[key]
 
 
 def without_network(monkeypatch):

@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 TABLE = {
     0: "errors fields params registry tables writing",  # words
     1: "recipes results grids fonts plots heatmaps show",  # pictures
-    2: "quiet peak integrity hub sources memory convolutions padding loading progress",
+    2: "quiet peak integrity hub sources memory check convolutions padding loading progress",
     3: "inputs texts stages generate languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers
     5: "commands cli __init__",  # the door
