@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,8 +57,8 @@ def _look_at_packages() -> Iterator[_Finding]:
             yield name, f"{found}, tested with {allowed}", f'pip install "{name}{allowed}"'
         elif name in _SHOWN:
             yield name, found, ""
-    if mismatch := _torchvision_mismatch():
-        yield "torchvision", mismatch, "pip uninstall -y torchvision (nothing here needs it)"
+    if fault := torchvision_fault():
+        yield "torchvision", *fault
 
 
 def _look_at_machine() -> Iterator[_Finding]:
@@ -136,11 +137,29 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _torchvision_mismatch() -> str:
-    """Say how torchvision does not fit torch; such a pair breaks every image processor.
+def torchvision_fault() -> tuple[str, str] | None:
+    """Return why torchvision breaks image processors and what to type, or None.
 
-    Only metadata is read: importing a torchvision that does not fit may crash.
+    Its metadata tell first; then it is imported in a process of its own, as one that does not
+    fit may crash. `load` asks too, before it blames the weights.
     """
+    fault = _torchvision_mismatch() or _torchvision_import_error()
+    return (fault, "pip uninstall -y torchvision (nothing here needs it)") if fault else None
+
+
+def _torchvision_import_error() -> str:
+    found = _version("torchvision")
+    if found is None:
+        return ""
+    done = subprocess.run(
+        [sys.executable, "-c", "import torchvision"], capture_output=True, text=True
+    )
+    reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    return f"{found} cannot be imported ({hub.first_line(reason)})" if done.returncode else ""
+
+
+def _torchvision_mismatch() -> str:
+    """Say how torchvision does not fit torch, as the metadata of both tell."""
     from packaging.requirements import Requirement
     from packaging.version import Version
 

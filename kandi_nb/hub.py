@@ -240,7 +240,7 @@ def _one_line(chosen: ModelSpec) -> Iterator[None]:
         ) from error
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: Exception | str) -> str:
     """Return an error's text on one line, at most 160 characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 160 else text[:157] + "…"

@@ -199,6 +199,18 @@ def check_tokenizer(part: Path, tokenizer: Any, text_encoder: Any, remedy: str) 
         )
 
 
+def limit_tokens(tokenizer: Any, text_encoder: Any) -> None:
+    """Keep a tokenizer within the places of its encoder.
+
+    A tokenizer_config.json without a sensible `model_max_length` means a limit of 10³⁰ tokens:
+    texts are then filled up to it, which overflows or takes all memory.
+    """
+    places = getattr(text_encoder.config, "max_position_embeddings", None)
+    said = tokenizer.model_max_length
+    if isinstance(places, int) and not (isinstance(said, int) and 2 < said <= places):
+        tokenizer.model_max_length = places
+
+
 def check_channels(folder: Path, unet: Any, movq: Any) -> None:
     """Raise KandiError when a UNet is not one that draws from text alone.
 

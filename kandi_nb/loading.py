@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import integrity, memory
+from .check import torchvision_fault
 from .convolutions import ease
+from .errors import KandiError
 from .hub import first_line
 from .padding import skip_padding
 from .quiet import quiet
@@ -124,19 +126,18 @@ def _pipeline(
     for name, (library, class_name) in integrity.parts(folder, remedy).items():
         if integrity.is_model(class_name):
             ready[name] = _part(folder / name, library, class_name, dtype, chosen, remedy)
-    pipeline_class = getattr(diffusers, chosen.classes[role])
     try:
+        pipeline_class = getattr(diffusers, chosen.classes[role])
         pipeline = pipeline_class.from_pretrained(
             folder, local_files_only=True, dtype=dtype, **ready
         )
     except Exception as error:
-        raise integrity.Damaged(
-            f"{folder} cannot be loaded ({first_line(error)}); {remedy}"
-        ) from error
+        raise _not_loaded(folder, error, remedy) from error
     if "tokenizer" in pipeline.components:
         integrity.check_tokenizer(
             folder / "tokenizer", pipeline.tokenizer, pipeline.text_encoder, remedy
         )
+        integrity.limit_tokens(pipeline.tokenizer, pipeline.text_encoder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -156,11 +157,21 @@ def _part(
             output_loading_info=True,
         )
     except Exception as error:
-        raise integrity.Damaged(
-            f"{folder} cannot be loaded ({first_line(error)}); {remedy}"
-        ) from error
+        raise _not_loaded(folder, error, remedy) from error
     integrity.check_missing(folder, _names(info), model, remedy)
     return model
+
+
+def _not_loaded(folder: Path, error: Exception, remedy: str) -> KandiError:
+    """Return the error to raise: the weights are to blame only if the packages are not."""
+    if fault := torchvision_fault():
+        return KandiError(f"torchvision {fault[0]}; {fault[1]}")
+    if isinstance(error, ImportError):
+        return KandiError(
+            f"{folder.name} cannot be loaded, as a package cannot be imported "
+            f"({first_line(error)}); type: kandi-nb check"
+        )
+    return integrity.Damaged(f"{folder} cannot be loaded ({first_line(error)}); {remedy}")
 
 
 def _variant_of(folder: Path, variant: str | None) -> str | None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from conftest import COMMITS
 
+import kandi_nb as kn
 from kandi_nb import hub, integrity, loading, registry
 from kandi_nb.errors import KandiError
 from kandi_nb.loading import load
 
+ROOT = Path(__file__).parent.parent
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
 
 
@@ -178,6 +183,79 @@ def test_damage_is_found_and_named(tiny_copy, damage):
     assert str(target) in said or str(target.parent) in said
     assert "copy the folder again" in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("limit", ["absent", 10**12, 78, 0, -1, None, "77", 1e30])
+def test_a_tokenizer_without_a_sensible_limit_takes_its_encoders(tiny, tiny_copy, limit):
+    file = tiny_copy / PRIOR / "tokenizer" / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    settings["model_max_length"] = limit
+    if limit == "absent":
+        settings.pop("model_max_length")
+    file.write_text(json.dumps(settings))
+    k = load(tiny_copy, device="cpu")
+    assert k.prior.tokenizer.model_max_length == 77
+    params = kn.Params("a red fox", steps=2, prior_steps=2)
+    assert (kn.embed(k, params) == kn.embed(tiny, params)).all()
+
+
+def test_a_limit_below_the_encoders_places_is_kept(tiny_copy):
+    file = tiny_copy / PRIOR / "tokenizer" / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": 40}))
+    assert load(tiny_copy, device="cpu").prior.tokenizer.model_max_length == 40
+
+
+@pytest.mark.parametrize(
+    ("fault", "wants"),
+    [
+        ('OSError("libcudart.so.12: cannot open shared object file")', "torch"),
+        ('RuntimeError("operator torchvision::nms does not exist")', "torch==1.0"),
+    ],
+)
+def test_load_and_check_say_the_same_of_a_broken_torchvision(tmp_path, fault, wants):
+    from importlib.metadata import version
+
+    import torch
+
+    number = f"0.99{torch.__version__.removeprefix(torch.__version__.partition('+')[0])}"
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text(f"raise {fault}")
+    data = tmp_path / f"torchvision-{number}.dist-info"
+    data.mkdir()
+    (data / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: torchvision\nVersion: {number}\nRequires-Dist: {wants}\n"
+    )
+    code = (
+        "import kandi_nb as kn\n"
+        "(row,) = [row for row in kn.check() if row['what'] == 'torchvision']\n"
+        "print(f\"torchvision {row['found']}; {row['remedy']}\")\n"
+        "try: kn.load('mini-2.2', device='cpu')\n"
+        "except kn.KandiError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = done.stdout.splitlines()
+    assert len(said) == 2 and said[0] == said[1], done.stdout + done.stderr
+    assert said[0].endswith("pip uninstall -y torchvision (nothing here needs it)")
+    expected = f"wants torch==1.0, here is {version('torch')}" if "=" in wants else "cannot be"
+    assert expected in said[0]
+
+
+def test_a_package_that_cannot_be_imported_is_not_the_weights_fault(tiny_folder, monkeypatch):
+    import diffusers
+
+    def broken(*words, **named):
+        raise ModuleNotFoundError("No module named 'nowhere'")
+
+    monkeypatch.setattr(diffusers.VQModel, "from_pretrained", broken)
+    with pytest.raises(KandiError, match=r"No module named 'nowhere'.*kandi-nb check") as found:
+        load(tiny_folder, device="cpu")
+    assert not isinstance(found.value, integrity.Damaged)
 
 
 def test_pickled_weights_are_not_read(tiny_copy):
