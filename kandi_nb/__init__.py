@@ -10,9 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-# These two share their name with their module. Importing a submodule binds its name here, once;
-# the functions are bound over it at once and stay. Both modules are light.
+# These share their name with their module. Importing a submodule binds its name here, once;
+# the functions are bound over it at once and stay. The modules are light.
 from .bench import bench
+from .check import check
 from .generate import generate
 
 __version__ = "0.1.0"
@@ -32,7 +33,6 @@ _HOMES = {
     "compare": "show",
     "plot": "show",
     "heat": "heatmaps",
-    "check": "memory",
     "free": "memory",
     "Kandinsky": "loading",
     "load": "loading",

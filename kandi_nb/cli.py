@@ -109,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("models", commands.models, "list the models, their sizes and licences")
 
+    fetch = add("fetch", commands.fetch, "download a published model, or go on, and verify it")
+    fetch.add_argument("model", metavar="MODEL", help="a key that `kandi-nb models` lists")
+
     draw = add("draw", commands.draw, "draw what a prompt says and save it with its recipe")
     draw.add_argument("prompt", help=FIELDS["prompt"].help)
     _model_option(draw)

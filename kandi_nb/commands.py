@@ -18,7 +18,7 @@ FAILED = 1
 
 
 def check(options: argparse.Namespace) -> None:
-    from .memory import check
+    from .check import check
 
     print(check())
 
@@ -27,6 +27,19 @@ def models(options: argparse.Namespace) -> None:
     from .registry import models
 
     print(models())
+
+
+def fetch(options: argparse.Namespace) -> int:
+    from .hub import NotFetched
+    from .integrity import Damaged
+    from .sources import fetch
+
+    try:
+        print(fetch(options.model))
+    except (NotFetched, Damaged) as error:
+        print(f"kandi-nb: {error}", file=sys.stderr)
+        return FAILED
+    return 0
 
 
 def draw(options: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,39 @@ def header(file: Path, remedy: str) -> bytes:
     return start + text
 
 
+def check_pinned(
+    folder: Path, files: Mapping[str, tuple[int, str | None]], remedy: str
+) -> None:
+    """Raise Damaged unless files have the sizes, and in a cache the names, that they must.
+
+    `files` maps a path in the folder to bytes and SHA-256 or None. The hub's cache names a file
+    after its checksum, so that one which was exchanged is found without reading it.
+    """
+    for name, (size, sha256) in files.items():
+        file = folder / name
+        if not file.is_file():
+            raise Missing(f"{file} is missing; {remedy}")
+        if file.stat().st_size != size:
+            raise Damaged(f"{file} has {file.stat().st_size} bytes instead of {size}; {remedy}")
+        blob = file.resolve().name
+        if sha256 and file.is_symlink() and blob != sha256:
+            raise Damaged(f"{file} is not as published (its blob is {blob[:12]}…); {remedy}")
+
+
+def digest(file: Path, like: str) -> str:
+    """Return a file's checksum of the same kind as `like`: git's SHA-1, or SHA-256.
+
+    The hub names small files by the first, in 40 digits, and large ones by the second, in 64.
+    """
+    if len(like) == 40:  # names of the content, not a safeguard
+        found = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
+    else:
+        found = hashlib.sha256()
+    for piece in _pieces(file):
+        found.update(piece)
+    return found.hexdigest()
+
+
 def fingerprint(folder: Path, remedy: str, variant: str | None = None) -> str:
     """Return twelve hex digits that stand for the weights of a folder.
 
@@ -131,12 +164,12 @@ def fingerprint(folder: Path, remedy: str, variant: str | None = None) -> str:
         for file in weight_files(folder / name, remedy, variant)
     ]
     whole = sum(file.stat().st_size for file in files) <= _WHOLE
-    digest = hashlib.sha256()
+    mark = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.parent.name}/{file.name} {file.stat().st_size}".encode())
+        mark.update(f"{file.parent.name}/{file.name} {file.stat().st_size}".encode())
         for piece in _pieces(file) if whole else _ends(file, remedy):
-            digest.update(piece)
-    return digest.hexdigest()[:12]
+            mark.update(piece)
+    return mark.hexdigest()[:12]
 
 
 def check_missing(part: Path, missing: Iterable[str], model: Any, remedy: str) -> None:
@@ -164,6 +197,18 @@ def check_tokenizer(part: Path, tokenizer: Any, text_encoder: Any, remedy: str) 
             f"{part} knows {known} words where the text encoder expects {expected}: its "
             f"vocabulary files are missing or foreign; {remedy}"
         )
+
+
+def limit_tokens(tokenizer: Any, text_encoder: Any) -> None:
+    """Keep a tokenizer within the places of its encoder.
+
+    A tokenizer_config.json without a sensible `model_max_length` means a limit of 10³⁰ tokens:
+    texts are then filled up to it, which overflows or takes all memory.
+    """
+    places = getattr(text_encoder.config, "max_position_embeddings", None)
+    said = tokenizer.model_max_length
+    if isinstance(places, int) and not (isinstance(said, int) and 2 < said <= places):
+        tokenizer.model_max_length = places
 
 
 def check_channels(folder: Path, unet: Any, movq: Any) -> None:
@@ -211,10 +256,7 @@ def _check_sums(folder: Path, remedy: str) -> None:
         file = folder / name.strip().removeprefix("*")
         if not file.is_file():
             raise Missing(f"{file} is missing; {remedy}")
-        digest = hashlib.sha256()
-        for piece in _pieces(file):
-            digest.update(piece)
-        if digest.hexdigest() != wanted:
+        if digest(file, wanted) != wanted:
             raise Damaged(f"{file} is not as published (its checksum differs); {remedy}")
 
 

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import integrity, memory
+from .check import torchvision_fault
 from .convolutions import ease
 from .errors import KandiError
 from .finite import not_finite
+from .hub import first_line
 from .padding import skip_padding
 from .progress import progress_bar
 from .quiet import quiet
 from .registry import SPECS, ModelSpec
 from .shortage import enough_memory, is_shortage
-from .sources import find, first_line, from_hub, remedy_for
+from .sources import find, from_hub, remedy_for
 
 if TYPE_CHECKING:
     import torch
@@ -117,7 +119,7 @@ def load(
     where = memory.device(device)
     number_format = memory.dtype(where, dtype)
     with quiet(), enough_memory(where, chosen.key):
-        stages = found or {role: from_hub(chosen, role) for role in chosen.ids}
+        stages = found or from_hub(chosen)
         remedies = {role: remedy_for(chosen, role, bool(found)) for role in stages}
         for role, folder in stages.items():
             integrity.check_folder(folder, remedies[role], chosen.variant)
@@ -159,17 +161,18 @@ def _pipeline(
     for name, (library, class_name) in integrity.parts(folder, remedy).items():
         if integrity.is_model(class_name):
             ready[name] = _part(folder / name, library, class_name, dtype, chosen, remedy)
-    pipeline_class = getattr(diffusers, chosen.classes[role])
     try:
+        pipeline_class = getattr(diffusers, chosen.classes[role])
         pipeline = pipeline_class.from_pretrained(
             folder, local_files_only=True, dtype=dtype, **ready
         )
     except Exception as error:
-        raise _unloadable(folder, error, remedy) from error
+        raise _not_loaded(folder, error, remedy) from error
     if "tokenizer" in pipeline.components:
         integrity.check_tokenizer(
             folder / "tokenizer", pipeline.tokenizer, pipeline.text_encoder, remedy
         )
+        integrity.limit_tokens(pipeline.tokenizer, pipeline.text_encoder)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -199,14 +202,22 @@ def _part(
             output_loading_info=True,
         )
     except Exception as error:
-        raise _unloadable(folder, error, remedy) from error
+        raise _not_loaded(folder, error, remedy) from error
     integrity.check_missing(folder, _names(info), model, remedy)
     return model
 
 
-def _unloadable(folder: Path, error: Exception, remedy: str) -> Exception:
+def _not_loaded(folder: Path, error: Exception, remedy: str) -> Exception:
+    """Return the error to raise: the weights are to blame only if nothing else is."""
     if is_shortage(error):
         return error
+    if fault := torchvision_fault():
+        return KandiError(f"torchvision {fault[0]}; {fault[1]}")
+    if isinstance(error, ImportError):
+        return KandiError(
+            f"{folder.name} cannot be loaded, as a package cannot be imported "
+            f"({first_line(error)}); type: kandi-nb check"
+        )
     return integrity.Damaged(f"{folder} cannot be loaded ({first_line(error)}); {remedy}")
 
 

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import os
-import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
-from . import integrity
+from . import hub, integrity
 from .errors import KandiError, shortened, shown
-from .registry import SPECS, ModelSpec, spec
+from .registry import PUBLISHER, SPECS, ModelSpec, spec
+from .tables import Table
 from .writing import expanded
-
-PUBLISHER = "kandinsky-community"
-logger = logging.getLogger(__name__)
 
 
 def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
@@ -62,7 +59,7 @@ def _in_folder(folder: Path) -> tuple[ModelSpec, dict[str, Path]]:
 
 
 def _of_folder(known: ModelSpec, folder: Path) -> ModelSpec:
-    return dataclasses.replace(known, key=str(folder), download_gb=0.0)
+    return dataclasses.replace(known, key=str(folder))
 
 
 def _layout() -> str:
@@ -87,51 +84,104 @@ def remedy_for(chosen: ModelSpec, role: str, local: bool) -> str:
         )
     if local:
         return "copy the folder again from where it came"
-    return f"download it again: hf download {chosen.ids[role]} --force-download"
+    return f"restore it with: kandi-nb fetch {chosen.key}"
 
 
-def from_hub(chosen: ModelSpec, role: str) -> Path:
-    """Return the snapshot folder of a published stage, downloading it when needed."""
-    import diffusers
-    from huggingface_hub.constants import HF_HUB_CACHE
+def from_hub(chosen: ModelSpec) -> dict[str, Path]:
+    """Return role → snapshot folder of a published model, downloading what is missing of it."""
+    folders = {role: hub.cached(chosen, role) for role in chosen.ids}
+    missing = [r for r, folder in folders.items() if not (folder and _whole(chosen, r, folder))]
+    brought = _download(chosen, {role: hub.listing(chosen, role) for role in missing})
+    for role, folder in brought.items():
+        check_snapshot(chosen, role, folder)
+    return {**folders, **brought}
 
-    name = chosen.ids[role]
-    pipeline = getattr(diffusers, chosen.classes[role])
-    wanted = {"use_safetensors": True, "variant": chosen.variant}
+
+def _download(chosen: ModelSpec, listings: Mapping[str, hub.Listing]) -> dict[str, Path]:
+    """Bring stages whole into the cache: all that is missing of them, or nothing at all."""
+    missing = [hub.missing_bytes(chosen, role, there) for role, there in listings.items()]
+    if any(missing):  # a whole cache may be read-only
+        hub.check_room(chosen, sum(sum(sizes.values()) for sizes in missing))
+    return {role: hub.download(chosen, role, there) for role, there in listings.items()}
+
+
+def check_snapshot(chosen: ModelSpec, role: str, folder: Path) -> None:
+    """Raise Damaged unless a stage in the hub's cache is whole and of the pinned sizes."""
+    remedy = remedy_for(chosen, role, local=False)
+    integrity.check_folder(folder, remedy, chosen.variant)
+    if role in chosen.pins:
+        integrity.check_pinned(folder, chosen.pins[role].files, remedy)
+
+
+def fetch(name: str) -> Table:
+    """Download what is missing of a published model, verify it, and return a table of it.
+
+    Every file is read and compared with its checksum; a damaged one is brought anew, once.
+    Without a network, what lies in the cache is verified. Raises KandiError for another name,
+    hub.NotFetched and integrity.Damaged for what failed.
+    """
+    chosen, folders = find(name)
+    if folders:
+        raise KandiError(f"{name} is here already: there is nothing to download for it")
+    listings = {role: _listing(chosen, role) for role in chosen.ids}
+    reached = {role: there for role, there in listings.items() if there}
+    missing = {
+        role: sum(hub.missing_bytes(chosen, role, there).values())
+        for role, there in reached.items()
+    }
+    _download(chosen, reached)
+    rows = [
+        {
+            "checkpoint": chosen.ids[role],
+            "downloaded": f"{missing.get(role, 0) / 1e9:.2f} GB",
+            **_verified(chosen, role, there),
+        }
+        for role, there in listings.items()
+    ]
+    unverified = f"nobody here knows the sizes of {chosen.key}: it is as the hub has it today"
+    return Table(rows, note="" if chosen.pins else unverified)
+
+
+def _listing(chosen: ModelSpec, role: str) -> hub.Listing | None:
+    """Return what the hub says of a stage; None where it is out of reach, but all is here."""
     try:
-        folder = Path(pipeline.download(name, local_files_only=True, **wanted))
-        integrity.check_folder(folder, remedy_for(chosen, role, False), chosen.variant)
-        return folder
-    except integrity.Damaged as damage:
-        if not isinstance(damage, integrity.Missing):  # missing: a download to go on with
-            raise
-    except Exception as absence:  # not cached: the libraries raise many kinds of error
-        logger.debug("%s is not cached: %s", name, absence)
-    place = Path(HF_HUB_CACHE)
-    spare_gb = shutil.disk_usage(existing_parent(place)).free / 1e9
-    if spare_gb < chosen.download_gb:
-        raise KandiError(
-            f"{chosen.key} needs {chosen.download_gb:g} GB of disk, {place} has "
-            f"{spare_gb:.1f} GB left; free some, set HF_HOME to a larger disk, "
-            'or take kn.load("mini-2.2")'
+        return hub.listing(chosen, role)
+    except hub.NotFetched:
+        folder = hub.cached(chosen, role)
+        try:
+            if folder is None or not _whole(chosen, role, folder):
+                raise
+        except integrity.Damaged:  # to be named by its checksum
+            pass
+        return None
+
+
+def _whole(chosen: ModelSpec, role: str, folder: Path) -> bool:
+    try:
+        check_snapshot(chosen, role, folder)
+    except integrity.Missing:
+        return False
+    return True
+
+
+def _verified(chosen: ModelSpec, role: str, there: hub.Listing | None) -> dict[str, str]:
+    """Verify one stage in the cache, mend it once, and return what the table says of it."""
+    known = chosen.pins[role].files if role in chosen.pins else {}
+    folder = hub.cached(chosen, role)
+    wrong = hub.damaged(folder, there, known)
+    if wrong and there:
+        hub.forget(folder, wrong)
+        folder = hub.download(chosen, role, there)
+        wrong = hub.damaged(folder, there, known)
+    if wrong:
+        raise integrity.Damaged(
+            f"{folder / wrong[0]} is not as published (its checksum differs); "
+            f"{remedy_for(chosen, role, local=False)}, with a network"
         )
-    try:
-        return Path(pipeline.download(name, **wanted))
-    except Exception as error:
-        commands = " && ".join(f"hf download {stage}" for stage in chosen.ids.values())
-        raise KandiError(
-            f"{chosen.key} is not in the cache ({place}) and cannot be downloaded now "
-            f"({first_line(error)}); with a network type: {commands} — without one, the "
-            'bundled model works now: kn.load("mini-2.2")'
-        ) from error
-
-
-def existing_parent(folder: Path) -> Path:
-    """Return the folder, or the first one above it that exists."""
-    return next(p for p in [folder, *folder.parents] if p.exists())
-
-
-def first_line(error: Exception) -> str:
-    """Return an error's text on one line, at most 160 characters."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else text[:157] + "…"
+    check_snapshot(chosen, role, folder)
+    read = hub.wanted({p.relative_to(folder).as_posix(): p for p in folder.rglob("*.*")})
+    size = sum((folder / path).stat().st_size for path in read)
+    return {
+        "commit": folder.name[:12],
+        "verified": f"{len(read)} files, {size / 1e9:.2f} GB",
+    }

@@ -224,3 +224,42 @@ def tiny(tiny_folder):
 def tiny_copy(tiny_folder, tmp_path) -> Path:
     """A private copy of the tiny 2.2 folder, to damage."""
     return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+COMMITS = {"prior": "a" * 40, "decoder": "b" * 40}
+
+
+@pytest.fixture
+def published(tiny_folder, tmp_path, monkeypatch):
+    """A hub on the loopback address that holds the tiny model as Kandinsky 2.2, pinned.
+
+    The hub's cache is an empty folder, `tmp_path / "hub"`. Gives the hub.
+    """
+    from huggingface_hub import constants
+    from loopback_hub import LoopbackHub, checksum
+
+    from kandi_nb import hub, registry
+
+    pins = {}
+    with LoopbackHub() as served:
+        for role, name in registry.SPECS["kandinsky-2.2"].ids.items():
+            folder = tiny_folder / name.rpartition("/")[2]
+            served.publish(name, folder, COMMITS[role])
+            weights = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*.safe*")}
+            pins[name] = registry.Pin(
+                COMMITS[role],
+                sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
+                {path: (file.stat().st_size, checksum(file)) for path, file in weights.items()},
+            )
+        monkeypatch.setattr(registry, "PINS", pins)
+        monkeypatch.setattr(hub, "_LARGE", 2**16)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)  # a broken one is lost
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+        monkeypatch.setattr(constants, "ENDPOINT", served.address)
+        monkeypatch.setattr(
+            constants,
+            "HUGGINGFACE_CO_URL_TEMPLATE",
+            served.address + "/{repo_id}/resolve/{revision}/{filename}",
+        )
+        yield served

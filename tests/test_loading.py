@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import COMMITS
 
-from kandi_nb import integrity, loading, registry, sources
+import kandi_nb as kn
+from kandi_nb import hub, integrity, loading, registry
 from kandi_nb.errors import KandiError
 from kandi_nb.loading import load
 
+ROOT = Path(__file__).parent.parent
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
 
 
@@ -254,6 +260,79 @@ def test_a_want_of_memory_is_not_called_damage(tiny_folder, monkeypatch):
         assert "\n" not in str(e.value)
 
 
+@pytest.mark.parametrize("limit", ["absent", 10**12, 78, 0, -1, None, "77", 1e30])
+def test_a_tokenizer_without_a_sensible_limit_takes_its_encoders(tiny, tiny_copy, limit):
+    file = tiny_copy / PRIOR / "tokenizer" / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    settings["model_max_length"] = limit
+    if limit == "absent":
+        settings.pop("model_max_length")
+    file.write_text(json.dumps(settings))
+    k = load(tiny_copy, device="cpu")
+    assert k.prior.tokenizer.model_max_length == 77
+    params = kn.Params("a red fox", steps=2, prior_steps=2)
+    assert (kn.embed(k, params) == kn.embed(tiny, params)).all()
+
+
+def test_a_limit_below_the_encoders_places_is_kept(tiny_copy):
+    file = tiny_copy / PRIOR / "tokenizer" / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"model_max_length": 40}))
+    assert load(tiny_copy, device="cpu").prior.tokenizer.model_max_length == 40
+
+
+@pytest.mark.parametrize(
+    ("fault", "wants"),
+    [
+        ('OSError("libcudart.so.12: cannot open shared object file")', "torch"),
+        ('RuntimeError("operator torchvision::nms does not exist")', "torch==1.0"),
+    ],
+)
+def test_load_and_check_say_the_same_of_a_broken_torchvision(tmp_path, fault, wants):
+    from importlib.metadata import version
+
+    import torch
+
+    number = f"0.99{torch.__version__.removeprefix(torch.__version__.partition('+')[0])}"
+    (tmp_path / "torchvision").mkdir()
+    (tmp_path / "torchvision" / "__init__.py").write_text(f"raise {fault}")
+    data = tmp_path / f"torchvision-{number}.dist-info"
+    data.mkdir()
+    (data / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: torchvision\nVersion: {number}\nRequires-Dist: {wants}\n"
+    )
+    code = (
+        "import kandi_nb as kn\n"
+        "(row,) = [row for row in kn.check() if row['what'] == 'torchvision']\n"
+        "print(f\"torchvision {row['found']}; {row['remedy']}\")\n"
+        "try: kn.load('mini-2.2', device='cpu')\n"
+        "except kn.KandiError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = done.stdout.splitlines()
+    assert len(said) == 2 and said[0] == said[1], done.stdout + done.stderr
+    assert said[0].endswith("pip uninstall -y torchvision (nothing here needs it)")
+    expected = f"wants torch==1.0, here is {version('torch')}" if "=" in wants else "cannot be"
+    assert expected in said[0]
+
+
+def test_a_package_that_cannot_be_imported_is_not_the_weights_fault(tiny_folder, monkeypatch):
+    import diffusers
+
+    def broken(*words, **named):
+        raise ModuleNotFoundError("No module named 'nowhere'")
+
+    monkeypatch.setattr(diffusers.VQModel, "from_pretrained", broken)
+    with pytest.raises(KandiError, match=r"No module named 'nowhere'.*kandi-nb check") as found:
+        load(tiny_folder, device="cpu")
+    assert not isinstance(found.value, integrity.Damaged)
+
+
 def test_pickled_weights_are_not_read(tiny_copy):
     file = tiny_copy / DECODER / UNET
     file.rename(file.with_suffix(".bin"))
@@ -304,66 +383,52 @@ def test_bundled_damage_says_how_to_restore(tiny_folder, tmp_path, monkeypatch):
         load("mini-2.2", device="cpu")
 
 
-def _fake_hub(monkeypatch, cached=None, online=None):
-    """Replace the download of all pipelines: role → folder in the cache and on the hub."""
-    import diffusers
+def test_published_models_are_downloaded_at_their_pin_and_then_cached(published, monkeypatch):
+    from huggingface_hub import constants
 
-    asked = []
-
-    def download(cls, name, *, local_files_only=False, **wanted):
-        asked.append((name, local_files_only))
-        assert wanted["use_safetensors"] is True
-        folders = cached if local_files_only else online
-        if folders is None:
-            raise OSError("no route to the hub")
-        return str(folders / name.rpartition("/")[2])
-
-    monkeypatch.setattr(diffusers.DiffusionPipeline, "download", classmethod(download))
-    return asked
+    k = load("kandinsky-community/kandinsky-2-2-decoder", device="cpu")
+    assert (k.spec.key, k.spec.native_size) == ("kandinsky-2.2", 512)
+    assert k.revision == COMMITS
+    published.asked.clear()
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert load("kandinsky-2.2", device="cpu").revision == COMMITS
+    assert published.asked == [], "the cache comes first"
 
 
-def test_published_models_come_from_the_cache_first(monkeypatch, tiny_folder):
-    asked = _fake_hub(monkeypatch, cached=tiny_folder)
-    k = load("kandinsky-2.2", device="cpu")
-    assert all(local for _, local in asked)
-    assert k.spec.key == "kandinsky-2.2"
-    assert k.spec.native_size == 512
-    assert k.revision == {"prior": PRIOR, "decoder": DECODER}  # the snapshot folder's name
+def test_what_the_cache_lacks_is_downloaded(published, tmp_path):
+    load("kandinsky-2.2", device="cpu")
+    file = next((tmp_path / "hub").glob(f"*decoder/snapshots/*/{UNET}"))
+    file.resolve().unlink()
+    file.unlink()
+    published.asked.clear()
+    assert load("kandinsky-2.2", device="cpu").revision == COMMITS
+    assert published.brought() == [UNET]
 
 
-def test_published_models_are_downloaded_when_the_cache_is_incomplete(
-    monkeypatch, tiny_folder, tiny_copy
-):
-    (tiny_copy / DECODER / UNET).unlink()
-    asked = _fake_hub(monkeypatch, cached=tiny_copy, online=tiny_folder)
-    assert load("kandinsky-community/kandinsky-2-2-decoder").spec.key == "kandinsky-2.2"
-    assert [name.rpartition("/")[2] for name, local in asked if not local] == [DECODER]
-
-
-def test_without_cache_and_network_there_is_one_way_out(monkeypatch):
-    _fake_hub(monkeypatch)
+def test_without_cache_and_network_there_is_one_way_out(published):
+    published.down = True
     with pytest.raises(KandiError) as found:
         load("kandinsky-2.2")
     said = str(found.value)
-    assert f"hf download kandinsky-community/{PRIOR}" in said
-    assert f"hf download kandinsky-community/{DECODER}" in said
+    assert "kandi-nb fetch kandinsky-2.2" in said and "\n" not in said
     assert 'kn.load("mini-2.2")' in said
 
 
-def test_damage_in_the_cache_is_not_papered_over(monkeypatch, tiny_folder, tiny_copy):
-    _cut(tiny_copy / DECODER / UNET)
-    _fake_hub(monkeypatch, cached=tiny_copy, online=tiny_folder)
-    with pytest.raises(integrity.Damaged, match=r"hf download .*decoder --force-download"):
+def test_damage_in_the_cache_is_not_papered_over(published, tmp_path):
+    load("kandinsky-2.2", device="cpu")
+    _cut(next((tmp_path / "hub").glob(f"*decoder/snapshots/*/{UNET}")).resolve())
+    published.asked.clear()
+    with pytest.raises(integrity.Damaged, match=r"bytes instead of.*kandi-nb fetch"):
         load("kandinsky-2.2")
+    assert published.asked == []
 
 
-def test_a_download_that_does_not_fit_is_refused(monkeypatch, tiny_folder):
-    asked = _fake_hub(monkeypatch, online=tiny_folder)
-    usage = type("Usage", (), {"free": 2e9})
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda place: usage)
-    with pytest.raises(KandiError, match=r"needs 9.3 GB of disk.* 2.0 GB left"):
+def test_a_download_that_does_not_fit_is_refused(published, monkeypatch):
+    usage = type("Usage", (), {"free": 2e6})
+    monkeypatch.setattr(hub.shutil, "disk_usage", lambda place: usage)
+    with pytest.raises(KandiError, match=r"needs 0.01 GB more of disk.* 0.00 GB left"):
         load("kandinsky-2.2")
-    assert all(local for _, local in asked)
+    assert published.brought() == []
 
 
 def test_variants_fall_back_to_the_plain_file(tiny_copy):

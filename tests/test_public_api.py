@@ -72,7 +72,7 @@ def test_unknown_names_are_attribute_errors():
     assert not hasattr(kn, "np")
 
 
-@pytest.mark.parametrize("name", ["generate", "bench"])
+@pytest.mark.parametrize("name", ["generate", "bench", "check"])
 @pytest.mark.parametrize(
     "first",
     [

@@ -250,8 +250,8 @@ def test_modules_that_are_run_exist():
 
 
 def test_downloads_are_those_of_the_published_model():
-    wanted = [c.split()[2] for c in COMMANDS if c.startswith("hf download ")]
-    assert wanted == list(SPECS["kandinsky-2.2"].ids.values())
+    wanted = [c.split()[2] for c in COMMANDS if c.startswith("kandi-nb fetch ")]
+    assert wanted == [known.key for known in SPECS.values() if known.pins]
 
 
 def test_conda_names_are_those_of_the_environment_file():
@@ -309,7 +309,7 @@ def test_published_models_are_described_as_the_registry_does():
     assert len(table) == len(published) == 3
     for known, (key, download, size, _, reads) in zip(published, table, strict=True):
         assert key == f"`{known.key}`"
-        assert download == f"{known.download_gb:g} GB"
+        assert download == known.download
         assert size == f"{known.native_size} px"
         assert reads == known.languages
 
