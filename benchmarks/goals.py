@@ -42,8 +42,8 @@ class Guide:
     def __init__(self, model: str, params: kn.Params, size: int) -> None:
         import diffusers
 
-        from kandi_nb.quiet import quiet
-        from kandi_nb.sources import find
+        from kandi_nb.model.find import find
+        from kandi_nb.model.quiet import quiet
 
         _, folders = find(model)
         self.params, self.size = params, size

@@ -10,39 +10,36 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-# These share their name with their module. Importing a submodule binds its name here, once;
-# the functions are bound over it at once and stay. The modules are light.
-from .bench import bench
-from .check import check
-from .generate import generate
-
 __version__ = "0.1.0"
 
 # name → module: each is imported when somebody first asks for it.
 _HOMES = {
-    "Cancelled": "errors",
-    "KandiError": "errors",
-    "KandiWarning": "errors",
-    "Params": "params",
-    "sweep": "params",
-    "models": "registry",
-    "Result": "results",
-    "recipe": "recipes",
-    "diff": "recipes",
-    "grid": "show",
-    "compare": "show",
-    "plot": "show",
-    "heat": "heatmaps",
-    "free": "memory",
-    "Kandinsky": "loading",
-    "load": "loading",
-    "embed": "generate",
-    "replay": "generate",
-    "clip": "likeness",
-    "cosines": "likeness",
-    "tokens": "languages",
-    "pair": "bench",
-    "run_notebook": "notebooks",
+    "Cancelled": "words.errors",
+    "KandiError": "words.errors",
+    "KandiWarning": "words.errors",
+    "Params": "words.params",
+    "sweep": "words.params",
+    "models": "words.models",
+    "Result": "pictures.result",
+    "recipe": "pictures.recipe",
+    "diff": "pictures.recipe",
+    "grid": "pictures.grid",
+    "compare": "pictures.grid",
+    "plot": "pictures.grid",
+    "heat": "pictures.heatmaps",
+    "free": "model.device",
+    "check": "model.check",
+    "Kandinsky": "model.load",
+    "load": "model.load",
+    "generate": "tasks.generate",
+    "embed": "tasks.generate",
+    "replay": "tasks.generate",
+    "clip": "tasks.embeddings",
+    "cosines": "tasks.embeddings",
+    "tokens": "tasks.tokens",
+    "bench": "drivers.bench",
+    "pair": "drivers.bench",
+    "run_notebook": "drivers.notebooks",
 }
 
 __all__ = [

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from . import commands
-from .errors import Cancelled, KandiError, KandiWarning
-from .fields import FIELDS, Setting
+from .drivers import commands
+from .words.errors import Cancelled, KandiError, KandiWarning
+from .words.fields import FIELDS, Setting
 
 DEFAULT_MODEL = "mini-2.2"
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -58,7 +58,7 @@ def _run(words: list[str]) -> int:
         _say("stopped")
         return INTERRUPTED
     except KandiError as error:
-        from .notebooks import NotebookFailed
+        from .drivers.notebooks import NotebookFailed
 
         _say(str(error))
         return commands.FAILED if isinstance(error, NotebookFailed) else BAD_INPUT

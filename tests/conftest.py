@@ -215,7 +215,7 @@ def tiny3_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
     """The tiny random Kandinsky 2.2, loaded once; give it back as you found it."""
-    from kandi_nb.loading import load
+    from kandi_nb.model.load import load
 
     return load(tiny_folder, device="cpu")
 
@@ -238,7 +238,8 @@ def published(tiny_folder, tmp_path, monkeypatch):
     from huggingface_hub import constants
     from loopback_hub import LoopbackHub, checksum
 
-    from kandi_nb import hub, registry
+    from kandi_nb.model import hub
+    from kandi_nb.words import models as registry
 
     pins = {}
     with LoopbackHub() as served:

@@ -143,7 +143,7 @@ def test_a_built_package_holds_the_weights():
         f"{weights}/tokenizer/vocab.json",
         f"{weights}/tokenizer/merges.txt",
         f"{weights}/README.md",
-        "kandi_nb/mini/sprites/fox.png",
+        "kandi_nb/mini/world/sprites/fox.png",
     ]
     if not (ROOT / ".git").exists() or shutil.which("git") is None:
         pytest.skip("no git checkout")

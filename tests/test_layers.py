@@ -1,4 +1,4 @@
-"""The one direction of imports, and an import of the package that loads nothing heavy."""
+"""Folders are layers: imports go one way, and importing the package loads nothing heavy."""
 
 from __future__ import annotations
 
@@ -12,26 +12,41 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 
-# layer → modules. A module may import those of lower layers, and of its own without a circle.
+# Folder → modules. A module may import those of its own folder, without a circle, and of the
+# folders above it.
 TABLE = {
-    0: "errors fields params registry tables writing",  # words
-    1: "recipes results grids fonts plots heatmaps show",  # pictures
-    2: "quiet peak integrity sources memory convolutions padding finite shortage loading progress",  # the model
-    3: "inputs texts stages generate languages likeness",  # tasks
-    4: "bench headless gallery notebooks",  # drivers
-    5: "commands cli __init__",  # the door
+    "words": "errors fields params models tables files",
+    "pictures": "pixels recipe result sheet fonts charts heatmaps grid gallery",
+    "model": "find hub integrity load device shortage finite peak check speed padding progress "
+    "quiet",
+    "tasks": "checks texts decoder generate tokens embeddings",
+    "drivers": "bench notebooks headless commands",
 }
-LAYERS = {module: layer for layer, modules in TABLE.items() for module in modules.split()}
-# The bundled model stands beside: it may use layers 0 to 2, and only the door imports it.
-MINI_MAY_USE = 2
+FOLDERS = list(TABLE)
+LAYERS = {
+    f"{folder}.{module}": FOLDERS.index(folder)
+    for folder, modules in TABLE.items()
+    for module in modules.split()
+}
+DOORS = {"__init__", "cli"}  # they may use everything
+MINI_MAY_USE = FOLDERS.index("tasks")  # the bundled model stands beside
 
 HEAVY = {"torch", "diffusers", "transformers", "matplotlib", "ipywidgets", "papermill"}
-MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+MODULES = sorted(
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+    for path in PACKAGE.rglob("*.py")
+    if "mini" not in path.relative_to(PACKAGE).parts
+)
 MINI = sorted((PACKAGE / "mini").rglob("*.py"))
+MOST_MODULES = 16  # in one folder: more than a reader takes in at a glance
 
 
-def imported(path: Path, *, package: str = "kandi_nb") -> dict[str, list[ast.AST]]:
-    """Return module → the import statements that name it, inside functions too.
+def path_of(module: str) -> Path:
+    return PACKAGE / f"{module.replace('.', '/')}.py"
+
+
+def imported(path: Path) -> dict[str, list[ast.AST]]:
+    """Return name → the import statements that bring it, inside functions too.
 
     Imports for type checkers alone are left out: they do not run.
     """
@@ -39,71 +54,80 @@ def imported(path: Path, *, package: str = "kandi_nb") -> dict[str, list[ast.AST
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             node.body = []
-    found: dict[str, list[ast.AST]] = {}
+    package = path.relative_to(PACKAGE.parent).parent.parts
+    statements: dict[str, list[ast.AST]] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")
-            base = ".".join(parts[: len(parts) - node.level + 1]) if node.level else ""
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             base = ".".join(filter(None, [base, node.module]))
-            # `from . import stages` names the module only behind the import.
+            # `from . import decoder` names the module only behind the import.
             names = [f"{base}.{alias.name}" for alias in node.names]
         else:
             continue
         for name in names:
-            found.setdefault(name, []).append(node)
-    return found
+            statements.setdefault(name, []).append(node)
+    return statements
 
 
-def ours(path: Path, package: str = "kandi_nb") -> set[str]:
-    """Return the modules of the package that a file imports: "params", "mini", "__init__"."""
-    found = set()
-    for name in imported(path, package=package):
-        if name == "kandi_nb" or name.startswith("kandi_nb."):
-            first = name.split(".")[1:2]
-            known = first and (first[0] in LAYERS or first[0] == "mini")
-            found.add(first[0] if known else "__init__")
-    return found
+def ours(path: Path) -> set[str]:
+    """Return the modules of the package that a file imports: "words.params", "mini", "cli"."""
+    modules = set()
+    for name in imported(path):
+        first, *rest = name.split(".")
+        if first != "kandi_nb":
+            continue
+        longest = [".".join(rest[:n]) for n in range(len(rest), 0, -1)]
+        known = [m for m in longest if m in LAYERS or m in DOORS]
+        modules.add(known[0] if known else "mini" if rest[:1] == ["mini"] else "__init__")
+    return modules
 
 
 def test_every_module_has_its_place():
-    assert set(MODULES) == set(LAYERS), "write new modules into the table, take old ones out"
+    files = {module for module in MODULES if not module.endswith("__init__")}
+    assert files == {*LAYERS, "cli"}, "write new modules into the table, take old ones out"
     assert len(LAYERS) == sum(len(modules.split()) for modules in TABLE.values())
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_go_down_only(module):
+def test_no_folder_holds_too_much():
+    folders = {path.parent for path in PACKAGE.rglob("*.py")}
+    assert len(folders) > len(FOLDERS), "the folders of the bundled model are found, too"
+    crowds = {
+        str(folder.relative_to(PACKAGE)): len(modules)
+        for folder in folders
+        if len(modules := [p for p in folder.glob("*.py") if p.stem != "__init__"]) > MOST_MODULES
+    }
+    assert not crowds
+
+
+@pytest.mark.parametrize("module", LAYERS)
+def test_imports_go_one_way(module):
     allowed = {other for other, layer in LAYERS.items() if layer <= LAYERS[module]}
-    if LAYERS[module] == 5:
-        allowed.add("mini")
-    else:
-        allowed.discard("__init__")
-    assert ours(PACKAGE / f"{module}.py") - {module} <= allowed
+    if module == "drivers.commands":
+        allowed.add("mini")  # it hands words on to the bundled model's own commands
+    assert ours(path_of(module)) - {module} <= allowed
 
 
 def test_no_circle_of_imports():
-    graph = {module: ours(PACKAGE / f"{module}.py") - {module, "mini"} for module in MODULES}
-    graph["__init__"] = {home for home in LAYERS if home not in ("__init__", "cli")}
-    graph["cli"] -= {"__init__"}  # asks the package for its version
+    graph = {module: ours(path_of(module)) - {module} for module in LAYERS}
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"these import each other: {error.args[1]}")
-    assert len(order) == len(MODULES)
+    assert set(LAYERS) <= set(order)
 
 
-def test_the_bundled_model_knows_nothing_of_tasks_and_drivers():
+def test_the_bundled_model_knows_nothing_of_drivers():
     assert MINI, "the bundled model's modules are found"
     allowed = {other for other, layer in LAYERS.items() if layer <= MINI_MAY_USE} | {"mini"}
     for path in MINI:
-        package = ".".join(path.relative_to(PACKAGE.parent).parent.parts)
-        assert ours(path, package) <= allowed, path.name
+        assert ours(path) <= allowed, path.name
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_heavy_packages_are_imported_inside_functions(module):
-    path = PACKAGE / f"{module}.py"
+    path = path_of(module)
     inside = {
         (node.lineno, node.col_offset)
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))

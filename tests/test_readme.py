@@ -23,11 +23,11 @@ from test_layers import TABLE
 
 import kandi_nb as kn
 from kandi_nb import cli
-from kandi_nb.fields import FIELDS
-from kandi_nb.mini import vocabulary
+from kandi_nb.drivers.notebooks import defaults, find, from_text
 from kandi_nb.mini.names import FAMILY
-from kandi_nb.notebooks import defaults, find, from_text
-from kandi_nb.registry import SPECS
+from kandi_nb.mini.world import vocabulary
+from kandi_nb.words.fields import FIELDS
+from kandi_nb.words.models import SPECS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -235,7 +235,7 @@ def test_tools_of_the_bundled_model_take_the_words_shown(tool, capsys):
 
 
 def test_training_stages_are_those_of_the_recipe():
-    from kandi_nb.mini.recipe import STAGES
+    from kandi_nb.mini.training.stages import STAGES
 
     (listed,) = re.findall(r"run their stages in this\s+order: ([^:]+):\n", TEXT)
     named = re.findall(r"`([^`]+)`", listed)
@@ -322,8 +322,8 @@ def test_the_exported_family_is_listed():
 
 def test_layers_are_those_that_the_tests_hold():
     table = rows("Layout and import rule")
-    found = {int(name.split()[0]): re.findall(r"`(\w+)`", modules) for name, modules in table}
-    assert found == {layer: modules.split() for layer, modules in TABLE.items()}
+    written = {folder: re.findall(r"`(\w+)`", modules) for folder, modules in table}
+    assert written == {folder: modules.split() for folder, modules in TABLE.items()}
 
 
 def test_pythons_are_those_of_the_project():
@@ -413,7 +413,7 @@ def test_line_endings_of_weights_never_change(tmp_path):
         f"{weights}/prior/config.json": ("unset", "unspecified"),
         f"{weights}/tokenizer/merges.txt": ("unset", "unspecified"),
         f"{weights}/prior/diffusion_pytorch_model.safetensors": ("unset", "unspecified"),
-        "kandi_nb/mini/sprites/fox.png": ("unset", "unspecified"),
+        "kandi_nb/mini/world/sprites/fox.png": ("unset", "unspecified"),
         "docs/picture.png": ("unset", "unspecified"),
         "notebooks/00_check_your_setup.ipynb": ("set", "lf"),
         "Makefile": ("set", "lf"),

@@ -155,7 +155,7 @@ def test_the_prior_of_2_1_calls_nobody_back():
 def test_kandinsky_3_cuts_the_negative_text_to_the_prompt(tiny3_folder):
     import torch
 
-    from kandi_nb.loading import load
+    from kandi_nb.model.load import load
 
     pipeline = load(tiny3_folder, device="cpu").decoder
     _, negative, *_ = pipeline.encode_prompt(
@@ -174,7 +174,7 @@ def test_image_to_image_takes_latents_of_four_channels_only(channels, monkeypatc
     from diffusers import DDPMScheduler, KandinskyV22Img2ImgPipeline
     from PIL import Image
 
-    from kandi_nb.mini import parts
+    from kandi_nb.mini.training import networks as parts
 
     monkeypatch.setattr(parts, "LATENT_CHANNELS", channels)
     scheduler = DDPMScheduler(**parts.decoder_scheduler())

@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import KandiError
-from ..writing import expanded
-from .assemble import WEIGHTS
+from ..words.errors import KandiError
+from ..words.files import expanded
+from .training.assemble import WEIGHTS
 
 OWNER = "kandinsky-community"
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..pixels import rgb
-from .vocabulary import COLOURS, HEADWEAR, OBJECTS, PLACES
-from .world import Scene, accepted_colours
+from ..pictures.pixels import rgb
+from .world.scenes import Scene, accepted_colours
+from .world.vocabulary import COLOURS, HEADWEAR, OBJECTS, PLACES
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +144,7 @@ def score(readings: Sequence[Reading], scenes: Sequence[Scene]) -> dict[str, flo
 
     Colour counts only where there is an object, headwear only on animals.
     """
-    from .vocabulary import ANIMALS
+    from .world.vocabulary import ANIMALS
 
     counts = {what: [0, 0] for what in HEADS}
     for reading, scene in zip(readings, scenes, strict=True):

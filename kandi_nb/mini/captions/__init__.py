@@ -1,9 +1,9 @@
 """Captions of the bundled world in five languages: written for training, read for judging.
 
 A *scene* is any object with the attributes `object`, `colour`, `place`, `headwear` and
-`style`, holding words of `kandi_nb.mini.vocabulary`. What is at its default (natural colour,
-plain place and style, no headwear) is not said; everything else always is. An empty place has
-no colour and no headwear, and only animals wear anything, so those are not said either.
+`style`, holding words of `kandi_nb.mini.world.vocabulary`. What is at its default (natural
+colour, plain place and style, no headwear) is not said; everything else always is. An empty
+place has no colour and no headwear, and only animals wear anything, so those are not said.
 """
 
 from __future__ import annotations
@@ -11,15 +11,8 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from ..vocabulary import LANGUAGES
-from . import (
-    phrases,
-    write_de,
-    write_en,
-    write_fr,
-    write_ru,
-    write_zh,
-)
+from ..world.vocabulary import LANGUAGES
+from . import phrases, write_de, write_en, write_fr, write_ru, write_zh
 from .reading import advise, expects, unknown_words
 
 __all__ = [

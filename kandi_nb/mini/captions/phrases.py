@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Any, NamedTuple
 
-from ..vocabulary import ANIMALS
+from ..world.vocabulary import ANIMALS
 
 
 class Phrase(NamedTuple):

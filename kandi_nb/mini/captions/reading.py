@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from ...errors import shortened
-from ..vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
+from ...words.errors import shortened
+from ..world.vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
 from . import read_de, read_en, read_fr, read_ru, read_zh
 
 _GAP = ";"  # stands for every letter that was consumed; no pattern runs across it
@@ -179,7 +179,7 @@ def expects(prompt: str) -> dict[str, str]:
     """Read the attributes that a prompt says, in any of the five languages.
 
     Keys are "object", "colour", "place", "headwear" and "style", only those said; values are
-    the words of `kandi_nb.mini.vocabulary`. A place without any object gives the object
+    the words of `kandi_nb.mini.world.vocabulary`. A place without any object gives the object
     "nothing".
 
     >>> expects("Белая лиса в снежном лесу")

@@ -1,0 +1,126 @@
+"""Measure tasks: one row a run, or two ways of doing the same thing side by side."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import KandiError, shown
+from ..words.params import Params
+
+if TYPE_CHECKING:
+    from ..model.load import Kandinsky
+    from ..pictures.result import Result
+
+
+def bench(
+    task: Callable[..., Result],
+    k: Kandinsky,
+    runs: Params | Sequence[Params],
+    *,
+    repeats: int = 3,
+    **inputs: Any,
+) -> list[dict[str, Any]]:
+    """Time a task over runs and return one row for each, ready for `kn.plot`.
+
+    A row holds the model, all params, and measured: `seconds` (median of the repeats; all
+    stages, nothing remembered from earlier runs), `fastest` (seconds), `per_picture` (seconds)
+    and `peak_mb`. The first run is done once more beforehand, to warm up. `inputs` go to the
+    task. Raises KandiError.
+    """
+    if not callable(task):
+        raise KandiError(f"bench measures a task, such as kn.generate, not {shown(task)}")
+    if not all(hasattr(k, part) for part in ("spec", "embeddings")):
+        raise KandiError(
+            'bench takes a loaded model behind the task, k = kn.load("mini-2.2"), not '
+            f"{shown(k)}"
+        )
+    listed = [runs] if isinstance(runs, Params) else runs
+    if not isinstance(listed, (list, tuple)) or not listed:
+        raise KandiError(f"bench takes Params or a list of Params, not {shown(runs)}")
+    if not all(isinstance(params, Params) for params in listed):
+        raise KandiError("bench takes a list of Params; make one with kn.sweep")
+    check_repeats(repeats)
+
+    def once(params: Params) -> tuple[float, Result]:
+        # Remembered embeddings would make every repeat but the first look quick.
+        k.embeddings.clear()
+        start = time.perf_counter()
+        result = task(k, params, **inputs)
+        return time.perf_counter() - start, result
+
+    once(listed[0])
+    rows = []
+    for params in listed:
+        seconds, results = zip(*(once(params) for _ in range(repeats)), strict=True)
+        peaks = [r.peak_mb for r in results if r.peak_mb is not None]
+        middle = statistics.median(seconds)
+        rows.append(
+            {
+                "model": k.spec.key,
+                **params.to_dict(),
+                "seconds": middle,
+                "fastest": min(seconds),
+                "per_picture": middle / len(results[0]),
+                "peak_mb": max(peaks, default=None),
+            }
+        )
+    return rows
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Hold the seconds of two ways of doing the same, measured in turns; same length."""
+
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Return how many times as long a takes as b: the median over the rounds."""
+        return statistics.median(a / b for a, b in zip(self.a, self.b, strict=True))
+
+    @property
+    def best(self) -> float:
+        """Return the same of each side's fastest round: what is left without disturbance."""
+        return min(self.a) / min(self.b)
+
+    def __str__(self) -> str:
+        sides = (
+            f"{statistics.median(s):.3f} s (fastest {min(s):.3f})" for s in (self.a, self.b)
+        )
+        return f"{' against '.join(sides)}: {self.ratio:.2f} × (fastest {self.best:.2f} ×)"
+
+
+def pair(
+    a: Callable[[], Any], b: Callable[[], Any], repeats: int = 5, *, warm_up: bool = True
+) -> Pair:
+    """Time two callables in turns, so that what else the machine does meets both alike.
+
+    The order changes from round to round (ab, ba, ab…). With `warm_up` each runs once before.
+    """
+    check_repeats(repeats)
+    for side in (a, b):
+        if not callable(side):
+            raise KandiError(
+                "pair times two functions without arguments, such as lambda: "
+                f"kn.generate(k, params), not {shown(side)}"
+            )
+    if warm_up:
+        a(), b()
+    taken: dict[int, list[float]] = {0: [], 1: []}
+    for number in range(repeats):
+        for side in (0, 1) if number % 2 == 0 else (1, 0):
+            start = time.perf_counter()
+            (a, b)[side]()
+            taken[side].append(time.perf_counter() - start)
+    return Pair(tuple(taken[0]), tuple(taken[1]))
+
+
+def check_repeats(repeats: Any) -> None:
+    """Raise KandiError unless repeats is a whole number from 1."""
+    if isinstance(repeats, bool) or not isinstance(repeats, int) or repeats < 1:
+        raise KandiError(f"repeats must be a whole number from 1, not {shown(repeats)}")

@@ -1,0 +1,197 @@
+"""What each command of kandi-nb does; each takes the parsed options and returns an exit code.
+
+None counts as 0. Bad input raises KandiError, before any long work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ..words.errors import KandiError
+from ..words.fields import FIELDS
+
+FAILED = 1
+
+
+def check(options: argparse.Namespace) -> None:
+    from ..model.check import check
+
+    print(check())
+
+
+def models(options: argparse.Namespace) -> None:
+    from ..words.models import models
+
+    print(models())
+
+
+def fetch(options: argparse.Namespace) -> int:
+    from ..model.find import fetch
+    from ..model.hub import NotFetched
+    from ..model.integrity import Damaged
+
+    try:
+        print(fetch(options.model))
+    except (NotFetched, Damaged) as error:
+        print(f"kandi-nb: {error}", file=sys.stderr)
+        return FAILED
+    return 0
+
+
+def draw(options: argparse.Namespace) -> None:
+    from ..words.params import Params
+
+    given = {name: getattr(options, name) for name in FIELDS if hasattr(options, name)}
+    params = Params(**given)
+    target = _png_target(options, params.count)
+
+    from ..model.load import load
+    from ..pictures.recipe import png_bytes
+    from ..tasks.generate import generate
+    from ..words.files import write
+
+    result = generate(load(options.model, device=options.device), params)
+    if target is None:
+        paths = result.save(Path.cwd())
+    else:
+        paths = [
+            write(path, png_bytes(image, made), overwrite=options.force)
+            for path, image, made in zip(
+                _numbered(target, len(result)), result.images, result.recipes, strict=True
+            )
+        ]
+    for path in paths:
+        print(path)
+    print(result, file=sys.stderr)
+
+
+def _png_target(options: argparse.Namespace, count: int) -> Path | None:
+    """Return the file to write, having made sure before any drawing that it can be."""
+    from ..words.files import expanded, writable
+
+    if options.output is None:
+        writable(Path.cwd())
+        return None
+    target = expanded(options.output)
+    if target.name.lower() == ".png":
+        raise KandiError(f"{target} has no name before the ending; write -o fox.png")
+    if target.suffix.lower() != ".png":
+        raise KandiError(f"{target} must end in .png: only PNG files can hold the recipe")
+    for path in map(expanded, _numbered(target, count)):
+        if path.is_dir():
+            raise KandiError(f"{path} is a folder; name a file in it: -o {path / 'fox.png'}")
+        if path.exists() and not options.force:
+            raise KandiError(f"{path} exists; take another name or add --force")
+    writable(target.parent)
+    return target
+
+
+def _numbered(target: Path, count: int) -> list[Path]:
+    """Return one path for each picture: the target itself, or target-1, target-2…"""
+    if count == 1:
+        return [target]
+    return [target.with_stem(f"{target.stem}-{n}") for n in range(1, count + 1)]
+
+
+def run(options: argparse.Namespace) -> int:
+    from ..pictures.gallery import write_gallery
+    from ..words.tables import Table
+    from . import notebooks
+
+    everything = options.notebooks == ["all"]
+    chosen = notebooks.listed() if everything else [*map(notebooks.find, options.notebooks)]
+    if options.pairs and len(chosen) != 1:
+        raise KandiError("-p goes with one notebook: kandi-nb run 03 -p SEED=7")
+    parameters = notebooks.from_text(chosen[0], options.pairs) if options.pairs else None
+    runs = notebooks.run_notebooks(
+        chosen,
+        parameters,
+        out=options.out,
+        timeout=options.timeout,
+        progress=_progress_line(),
+    )
+    _clear_line()
+    if len(runs) == 1:
+        print(runs[0])
+    else:
+        rows = [
+            {
+                "notebook": run.notebook,
+                "status": run.status,
+                "seconds": f"{run.seconds:.1f}",
+                "pictures": run.pictures,
+            }
+            for run in runs
+        ]
+        print(Table(rows))
+        for run in runs:
+            if not run.ok:
+                print(f"{run.notebook}: {run.reason}; look into {run.executed}")
+    print(f"gallery: {write_gallery(runs, options.out / 'gallery.html')}")
+    return FAILED if any(not run.ok for run in runs) else 0
+
+
+def _progress_line():
+    """Return what shows the runner's progress: one changing line, or a line per change."""
+    last = ""
+
+    def show(line: str) -> None:
+        nonlocal last
+        if sys.stderr.isatty():
+            print(f"\r{line[:100]:<100}", end="", file=sys.stderr, flush=True)
+        elif line.partition(" ")[0] != last:  # in a log: only when one more is done
+            last = line.partition(" ")[0]
+            print(line, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _clear_line() -> None:
+    if sys.stderr.isatty():
+        print(f"\r{'':<100}\r", end="", file=sys.stderr, flush=True)
+
+
+def lab(options: argparse.Namespace) -> int:
+    from . import notebooks
+
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.root_dir={notebooks.folder()}",
+        # No look-up of news and releases: nothing leaves this machine.
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    ]
+    command += ["--no-browser"] if options.no_browser else []
+    command += [f"--port={options.port}"] if options.port else []
+    # In containers everybody is root, and Jupyter refuses root unless told so.
+    command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+    # This environment's kernel comes before one of the same name in the home folder.
+    environment = {**os.environ, "JUPYTER_PREFER_ENV_PATH": "1"}
+    with subprocess.Popen(command, env=environment) as process:
+        while True:
+            try:
+                return FAILED if process.wait() else 0
+            except KeyboardInterrupt:
+                continue  # Jupyter got it too, and asks whether to stop
+
+
+def bench(options: argparse.Namespace) -> None:
+    from ..model.load import load
+    from ..tasks.generate import generate
+    from ..words.params import Params, sweep
+    from ..words.tables import Table
+    from .bench import bench, check_repeats
+
+    runs = sweep(
+        Params("a red fox in a snowy forest"), steps=options.steps, count=options.count
+    )
+    check_repeats(options.repeats)
+    rows = bench(generate, load(options.model), runs, repeats=options.repeats)
+    print(Table(rows, ("model", "steps", "count", "seconds", "per_picture", "peak_mb")))

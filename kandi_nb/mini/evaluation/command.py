@@ -1,0 +1,251 @@
+"""Let the judge read what the bundled models draw, and write the figures into their cards.
+
+``python -m kandi_nb.mini.evaluate [NAME…]`` evaluates the named checkpoint folders, by default
+all of them, prints one table and exits with 1 if a bar is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...words.errors import KandiError
+from ...words.files import write
+from ...words.tables import Table
+from .. import judge, names
+from ..captions import LANGUAGE_NAMES
+from .inpaint import read_depth, read_inpaint
+from .mix import read_edit, read_mix
+from .painter import Painter
+from .text import (
+    cosines,
+    language_sheet,
+    read_judge,
+    read_movq,
+    read_text,
+    seconds_a_picture,
+    sheet,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Least share or cosine; what ends in "seconds" must not take longer.
+BARS = {
+    **{f"judge: {what}": 0.99 for what in judge.HEADS},
+    **{f"MoVQ: {what}": 0.98 for what in judge.HEADS},
+    "object": 0.90,
+    "colour": 0.90,
+    "place": 0.95,
+    "headwear": 0.85,
+    "same scene": 0.9,
+    "put there": 0.85,
+    "kept": 0.95,
+    "silhouette IoU": 0.75,
+    "depth: colour": 0.85,
+    "depth: place": 0.85,
+    "edit: colour arrives": 0.80,
+    "edit: object stays": 0.80,
+    "edit: place stays": 0.80,
+    "mix: both in the top three": 0.80,
+    "mix: cat and dog": 0.80,
+    "picture + text": 0.70,
+    "seconds": 1.5,
+}
+UPPER = ("seconds",)
+COSINES = ("same scene", "different scenes", "silhouette IoU")
+FILE = "evaluation.json"  # beside the checkpoint folders
+
+
+@dataclass
+class Evaluation:
+    """What was read of one checkpoint.
+
+    ``figures`` are shares 0…1, cosines or seconds by name; ``languages`` says language →
+    attribute → share where prompts are read. ``picture`` is the contact sheet and ``rows`` says
+    what stands in it.
+    """
+
+    figures: dict[str, float] = field(default_factory=dict)
+    languages: dict[str, dict[str, float]] = field(default_factory=dict)
+    picture: Image.Image | None = None
+    rows: str = ""
+
+
+def _evaluate_text(painter: Painter, count: int) -> Evaluation:
+    table, drawn = read_text(painter, count)
+    # A bar holds in each language: the figure is that of the worst.
+    found = {what: min(scores[what] for scores in table.values()) for what in judge.HEADS}
+    found |= read_movq(painter)
+    if painter.family == "2.2":
+        found = read_judge() | found | cosines(painter, drawn["images"])
+    edited, _ = read_edit(painter, 3 * count // 2)
+    found |= edited | {"seconds": seconds_a_picture(painter)}
+    said = ", ".join(LANGUAGE_NAMES.values())
+    return Evaluation(found, table, language_sheet(drawn), f"{said}, and the drawn scene")
+
+
+def _evaluate_mix(painter: Painter, count: int) -> Evaluation:
+    found, rows = read_mix(painter, 3 * count // 2)
+    said = "two things half and half (three times cat and dog first), a picture, and the same "
+    said += "thing moved by a sentence"
+    shown = [rows[0][3 * count // 10 - 3 :], *rows[1:]]
+    return Evaluation(found, {}, sheet([row[:12] for row in shown]), said)
+
+
+def _evaluate_inpaint(painter: Painter, count: int) -> Evaluation:
+    found, rows = read_inpaint(painter, count)
+    found["seconds"] = seconds_a_picture(painter, "inpaint")
+    some = [row[i] for row in rows for i in _spread(len(row), 12)]
+    shown = sheet([some[i : i + 12] for i in range(0, len(some), 12)])
+    return Evaluation(found, {}, shown, "the picture, the mask, what was painted")
+
+
+def _evaluate_depth(painter: Painter, count: int) -> Evaluation:
+    found, rows = read_depth(painter, 2 * count)
+    found["seconds"] = seconds_a_picture(painter, "depth")
+    return Evaluation(
+        found, {}, sheet([row[:12] for row in rows]), "the depth map, the picture"
+    )
+
+
+def _spread(total: int, count: int) -> list[int]:
+    return [i * total // count for i in range(min(count, total))]
+
+
+EVALUATIONS: dict[str, tuple[str, Callable[[Painter, int], Evaluation]]] = {
+    names.PRIOR: ("2.2", _evaluate_mix),
+    names.DECODER: ("2.2", _evaluate_text),
+    names.INPAINT: ("2.2", _evaluate_inpaint),
+    names.DEPTH: ("2.2", _evaluate_depth),
+    names.PRIOR_21: ("2.1", _evaluate_mix),
+    names.DECODER_21: ("2.1", _evaluate_text),
+    names.INPAINT_21: ("2.1", _evaluate_inpaint),
+    names.KANDINSKY_3: ("3", _evaluate_text),
+}
+
+
+def evaluate(
+    name: str, weights: Path = names.WEIGHTS, count: int = 40, **settings: Any
+) -> Evaluation:
+    """Return what the judge reads of one checkpoint, on ``count`` held-out scenes a language.
+
+    Raises KandiError for a name that is not in the family or whose folder is not there.
+    """
+    if name not in EVALUATIONS:
+        raise KandiError(f"unknown checkpoint {name!r}; known: {', '.join(EVALUATIONS)}")
+    if not (weights / name / "model_index.json").exists():
+        raise KandiError(
+            f"no checkpoint {weights / name}: train it with python -m kandi_nb.mini.train"
+        )
+    family, read = EVALUATIONS[name]
+    return read(Painter(weights, family, **settings), count)
+
+
+def reached(what: str, value: float) -> bool | None:
+    """Tell whether a figure reaches its bar; None where there is no bar."""
+    if what not in BARS:
+        return None
+    return value <= BARS[what] if what in UPPER else value >= BARS[what]
+
+
+def shown(what: str, value: float) -> str:
+    """Return a figure as people write it."""
+    if what in UPPER:
+        return f"{value:.2f} s"
+    return f"{value:.2f}" if what in COSINES else f"{100 * value:.1f} %"
+
+
+def table(done: dict[str, Evaluation]) -> Table:
+    """Return all figures beside their bars."""
+    rows = []
+    for name, evaluation in done.items():
+        for what, value in evaluation.figures.items():
+            good = reached(what, value)
+            rows.append(
+                {
+                    "checkpoint": name,
+                    "what": what,
+                    "figure": shown(what, value),
+                    "bar": shown(what, BARS[what]) if good is not None else "",
+                    "": {True: "reached", False: "MISSED", None: ""}[good],
+                }
+            )
+    return Table(rows)
+
+
+def missed(done: dict[str, Evaluation]) -> list[str]:
+    """Return a line for every bar that is not reached."""
+    return [
+        f"{name}: {what} {shown(what, value)}, not {shown(what, BARS[what])}"
+        for name, evaluation in done.items()
+        for what, value in evaluation.figures.items()
+        if reached(what, value) is False
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Evaluate from the command line; returns 1 if a bar is missed."""
+    parser = argparse.ArgumentParser(
+        prog="kandi-nb mini judge", description=__doc__.split("\n\n")[0]
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(EVALUATIONS)} (default: all)"
+    )
+    parser.add_argument(
+        "--scenes", type=int, default=40, help="held-out scenes (each in 5 languages, 2 seeds)"
+    )
+    parser.add_argument(
+        "--weights", type=Path, default=names.WEIGHTS, help="folder with the checkpoints"
+    )
+    parser.add_argument("--guidance", type=float, help="instead of the pipelines' default")
+    parser.add_argument("--prior-guidance", type=float, default=4.0)
+    parser.add_argument("--sheets", type=Path, help="a folder for copies of the contact sheets")
+    parser.add_argument(
+        "--no-write",
+        action="store_true",
+        help="print only, and leave the model cards as they are",
+    )
+    given = parser.parse_args(argv)
+    chosen = given.names or list(EVALUATIONS)
+    for name in chosen:  # before minutes of drawing
+        if name not in EVALUATIONS:
+            parser.error(f"unknown checkpoint {name!r}; known: {', '.join(EVALUATIONS)}")
+    settings = {"guidance": given.guidance, "prior_guidance": given.prior_guidance}
+    done: dict[str, Evaluation] = {}
+    for number, name in enumerate(chosen, 1):
+        print(f"{number}/{len(chosen)} {name} …", file=sys.stderr, flush=True)
+        try:
+            done[name] = evaluate(name, given.weights, given.scenes, **settings)
+        except KandiError as error:
+            parser.exit(2, f"{parser.prog}: {error}\n")
+        if given.sheets and done[name].picture:
+            given.sheets.mkdir(parents=True, exist_ok=True)
+            done[name].picture.save(given.sheets / f"{name}.png")
+        if not given.no_write:
+            keep(name, done[name], given.weights, given.scenes)
+    print(table(done))
+    lines = missed(done)
+    print("\n".join(["bars missed:", *lines]) if lines else "every bar is reached")
+    return 1 if lines else 0
+
+
+def keep(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
+    """Write one checkpoint's figures beside the weights, its contact sheet and its card."""
+    from .cards import write_card
+
+    path = weights / FILE
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    known[name] = {"figures": evaluation.figures, "languages": evaluation.languages}
+    ordered = {each: known[each] for each in EVALUATIONS if each in known}
+    write(path, (json.dumps(ordered, indent=2) + "\n").encode(), overwrite=True)
+    write_card(name, evaluation, weights, scenes)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,137 @@
+"""Let the judge read what inpainting and depth control draw on held-out scenes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import judge
+from ..world.render import Render, render
+from ..world.scenes import Scene, scenes
+from ..world.vocabulary import ANIMALS, PLACES
+from .text import sentences
+
+if TYPE_CHECKING:
+    from .mix import Reading
+    from .painter import Painter
+
+SIZE = 64
+
+
+@dataclass(frozen=True)
+class Task:
+    """One repainting: what is there, what is asked for, the mask, and which words must stay.
+
+    ``mask`` is float32 (64, 64), 1 = repaint; ``wanted`` and ``kept`` name attributes.
+    """
+
+    before: Scene
+    after: Scene
+    mask: np.ndarray
+    wanted: str
+    kept: tuple[str, ...]
+
+
+def _outside(box: Sequence[int], slack: int = 2) -> np.ndarray:
+    left, top, right, bottom = box
+    mask = np.ones((SIZE, SIZE), np.float32)
+    mask[max(0, top - slack) : bottom + slack, max(0, left - slack) : right + slack] = 0
+    return mask
+
+
+def tasks(count: int) -> list[Task]:
+    """Return ``count`` tasks a kind: put headwear on, put an object in, change a place."""
+    draw = random.Random("inpaint")
+    plain = [
+        replace(s, style="plain") for s in scenes(40 * count, held_out=True, salt="inpaint")
+    ]
+    made: list[Task] = []
+    animals = [s for s in plain if s.object in ANIMALS and s.headwear == "none"]
+    for before in animals[:count]:
+        after = replace(before, headwear=draw.choice(("crown", "hat")))
+        mask = 1 - _outside(render(before).head, 3)
+        made.append(Task(before, after, mask, "headwear", ("object", "colour", "place")))
+    for after in [s for s in plain if s.headwear == "none"][:count]:
+        before = Scene("nothing", place=after.place, seed=after.seed)
+        mask = 1 - _outside((10, 14, 54, 58), 0)
+        made.append(Task(before, after, mask, "object", ("place",)))
+    for before in [s for s in plain if s.headwear == "none"][count : 2 * count]:
+        after = replace(before, place=draw.choice([p for p in PLACES if p != before.place]))
+        mask = _outside(render(before).box)
+        made.append(Task(before, after, mask, "place", ("object", "colour")))
+    return made
+
+
+def _share(right: list[bool]) -> float:
+    return float(np.mean(right)) if right else float("nan")
+
+
+def read_inpaint(painter: Painter, count: int = 40) -> Reading:
+    """Return the shares of tasks done and of words kept; and before, mask and after.
+
+    Languages and seeds take turns. The pictures are as the pipeline gives them: nothing is
+    pasted back. They are made one by one: a batch of different pictures keeps the first one's
+    pixels in all.
+    """
+    from PIL import Image
+
+    asked = tasks(count)
+    given = {
+        "image": [Image.fromarray(render(task.before).image) for task in asked],
+        "mask_image": [Image.fromarray((task.mask * 255).astype(np.uint8)) for task in asked],
+    }
+    prompts = sentences([task.after for task in asked])
+    seeds = [i % 2 for i in range(len(asked))]
+    drawn = painter.draw(prompts, seeds, "inpaint", given=given, batch=1)
+    done: dict[str, list[bool]] = {}
+    kept: list[bool] = []
+    for task, reading in zip(asked, judge.read(drawn), strict=True):
+        said = {what: getattr(task.after, what) for what in judge.HEADS}
+        right = reading.agrees(**said)
+        done.setdefault(task.wanted, []).append(right[task.wanted])
+        kept += [right[what] for what in task.kept]
+    figures = {f"put there: {what}": _share(right) for what, right in done.items()}
+    figures["put there"] = _share([one for right in done.values() for one in right])
+    return figures | {"kept": _share(kept)}, [*given.values(), drawn]
+
+
+def _covered(picture: np.ndarray) -> np.ndarray:
+    """Return where a picture on the plain backdrop differs from that backdrop."""
+    backdrop = np.median(picture.reshape(-1, 3), 0)
+    return np.abs(picture - backdrop).max(-1) > 60
+
+
+def read_depth(painter: Painter, count: int = 80) -> Reading:
+    """Return how well silhouettes are followed, and colour and place; and hints and pictures.
+
+    The drawn silhouette is taken on the plain backdrop, where what is not backdrop is object:
+    half of the scenes are put there for that; the other half tell about places.
+    """
+    import torch
+    from PIL import Image
+
+    asked = list(scenes(count, held_out=True, salt="depth"))
+    asked = [
+        replace(s, style="plain", place="plain" if i % 2 else s.place, headwear="none")
+        for i, s in enumerate(asked)
+    ]
+    real: list[Render] = [render(scene) for scene in asked]
+    hints = torch.stack([torch.tensor(r.depth).float() / 255 for r in real])
+    prompts = sentences(asked)
+    seeds = [i % 2 for i in range(count)]
+    given = {"hint": hints[:, None].repeat(1, 3, 1, 1)}
+    drawn = painter.draw(prompts, seeds, "depth", given=given)
+    overlap = []
+    for scene, picture, wanted in zip(asked, drawn, real, strict=True):
+        if scene.place == "plain" and scene.colour not in ("white", "natural"):
+            mine = _covered(np.asarray(picture))
+            theirs = wanted.silhouette > 127
+            overlap.append((mine & theirs).sum() / (mine | theirs).sum())
+    scores = judge.score(judge.read(drawn), asked)
+    figures = {"silhouette IoU": float(np.mean(overlap))}
+    figures |= {f"depth: {what}": scores[what] for what in ("object", "colour", "place")}
+    return figures, [[Image.fromarray(r.depth) for r in real], drawn]

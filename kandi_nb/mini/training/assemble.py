@@ -1,0 +1,241 @@
+"""Put trained parts together as checkpoint folders in the publisher's layout."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ...model.integrity import SUMS
+from ...words.files import write
+from ..names import (
+    DECODER,
+    DECODER_21,
+    DEPTH,
+    INPAINT,
+    INPAINT_21,
+    KANDINSKY_3,
+    PRIOR,
+    PRIOR_21,
+    WEIGHTS,
+)
+from . import networks as parts
+
+if TYPE_CHECKING:
+    from diffusers import DiffusionPipeline, SchedulerMixin
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+
+# The coarsest part of 2.2's UNets, at 4 x 4 cells. Inpainting and depth control are trained
+# around the decoder's, so it lies in a file of its own, which git keeps once for all three.
+SHARED = ("mid_block.", "up_blocks.0.")
+
+
+def _share(unet: Path) -> None:
+    """Split a UNet's weights into two shards, as diffusers writes large ones."""
+    from safetensors.torch import load_file, save_file
+
+    whole = unet / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(whole)
+    own = {k: v for k, v in tensors.items() if not k.startswith(SHARED)}
+    shared = {k: v for k, v in tensors.items() if k.startswith(SHARED)}
+    index: dict = {"metadata": {"total_size": sum(v.nbytes for v in tensors.values())}}
+    index["weight_map"] = {}
+    for number, part in enumerate((own, shared), 1):
+        name = f"diffusion_pytorch_model-0000{number}-of-00002.safetensors"
+        save_file(part, unet / name, {"format": "pt"})
+        index["weight_map"] |= dict.fromkeys(part, name)
+    whole.unlink()
+    text = json.dumps(index, indent=2, sort_keys=True) + "\n"
+    (unet / f"{whole.name}.index.json").write_text(text, "utf-8")
+
+
+def _write_sums(folder: Path) -> None:
+    """Write the digests of all files but the card, by which loading finds a flipped bit."""
+    lines = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.suffix not in (".md", ".png") and path.name != SUMS:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            lines.append(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+    (folder / SUMS).write_text("".join(lines), "utf-8")
+
+
+def _edit_json(path: Path, **changes) -> None:
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(content | changes, indent=2, sort_keys=True) + "\n", "utf-8")
+
+
+def _save_pipeline(
+    pipeline: DiffusionPipeline,
+    folder: Path,
+    extra: Sequence[Path] = (),
+    schedulers: Mapping[str, SchedulerMixin] = MappingProxyType({}),
+    variant: str | None = None,
+    share: bool = False,
+) -> Path:
+    """Save a pipeline with half-precision files that load as float32 everywhere.
+
+    transformers 5 takes its dtype from the config, so that names float32; the image processor
+    and the tokenizers get the class names that transformers 4 knows too. An existing model card
+    is kept; ``extra`` are tokenizer files to put there, ``schedulers`` further folders,
+    ``variant`` says under which other name each weight file shall lie a second time, and with
+    ``share`` the UNet is written in two files (`SHARED`).
+    """
+    for part in pipeline.components.values():
+        if hasattr(part, "half"):
+            part.half()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+        fresh = Path(scratch) / folder.name
+        pipeline.save_pretrained(fresh, safe_serialization=True)
+        for config in fresh.glob("*/config.json"):
+            if "dtype" in json.loads(config.read_text("utf-8")):
+                _edit_json(config, dtype="float32")
+        for settings in fresh.glob("*/preprocessor_config.json"):
+            _edit_json(settings, image_processor_type="CLIPImageProcessor")
+        index = fresh / "model_index.json"
+        named = index.read_text("utf-8").replace("CLIPImageProcessorPil", "CLIPImageProcessor")
+        # transformers 4 has a class that reads tokenizer.json; in 5 the name means the same.
+        named = named.replace('"XLMRobertaTokenizer"', '"XLMRobertaTokenizerFast"')
+        index.write_text(named, "utf-8")
+        for name, scheduler in schedulers.items():
+            scheduler.save_pretrained(fresh / name)
+        for path in extra:
+            shutil.copy(path, fresh / "tokenizer" / path.name)
+        for path in (*folder.glob("*.md"), *folder.glob("*.png")):
+            shutil.copy(path, fresh / path.name)
+        if share:
+            _share(fresh / "unet")
+        for path in fresh.glob("*/*.safetensors") if variant else ():
+            shutil.copy(path, path.with_suffix(f".{variant}.safetensors"))
+        for path in fresh.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        _write_sums(fresh)
+        if folder.exists():
+            folder.rename(Path(scratch) / "old")
+        os.replace(fresh, folder)
+    return folder
+
+
+def save_priors(
+    prior: nn.Module,
+    text: nn.Module,
+    vision: nn.Module,
+    tokenizer: Path,
+    weights: Path = WEIGHTS,
+) -> list[Path]:
+    """Write the folders of both priors, 2.2's and 2.1's, from one set of trained parts.
+
+    ``tokenizer`` is the folder that `make_clip_tokenizer` wrote.
+    """
+    import diffusers
+    from transformers import CLIPImageProcessor, CLIPTokenizer
+
+    processor = CLIPImageProcessor(
+        size={"shortest_edge": 64},
+        crop_size={"height": 64, "width": 64},
+        image_mean=[0.5] * 3,
+        image_std=[0.5] * 3,
+    )
+    # transformers 5 keeps a tokenizer in one file; 4 asks for these two.
+    older = [tokenizer / "vocab.json", tokenizer / "merges.txt"]
+    kinds = {
+        PRIOR: diffusers.KandinskyV22PriorPipeline,
+        PRIOR_21: diffusers.KandinskyPriorPipeline,
+    }
+    for name, kind in kinds.items():
+        pipeline = kind(
+            prior=prior,
+            image_encoder=vision,
+            text_encoder=text,
+            tokenizer=CLIPTokenizer.from_pretrained(tokenizer),
+            scheduler=diffusers.UnCLIPScheduler(**parts.prior_scheduler()),
+            image_processor=processor,
+        )
+        _save_pipeline(pipeline, weights / name, older)
+    return [weights / name for name in kinds]
+
+
+def save_decoder(
+    stage: str,
+    unet: nn.Module,
+    movq: nn.Module,
+    encoder: nn.Module | None = None,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    *,
+    weights: Path = WEIGHTS,
+) -> Path:
+    """Write the folder of the 2.x decoder that a stage trains, and return it.
+
+    2.1's have an ``encoder`` and a ``tokenizer`` of texts and, as the published ones, DDIM for
+    scheduler, with DDPM in a folder beside it.
+    """
+    import diffusers
+
+    name, kind = {
+        "decoder-2.2": (DECODER, diffusers.KandinskyV22Pipeline),
+        "inpaint-2.2": (INPAINT, diffusers.KandinskyV22InpaintPipeline),
+        "depth-2.2": (DEPTH, diffusers.KandinskyV22ControlnetPipeline),
+        "decoder-2.1": (DECODER_21, diffusers.KandinskyPipeline),
+        "inpaint-2.1": (INPAINT_21, diffusers.KandinskyInpaintPipeline),
+    }[stage]
+    ddpm = diffusers.DDPMScheduler(**parts.decoder_scheduler())
+    if encoder is None:
+        pipeline = kind(unet=unet, scheduler=ddpm, movq=movq)
+        return _save_pipeline(pipeline, weights / name, share=True)
+    pipeline = kind(
+        unet=unet,
+        scheduler=diffusers.DDIMScheduler(**parts.ddim_scheduler()),
+        movq=movq,
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+    )
+    return _save_pipeline(
+        pipeline, weights / name, _sentencepiece(tokenizer), {"ddpm_scheduler": ddpm}
+    )
+
+
+def save_3(
+    unet: nn.Module,
+    movq: nn.Module,
+    encoder: nn.Module,
+    tokenizer: PreTrainedTokenizerBase,
+    weights: Path = WEIGHTS,
+) -> Path:
+    """Write Kandinsky 3's folder and return it.
+
+    All its weights are half precision, so the files of the ``fp16`` variant hold the very bytes
+    of the plain ones: git and the cache of the hub keep them once.
+    """
+    import diffusers
+
+    pipeline = diffusers.Kandinsky3Pipeline(
+        unet=unet,
+        movq=movq,
+        text_encoder=encoder,
+        tokenizer=tokenizer,
+        scheduler=diffusers.DDPMScheduler(**parts.scheduler_3()),
+    )
+    return _save_pipeline(
+        pipeline, weights / KANDINSKY_3, _sentencepiece(tokenizer), variant="fp16"
+    )
+
+
+def _sentencepiece(tokenizer: PreTrainedTokenizerBase) -> list[Path]:
+    """Return the files of a tokenizer's folder, which `pieces` wrote for every release."""
+    return [path for path in Path(tokenizer.name_or_path).iterdir() if path.is_file()]
+
+
+def save_judge(net: nn.Module, weights: Path = WEIGHTS) -> Path:
+    """Write the judge's weights and return their file."""
+    from safetensors.torch import save
+
+    data = save({k: v.half().contiguous() for k, v in net.state_dict().items()})
+    return write(weights / "judge" / "model.safetensors", data, overwrite=True)

@@ -1,0 +1,145 @@
+"""The stages of the 2.x decoders: learn to draw latents from a picture embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from .. import networks as parts
+from ..loop import Loss
+
+DROPPED = 0.1  # share of embeddings replaced by the black picture's, which guidance needs
+NOISE = 0.1  # on the standardised embedding: the prior's are never exact
+
+
+def schedule(settings: dict | None = None) -> torch.Tensor:
+    """Return the cumulative products of alpha (1000,) of a schedule, by default the 2.x one."""
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler(**(settings or parts.decoder_scheduler())).alphas_cumprod
+
+
+def diffusion_loss(
+    out: torch.Tensor,
+    noise: torch.Tensor,
+    clean: torch.Tensor,
+    noisy: torch.Tensor,
+    t: torch.Tensor,
+    alphas: torch.Tensor,
+):
+    """Return the loss of a prediction ``out`` (b, 2 c, h, w) of noise and its variance.
+
+    A UNet with ``out`` (b, c, h, w) predicts the noise alone.
+
+    The squared error of the noise with min-SNR weights (Hang et al. 2023, gamma 5) plus, for
+    the variance only, the variational bound of Nichol & Dhariwal 2021 (their eq. 15 and 16).
+    """
+    alone = out.shape[1] == noise.shape[1]
+    found, between = (out.float(), None) if alone else out.float().chunk(2, 1)
+    a = alphas[t].view(-1, 1, 1, 1)
+    before = torch.where(t > 0, alphas[(t - 1).clamp_min(0)], 1.0).view(-1, 1, 1, 1)
+    weight = (5 * (1 - a) / a).clamp_max(1)
+    error = (found - noise).square().mean((1, 2, 3), keepdim=True)
+    if between is None:
+        return (weight * error).mean(), error.flatten(), torch.zeros(())
+    beta = 1 - a / before
+    small = (beta * (1 - before) / (1 - a)).clamp_min(1e-8).log()
+    guess = ((noisy - (1 - a).sqrt() * found.detach()) / a.sqrt()).clamp(-4, 4)
+    # Between the posterior means: the noisy latent's share is the same in both and cancels.
+    gap = before.sqrt() * beta / (1 - a) * (guess - clean)
+    mix = (between + 1) / 2
+    wide = mix * beta.log() + (1 - mix) * small
+    bound = wide - small + (small - wide).exp() + gap.square() * (-wide).exp() - 1
+    bound = (0.5 * bound.mean((1, 2, 3)) * (t > 0)).mean()
+    return (weight * error).mean() + 0.01 * bound, error.flatten(), bound
+
+
+Told = Callable[[torch.Tensor, torch.Generator], dict[str, Any]]
+Extra = Callable[[torch.Tensor, torch.Tensor, torch.Generator], dict[str, torch.Tensor]]
+
+
+def pictured(embeddings: torch.Tensor, nothing: torch.Tensor) -> Told:
+    """Return what 2.2's UNet is told: picture embeddings (n, 128), blurred a little.
+
+    ``nothing`` (128,) is the embedding that the pipelines take for no prompt.
+    """
+    spread = embeddings.std(0)
+
+    def told(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
+        e = embeddings[index] + NOISE * spread * torch.randn(len(index), embeddings.shape[1])
+        e[torch.rand(len(index)) < DROPPED] = nothing
+        return {"encoder_hidden_states": None, "added_cond_kwargs": {"image_embeds": e}}
+
+    return told
+
+
+def loss_of(
+    latents: torch.Tensor,
+    told: Told,
+    batch: int = 64,
+    extra: Extra | None = None,
+    alphas: torch.Tensor | None = None,
+) -> Loss:
+    """Return the loss of latents (n, c, h, w) of which the UNet is told something.
+
+    ``told(index, generator)`` gives keyword arguments of the UNet. ``extra(index, clean,
+    generator)`` gives what lies beside: "channels" (b, c, 8, 8) to put beside the noisy
+    latents, or "hint" (b, 3, 64, 64). ``alphas`` is another schedule than the 2.x decoders'.
+    """
+    alphas = schedule() if alphas is None else alphas
+
+    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+        p = next(model.parameters())
+        index = torch.randint(len(latents), (batch,), generator=generator)
+        clean = latents[index].to(p.device, torch.float32)
+        given = told(index, generator)
+        beside = extra(index, clean, generator) if extra else {}
+        t = torch.randint(1000, (batch,), generator=generator).to(p.device)
+        noise = torch.randn_like(clean)
+        a = alphas.to(p.device)
+        at = a[t].view(-1, 1, 1, 1)
+        noisy = at.sqrt() * clean + (1 - at).sqrt() * noise
+        x = noisy
+        if "channels" in beside:
+            x = torch.cat([noisy, beside["channels"].to(noisy)], 1)
+        if "hint" in beside:
+            given["added_cond_kwargs"]["hint"] = beside["hint"]
+        x = x.to(p.dtype).contiguous(memory_format=torch.channels_last)
+        out = model(x, t, **_moved(given, p)).sample
+        total, error, bound = diffusion_loss(out, noise, clean, noisy, t, a)
+        late = error[t > 700]
+        figures = {"error": error.mean().item(), "bound": bound.item()}
+        return total, figures | {"late": late.mean().item() if len(late) else 0.0}
+
+    return loss
+
+
+def _moved(given: Any, like: torch.Tensor) -> Any:
+    """Return keyword arguments with their tensors on the device and in the dtype of one."""
+    if isinstance(given, dict):
+        return {name: _moved(value, like) for name, value in given.items()}
+    return given.to(like.device, like.dtype) if isinstance(given, torch.Tensor) else given
+
+
+def grown(unet: nn.Module, weights: dict[str, torch.Tensor]) -> nn.Module:
+    """Load a decoder's weights into a UNet with more inputs; what is new starts silent.
+
+    The first convolution's new channels are zeros, so that training starts from the decoder.
+    2.1 turns the picture embedding into fewer tokens than 2.2, and takes the first of them.
+    """
+    mine = unet.state_dict()
+    for name, weight in weights.items():
+        if name not in mine:
+            continue
+        if name == "conv_in.weight":
+            mine[name].zero_()
+            mine[name][:, : weight.shape[1]] = weight
+        elif name.startswith("encoder_hid_proj.image_embeds."):
+            mine[name].copy_(weight[: len(mine[name])])
+        elif mine[name].shape == weight.shape:
+            mine[name].copy_(weight)
+    unet.load_state_dict(mine)
+    return unet

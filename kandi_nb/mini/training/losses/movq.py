@@ -1,0 +1,115 @@
+"""The stage `movq`: learn to turn pictures into latents and back."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from .. import networks as parts
+from ..loop import Loss
+
+FRONT = 3.0
+NOISE = 0.15  # on the unit-variance latents, so that the decoder forgives the UNet
+
+
+def _edges(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return x[..., 1:] - x[..., :-1], x[..., 1:, :] - x[..., :-1, :]
+
+
+def pictures(
+    data: np.ndarray,
+    index: torch.Tensor,
+    device: str,
+    dtype: torch.dtype,
+    side: int | None = None,
+) -> torch.Tensor:
+    """Return pictures of uint8 (n, h, w, 3) as a channels-last batch (b, 3, h, w) in -1…1.
+
+    ``side`` brings larger ones down to that many pixels.
+    """
+    batch = torch.from_numpy(data[index.numpy()]).to(device).permute(0, 3, 1, 2)
+    batch = batch.to(dtype).div_(127.5).sub_(1)
+    if side and batch.shape[-1] > side:
+        batch = F.avg_pool2d(batch, batch.shape[-1] // side)
+    return batch
+
+
+def _picture_loss(
+    y: torch.Tensor, x: torch.Tensor, silhouettes: np.ndarray, index: torch.Tensor
+):
+    """Return the weighted loss of pictures ``y`` drawn for ``x``, and figures to log."""
+    front = torch.from_numpy(silhouettes[index.numpy()]).to(x.device)[:, None].float() / 255
+    weight = 1 + (FRONT - 1) * front
+    weight = weight / weight.mean()
+    gap = (y - x).float()
+    across, down = _edges(gap)
+    edge = (across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean()
+    total = (gap.abs() * weight).mean() + 0.5 * edge
+    return total, {"l1": gap.abs().mean().item(), "edge": edge.item()}
+
+
+def loss_of(data: np.ndarray, silhouettes: np.ndarray, batch: int = 12) -> Loss:
+    """Return the loss of pictures uint8 (n, h, w, 3): L1 on pixels and on their differences.
+
+    What lies under the ``silhouettes`` (n, h, w) weighs `FRONT` times as much as the place
+    behind: a face is small, and it is what people look at. Small batches learn faster here than
+    large ones.
+
+    The penalty on the latents' moments keeps each channel at mean 0 and variance 1, which is
+    what the diffusion stages rely on: the pipelines decode without any scaling.
+    """
+
+    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+        p = next(model.parameters())
+        index = torch.randint(len(data), (batch,), generator=generator)
+        x = pictures(data, index, p.device, p.dtype)
+        z = model.encode(x).latents
+        flat = z.float().permute(1, 0, 2, 3).flatten(1)
+        std, mean = torch.std_mean(flat, 1)
+        moments = (mean.square() + (std - 1).square()).mean()
+        y = model.decode(z + NOISE * torch.randn_like(z), force_not_quantize=True).sample
+        total, figures = _picture_loss(y, x, silhouettes, index)
+        return total + 0.1 * moments, figures | {"std": std.mean().item()}
+
+    return loss
+
+
+def decoder_loss_of(
+    data: np.ndarray, silhouettes: np.ndarray, latents: torch.Tensor, batch: int = 12
+) -> Loss:
+    """Return the loss of the decoder alone, from latents (n, c, h, w) of a frozen encoder.
+
+    The latents of the diffusion stages stay what they are while pictures go on getting sharper.
+    """
+
+    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+        p = next(model.parameters())
+        index = torch.randint(len(data), (batch,), generator=generator)
+        z = latents[index].to(p.device, p.dtype).contiguous(memory_format=torch.channels_last)
+        noise = NOISE * torch.rand(batch, 1, 1, 1).to(z)
+        y = model.decode(z + noise * torch.randn_like(z), force_not_quantize=True).sample
+        return _picture_loss(y, pictures(data, index, p.device, p.dtype), silhouettes, index)
+
+    return loss
+
+
+def fit_codebook(model: nn.Module, latents: torch.Tensor, rounds: int = 12) -> float:
+    """Fit the codebook by k-means to latents (n, c, h, w); return the mean squared distance.
+
+    The pipelines decode without quantising, so the codes are only there for who asks for them.
+    """
+    cells = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
+    cells = cells[
+        torch.randperm(len(cells), generator=torch.Generator().manual_seed(0))[:60_000]
+    ]
+    codes = cells[: parts.CODES].clone()
+    for _ in range(rounds):
+        near = torch.cat([torch.cdist(part, codes).argmin(1) for part in cells.split(8192)])
+        count = torch.bincount(near, minlength=len(codes))[:, None]
+        mean = torch.zeros_like(codes).index_add_(0, near, cells) / count.clamp_min(1)
+        codes = torch.where(count > 0, mean, codes)
+    with torch.no_grad():
+        model.quantize.embedding.weight.copy_(codes)
+    return (cells - codes[near]).square().mean().item()

@@ -1,0 +1,87 @@
+"""The stage `prior`: learn to draw a picture embedding from a caption."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ...captions import caption
+from ...world.scenes import Scene
+from ...world.vocabulary import LANGUAGES
+from .. import networks as parts
+from ..loop import Loss
+from .clip import tokenize
+
+WINDOW = 40  # tokens seen in training: the longest caption has 32
+DROPPED = 0.1  # share of captions replaced by the empty one, which guidance needs
+
+
+def lengthen(short: nn.Module, tokens: int = parts.TOKENS) -> nn.Module:
+    """Return a prior for ``tokens`` text states with the weights of one trained on fewer.
+
+    Positions beyond the window take the last one's place; the four after the text keep their
+    own.
+    """
+    long = parts.prior(tokens)
+    weights = short.state_dict()
+    place = weights["positional_embedding"]
+    text, rest = place[:, :-4], place[:, -4:]
+    filler = text[:, -1:].expand(-1, tokens - text.shape[1], -1)
+    weights["positional_embedding"] = torch.cat([text, filler, rest], 1)
+    weights.pop("causal_attention_mask", None)
+    long.load_state_dict(weights, strict=False)
+    return long
+
+
+def loss_of(
+    scenes: Sequence[Scene],
+    embeddings: torch.Tensor,
+    text: nn.Module,
+    tokenizer,
+    batch: int = 192,
+) -> Loss:
+    """Return the loss of scenes and their picture embeddings (n, 128), float32.
+
+    ``text`` is the frozen text tower. The prior predicts the clean, standardised embedding
+    (`prediction_type` "sample"), as the published one does.
+    """
+    from diffusers import UnCLIPScheduler
+
+    scheduler = UnCLIPScheduler(**parts.prior_scheduler())
+    alphas = scheduler.alphas_cumprod
+
+    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+        p = next(model.parameters())
+        index = torch.randint(len(scenes), (batch,), generator=generator)
+        draw = random.Random(int(torch.randint(2**62, (), generator=generator)))
+        texts = [
+            "" if draw.random() < DROPPED else caption(scenes[i], draw.choice(LANGUAGES), draw)
+            for i in index.tolist()
+        ]
+        ids = tokenize(tokenizer, texts)[:, :WINDOW].to(p.device)
+        ends = ids.eq(parts.VOCABULARY - 1).int().argmax(1, keepdim=True)
+        mask = torch.arange(WINDOW, device=p.device)[None] <= ends
+        with torch.no_grad():
+            out = text(ids)
+            states = F.pad(out.last_hidden_state, (0, 0, 0, WINDOW - ids.shape[1]))
+        clean = embeddings[index].to(p.device)
+        clean = (clean - model.clip_mean.float()) / model.clip_std.float()
+        t = torch.randint(1000, (batch,), generator=generator).to(p.device)
+        a = alphas.to(p.device)[t][:, None]
+        noisy = a.sqrt() * clean + (1 - a).sqrt() * torch.randn_like(clean)
+        found = model(
+            noisy.to(p.dtype),
+            t,
+            proj_embedding=out.text_embeds.to(p.dtype),
+            encoder_hidden_states=states.to(p.dtype),
+            attention_mask=mask,
+        ).predicted_image_embedding
+        error = (found.float() - clean).square().mean(1)
+        late = error[t > 800]
+        return error.mean(), {"from_noise": late.mean().item() if len(late) else 0.0}
+
+    return loss

@@ -1,0 +1,67 @@
+"""Numbers that are none (NaN, infinity): found before they become a black picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import KandiError
+
+if TYPE_CHECKING:
+    import torch
+
+
+def not_finite(pipeline: Any) -> str | None:
+    """Return the first weight of a pipeline that is not finite, "unet conv_in.weight", or None.
+
+    Reads each weight once, where it is.
+    """
+    import torch
+
+    for component, network in pipeline.components.items():
+        weights = network.state_dict() if isinstance(network, torch.nn.Module) else {}
+        for name, weight in weights.items():
+            # A sum is finite if all its numbers are, and needs no memory beside them.
+            if weight.is_meta or weight.sum(dtype=torch.float32).isfinite():
+                continue
+            if not weight.isfinite().all():
+                return f"{component} {name}"
+    return None
+
+
+def check_finite(numbers: torch.Tensor, pipeline: Any, what: str) -> None:
+    """Raise KandiError, with the component at fault, when a pipeline's output is not finite."""
+    if numbers.isfinite().all():
+        return
+    if weight := not_finite(pipeline):
+        component, _, name = weight.partition(" ")
+        raise KandiError(
+            f"{what} is not made of finite numbers, as weights of the {component} are not "
+            f"({name}); load the model again, or download it anew"
+        )
+    dtype = str(numbers.dtype).removeprefix("torch.")
+    remedy = "take other weights" if dtype == "float32" else 'load it with dtype="float32"'
+    raise KandiError(f"{what} is not made of finite numbers in {dtype}; {remedy}")
+
+
+@contextmanager
+def checked_pixels(pipeline: Any) -> Iterator[None]:
+    """Check latents that a decoder's MoVQ is given, and the pixels that it makes of them."""
+
+    def before(part: Any, args: tuple) -> None:
+        check_finite(args[0], pipeline, "what the UNet drew")
+
+    def after(part: Any, args: tuple, pixels: torch.Tensor) -> None:
+        check_finite(pixels, pipeline, "the picture that MoVQ decoded")
+
+    movq = pipeline.movq
+    hooks = [
+        movq.post_quant_conv.register_forward_pre_hook(before),
+        movq.decoder.register_forward_hook(after),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

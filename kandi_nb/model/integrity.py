@@ -1,0 +1,274 @@
+"""Find damaged weight folders before they draw garbage: the libraries load many silently.
+
+What is checked on disk needs the standard library alone; what is checked on a loaded pipeline
+looks only at its attributes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..words.errors import KandiError
+
+SUMS = "SHA256SUMS"  # optional, in a pipeline's folder, as written by the sha256sum command
+_CONFIGS = {
+    "Scheduler": "scheduler_config.json",
+    "Tokenizer": "tokenizer_config.json",
+    "ImageProcessor": "preprocessor_config.json",
+}
+_WHOLE = 256 * 2**20  # bytes: folders up to this size are fingerprinted completely
+_SAMPLE = 2**20  # bytes from both ends of each file of a larger folder
+
+
+class Damaged(KandiError):
+    """A file of a model is missing or broken; the message names it and how to restore it."""
+
+
+class Missing(Damaged):
+    """A file of a model is not there at all."""
+
+
+def parts(folder: Path, remedy: str) -> dict[str, tuple[str, str]]:
+    """Return part name → (library, class) as the folder's model_index.json lists them."""
+    index = _json(folder / "model_index.json", remedy)
+    return {
+        name: (entry[0], entry[1])
+        for name, entry in index.items()
+        if not name.startswith("_")
+        and isinstance(entry, list)
+        and len(entry) == 2
+        and all(isinstance(word, str) for word in entry)
+    }
+
+
+def is_model(class_name: str) -> bool:
+    """Tell whether a class of model_index.json has weights (no scheduler, no tokenizer …)."""
+    return _config_of(class_name) == "config.json"
+
+
+def check_folder(folder: Path, remedy: str, variant: str | None = None) -> None:
+    """Raise Damaged for a missing, empty, half-written or altered file of a pipeline's folder.
+
+    Reads headers and lengths of the weights, not their numbers, except when the folder
+    carries SHA256SUMS. `remedy` closes each message.
+    """
+    for name, (_, class_name) in parts(folder, remedy).items():
+        part = folder / name
+        if not part.is_dir():
+            raise Missing(f"{part} is missing; {remedy}")
+        if not (part / _config_of(class_name)).is_file():
+            raise Missing(f"{part / _config_of(class_name)} is missing; {remedy}")
+        for file in sorted(part.iterdir()):
+            if file.is_file() and file.stat().st_size == 0:
+                raise Damaged(f"{file} is empty; {remedy}")
+            if file.suffix == ".json":
+                _json(file, remedy)
+        if is_model(class_name):
+            for file in weight_files(part, remedy, variant):
+                header(file, remedy)
+    _check_sums(folder, remedy)
+
+
+def weight_files(part: Path, remedy: str, variant: str | None = None) -> list[Path]:
+    """Return the safetensors files of one part, of the variant where it has one."""
+    for stem in ("diffusion_pytorch_model", "model"):
+        for infix in (f".{variant}", "") if variant else ("",):
+            whole = part / f"{stem}{infix}.safetensors"
+            if whole.is_file():
+                return [whole]
+            index = part / f"{stem}.safetensors.index{infix}.json"
+            if index.is_file():
+                shards = sorted(set(_json(index, remedy).get("weight_map", {}).values()))
+                missing = [shard for shard in shards if not (part / shard).is_file()]
+                if missing or not shards:
+                    raise Missing(f"{part / (missing or ['weights'])[0]} is missing; {remedy}")
+                return [part / shard for shard in shards]
+    stem = "diffusion_pytorch_model" if (part / "diffusion_pytorch_model.bin").exists() else ""
+    stem = stem or _expected_stem(part, remedy)
+    pickled = " (pickled .bin files are not read)" if list(part.glob("*.bin")) else ""
+    raise Missing(f"{part / stem}.safetensors is missing{pickled}; {remedy}")
+
+
+def header(file: Path, remedy: str) -> bytes:
+    """Return the header of a safetensors file; raise Damaged unless the length fits it.
+
+    Format: eight bytes little-endian length n, n bytes of JSON, then the numbers
+    (https://huggingface.co/docs/safetensors).
+    """
+    size = file.stat().st_size
+    with file.open("rb") as stream:
+        start = stream.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
+        if length > min(size - 8, 100_000_000):
+            raise Damaged(f"{file} is no safetensors file or was cut short; {remedy}")
+        text = stream.read(length)
+    try:
+        entries = json.loads(text)
+        ends = [tensor["data_offsets"][1] for n, tensor in entries.items() if n[:2] != "__"]
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        raise Damaged(f"{file} has a broken header; {remedy}") from None
+    expected = 8 + length + max(ends, default=0)
+    if size != expected:
+        raise Damaged(f"{file} has {size} bytes instead of {expected}; {remedy}")
+    return start + text
+
+
+def check_pinned(
+    folder: Path, files: Mapping[str, tuple[int, str | None]], remedy: str
+) -> None:
+    """Raise Damaged unless files have the sizes, and in a cache the names, that they must.
+
+    `files` maps a path in the folder to bytes and SHA-256 or None. The hub's cache names a file
+    after its checksum, so that one which was exchanged is found without reading it.
+    """
+    for name, (size, sha256) in files.items():
+        file = folder / name
+        if not file.is_file():
+            raise Missing(f"{file} is missing; {remedy}")
+        if file.stat().st_size != size:
+            raise Damaged(f"{file} has {file.stat().st_size} bytes instead of {size}; {remedy}")
+        blob = file.resolve().name
+        if sha256 and file.is_symlink() and blob != sha256:
+            raise Damaged(f"{file} is not as published (its blob is {blob[:12]}…); {remedy}")
+
+
+def digest(file: Path, like: str) -> str:
+    """Return a file's checksum of the same kind as `like`: git's SHA-1, or SHA-256.
+
+    The hub names small files by the first, in 40 digits, and large ones by the second, in 64.
+    """
+    if len(like) == 40:  # names of the content, not a safeguard
+        found = hashlib.sha1(f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
+    else:
+        found = hashlib.sha256()
+    for piece in _pieces(file):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def fingerprint(folder: Path, remedy: str, variant: str | None = None) -> str:
+    """Return twelve hex digits that stand for the weights of a folder.
+
+    Up to 256 MiB it is a SHA-256 over all weights, beyond that over the files' headers, sizes
+    and both ends, so that the published weights take a moment and not minutes.
+    """
+    files = [
+        file
+        for name, (_, class_name) in sorted(parts(folder, remedy).items())
+        if is_model(class_name)
+        for file in weight_files(folder / name, remedy, variant)
+    ]
+    whole = sum(file.stat().st_size for file in files) <= _WHOLE
+    mark = hashlib.sha256()
+    for file in files:
+        mark.update(f"{file.parent.name}/{file.name} {file.stat().st_size}".encode())
+        for piece in _pieces(file) if whole else _ends(file, remedy):
+            mark.update(piece)
+    return mark.hexdigest()[:12]
+
+
+def check_missing(part: Path, missing: Iterable[str], model: Any, remedy: str) -> None:
+    """Raise Damaged when the file lacked weights that the part needs.
+
+    diffusers leaves them on the "meta" device, where they still compute, from whatever lies in
+    memory; transformers draws random ones and only logs it.
+    """
+    hollow = [name for name, tensor in model.named_parameters() if tensor.is_meta]
+    absent = sorted(set(missing) | set(hollow))
+    if absent:
+        more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+        raise Damaged(f"{part} lacks weights ({', '.join(absent[:3])}{more}); {remedy}")
+
+
+def check_tokenizer(part: Path, tokenizer: Any, text_encoder: Any, remedy: str) -> None:
+    """Raise Damaged when a tokenizer knows far fewer or more words than its encoder.
+
+    An empty or cut tokenizer folder loads without a word and then reads every prompt wrongly.
+    A few spare rows in the encoder are normal (T5: 32,100 of 32,128).
+    """
+    known, expected = len(tokenizer), text_encoder.config.vocab_size
+    if not 0.9 * expected <= known <= expected:
+        raise Damaged(
+            f"{part} knows {known} words where the text encoder expects {expected}: its "
+            f"vocabulary files are missing or foreign; {remedy}"
+        )
+
+
+def limit_tokens(tokenizer: Any, text_encoder: Any) -> None:
+    """Keep a tokenizer within the places of its encoder.
+
+    A tokenizer_config.json without a sensible `model_max_length` means a limit of 10³⁰ tokens:
+    texts are then filled up to it, which overflows or takes all memory.
+    """
+    places = getattr(text_encoder.config, "max_position_embeddings", None)
+    said = tokenizer.model_max_length
+    if isinstance(places, int) and not (isinstance(said, int) and 2 < said <= places):
+        tokenizer.model_max_length = places
+
+
+def check_channels(folder: Path, unet: Any, movq: Any) -> None:
+    """Raise KandiError when a UNet is not one that draws from text alone.
+
+    An inpainting UNet takes latents, masked latents and a mask (4 + 4 + 1 channels), a depth
+    one the hint's latents; given as a decoder they fail late or draw garbage.
+    """
+    takes, plain = unet.config.in_channels, movq.config.latent_channels
+    if takes != plain:
+        kind = {2 * plain + 1: "an inpainting", 2 * plain: "a ControlNet"}.get(takes, "another")
+        raise KandiError(
+            f"{folder} holds {kind} UNet (in_channels {takes} instead of {plain}); give the "
+            "plain decoder's folder, whose name does not end in -inpaint or -depth"
+        )
+
+
+def _config_of(class_name: str) -> str:
+    return next((file for word, file in _CONFIGS.items() if word in class_name), "config.json")
+
+
+def _expected_stem(part: Path, remedy: str) -> str:
+    config = _json(part / "config.json", remedy)
+    return "diffusion_pytorch_model" if "_diffusers_version" in config else "model"
+
+
+def _json(file: Path, remedy: str) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Missing(f"{file} is missing; {remedy}") from None
+    except (ValueError, OSError):
+        raise Damaged(f"{file} is unreadable or half-written; {remedy}") from None
+    if not isinstance(content, dict):
+        raise Damaged(f"{file} does not hold what it should; {remedy}")
+    return content
+
+
+def _check_sums(folder: Path, remedy: str) -> None:
+    listing = folder / SUMS
+    if not listing.is_file():
+        return
+    for line in listing.read_text(encoding="utf-8").splitlines():
+        wanted, _, name = line.partition(" ")
+        file = folder / name.strip().removeprefix("*")
+        if not file.is_file():
+            raise Missing(f"{file} is missing; {remedy}")
+        if digest(file, wanted) != wanted:
+            raise Damaged(f"{file} is not as published (its checksum differs); {remedy}")
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        while piece := stream.read(2**22):
+            yield piece
+
+
+def _ends(file: Path, remedy: str) -> Iterator[bytes]:
+    yield header(file, remedy)
+    with file.open("rb") as stream:
+        yield stream.read(_SAMPLE)
+        stream.seek(max(0, file.stat().st_size - _SAMPLE))
+        yield stream.read(_SAMPLE)

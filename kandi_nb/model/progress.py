@@ -1,0 +1,164 @@
+"""Show how far a run is and let the user stop it: in a notebook, in a terminal, or nowhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL.Image import Image
+
+HEADLESS = "KANDI_NB_HEADLESS"  # set it to 1 for kernels that nobody looks at
+_REDRAW = 0.1  # seconds between two messages to the browser
+
+
+def place() -> str:
+    """Return who is watching: "notebook", "terminal" or "nobody".
+
+    A kernel driven by papermill or nbclient counts as nobody: such drivers say with each
+    request that they cannot ask the user anything, which every live front end can.
+    """
+    if os.environ.get(HEADLESS, "0") not in ("", "0"):
+        return "nobody"
+    ipython = sys.modules.get("IPython")
+    kernel = getattr(ipython.get_ipython(), "kernel", None) if ipython else None
+    if kernel is None:
+        return "terminal" if sys.stderr is not None and sys.stderr.isatty() else "nobody"
+    try:
+        request = kernel.get_parent().get("content", {})
+    except (AttributeError, LookupError):  # another kernel than ipykernel
+        request = {}
+    return "notebook" if request.get("allow_stdin", True) else "nobody"
+
+
+class Progress:
+    """Count steps, and raise Cancelled at the first one after a stop was asked for.
+
+    Use it in a `with` block. This class shows nothing; its children do.
+    """
+
+    def __init__(self, total: int, text: str, stop: Any = None) -> None:
+        self.total, self.text, self.done = total, text, 0
+        self._stops = [stop] if stop is not None else []
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def check(self) -> None:
+        """Raise Cancelled if a stop was asked for."""
+        if any(stop.is_set() for stop in self._stops):
+            raise Cancelled(
+                f"stopped after {self.done} of {self.total} steps; the model is ready for the "
+                "next run"
+            )
+
+    def step(self) -> None:
+        """Count one step done."""
+        self.done = min(self.done + 1, self.total)
+        self.show()
+        self.check()
+
+    def show(self) -> None:
+        """Redraw, where there is something to draw on."""
+
+    def preview(self, images: Sequence[Image]) -> None:
+        """Show half-made pictures, where there is something to show them on."""
+
+    def close(self) -> None:
+        """Remove the bar."""
+
+
+class TerminalBar(Progress):
+    """Draw one line on standard error, wiped when the run is over."""
+
+    def __enter__(self) -> Progress:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=self.total, desc=self.text, unit="step", leave=False, dynamic_ncols=True
+        )
+        return self
+
+    def show(self) -> None:
+        self._bar.update(self.done - self._bar.n)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class NotebookBar(Progress):
+    """Show one bar, a Stop button and previews as widgets, all removed when the run is over.
+
+    The button works while the cell runs, because ipykernel 7 and JupyterLab 4.4 carry widget
+    messages past the running cell; with older ones the interrupt key (■) does the same.
+    """
+
+    def __enter__(self) -> Progress:
+        import ipywidgets
+        from IPython.display import display
+
+        stopped = threading.Event()
+        self._stops.append(stopped)
+        self._bar = ipywidgets.IntProgress(max=self.total, description=self.text)
+        self._bar.style.description_width = "initial"
+        self._button = ipywidgets.Button(
+            description="Stop", icon="stop", tooltip="stop this run; the model stays usable"
+        )
+        self._button.on_click(lambda _: stopped.set())
+        # ipykernel 7.4 sends a widget's messages back to the thread that made the widget, which
+        # is busy with this very run; without that route they stay where the browser put them.
+        if self._button.comm is not None:
+            self._button.comm._reply_subshell_for = None
+        self._time = ipywidgets.Label()
+        self._pictures = ipywidgets.HTML()
+        row = ipywidgets.HBox([self._bar, self._button, self._time])
+        self._box = ipywidgets.VBox([row, self._pictures])
+        self._began = self._drawn = time.monotonic()
+        self._display = display(self._box, display_id=True)
+        return self
+
+    def show(self) -> None:
+        now = time.monotonic()
+        if now - self._drawn < _REDRAW and self.done < self.total:
+            return
+        self._drawn = now
+        self._bar.value = self.done
+        left = (now - self._began) / self.done * (self.total - self.done)
+        self._time.value = f"{self.done}/{self.total} steps, {left:.0f} s left"
+
+    def preview(self, images: Sequence[Image]) -> None:
+        from ..pictures.grid import grid
+
+        self._pictures.value = grid(list(images))._repr_html_()
+
+    def close(self) -> None:
+        _close(self._box)
+        # What was a widget must not stay in the saved notebook as a view of nothing.
+        self._display.update({"text/html": "", "text/plain": ""}, raw=True)
+
+
+def _close(widget: Any) -> None:
+    """Close a widget with its children, layout and style: each is a model of its own."""
+    for child in getattr(widget, "children", ()):
+        _close(child)
+    for part in (getattr(widget, "layout", None), getattr(widget, "style", None)):
+        if part is not None:
+            part.close()
+    widget.close()
+
+
+def progress_bar(total: int, text: str, *, shown: bool = True, stop: Any = None) -> Progress:
+    """Return the progress bar for whoever is watching; `stop` is anything with is_set()."""
+    kinds = {"notebook": NotebookBar, "terminal": TerminalBar}
+    kind = kinds.get(place(), Progress) if shown else Progress
+    return kind(total, text, stop)

@@ -1,0 +1,218 @@
+"""Pictures side by side: grids with labels, comparisons, plots of measured rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import KandiError, nearest, shown
+from . import pixels
+from .sheet import Grid
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+
+def grid(
+    images: Any,
+    labels: Sequence[Any] | None = None,
+    *,
+    columns: int | None = None,
+    rows: Sequence[Any] | None = None,
+    cols: Sequence[Any] | None = None,
+    scale: float | None = None,
+) -> Grid:
+    """Arrange pictures in a labelled grid.
+
+    `images`: a Result, a list of pictures, a list of rows of pictures (of any lengths) or a
+    list of Results, one row each. `labels`: one for each picture, flat or in rows. `rows` and
+    `cols`: labels of the whole rows and columns. `columns`: pictures in a row. `scale`:
+    enlargement, by default small pictures are enlarged. Raises KandiError.
+    """
+    lines, own_labels, own_rows, caption = _lines(images)
+    rows = rows if rows is None else _list("rows", rows)
+    cols = cols if cols is None else _list("cols", cols)
+    flat = [picture for line in lines for picture in line]
+    if not flat:
+        raise KandiError("there are no pictures to show; give at least one")
+    for picture in flat:
+        pixels.check(picture, "a grid")
+    _check_scale(scale)
+    texts = own_labels if labels is None else _flat_labels(labels, lines)
+    if len(lines) == 1:
+        width = _width(len(flat), columns, rows, cols)
+        lines = [flat[i : i + width] for i in range(0, len(flat), width)]
+    elif columns is not None:
+        raise KandiError("columns is for a flat list; these pictures are in rows already")
+    width = max(len(line) for line in lines)
+    left = iter(texts)
+    matrix = [[next(left) for _ in line] for line in lines]
+    for line, row in zip(lines, matrix, strict=True):
+        line.extend([None] * (width - len(line)))
+        row.extend([None] * (width - len(row)))
+    return Grid(
+        lines,
+        matrix,
+        _side_labels("rows", own_rows if rows is None else rows, len(lines)),
+        _side_labels("cols", cols, width),
+        caption,
+        scale,
+    )
+
+
+def _lines(
+    images: Any,
+) -> tuple[list[list[Any]], list[str | None], list[str] | None, str | None]:
+    """Return pictures in rows, their own labels (flat), labels of the rows and a caption."""
+    if _is_result(images):
+        prompts = {params.prompt for params in images.params}
+        caption = prompts.pop() if len(prompts) == 1 and len(images) > 1 else None
+        return [list(images.images)], list(images.labels), None, caption
+    if hasattr(images, "size") and hasattr(images, "mode"):
+        return [[images]], [None], None, None
+    if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
+        raise KandiError(f"grid needs a Result or a list of pictures, not {shown(images)}")
+    items = list(images)
+    if items and all(_is_result(item) for item in items):
+        return _lines_of_results(items)
+    if items and all(isinstance(item, (list, tuple)) for item in items):
+        lines = [list(item) for item in items]
+        return lines, [None] * sum(map(len, lines)), None, None
+    return [items], [None] * len(items), None, None
+
+
+def _lines_of_results(results: Sequence[Any]):
+    """Put each Result in a row; a prompt that a row shares stands before it, once."""
+    from .recipe import labels
+
+    every = [params for result in results for params in result.params]
+    prompts = [{params.prompt for params in result.params} for result in results]
+    shared = len(results) > 1 and all(len(each) == 1 for each in prompts)
+    texts = labels(every, leave_out=["prompt"] if shared else [])
+    rows = [each.pop() for each in prompts] if shared else None
+    return [list(result.images) for result in results], texts, rows, None
+
+
+def _is_result(item: Any) -> bool:
+    return hasattr(item, "images") and hasattr(item, "params")
+
+
+def _check_scale(scale: Any) -> None:
+    good = isinstance(scale, (int, float)) and not isinstance(scale, bool)
+    if scale is not None and not (good and 0 < scale <= 64):
+        raise KandiError(f"scale must be a number above 0 and at most 64, not {shown(scale)}")
+
+
+def _flat_labels(labels: Any, lines: list[list[Any]]) -> list[str | None]:
+    count = sum(map(len, lines))
+    labels = _list("labels", labels)
+    if labels and all(isinstance(row, (list, tuple)) for row in labels):
+        if len(lines) > 1 and [len(row) for row in labels] != [len(line) for line in lines]:
+            raise KandiError(
+                f"labels stand in rows of {[len(row) for row in labels]}, pictures in rows of "
+                f"{[len(line) for line in lines]}; give one label a picture"
+            )
+        labels = [label for row in labels for label in row]
+    if len(labels) != count:
+        raise KandiError(f"{len(labels)} labels for {count} pictures; give one a picture")
+    return [None if label is None else _printable(label) for label in labels]
+
+
+def _list(name: str, given: Any) -> list[Any]:
+    if isinstance(given, str):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise KandiError(f"{name} must be a list of texts, not {shown(given)}")
+    return list(given)
+
+
+def _side_labels(name: str, given: list[Any] | None, count: int) -> list[str] | None:
+    if given is None:
+        return None
+    if len(given) != count:
+        raise KandiError(f"{len(given)} labels in {name} for {count} {name}; give one each")
+    return ["" if label is None else _printable(label) for label in given]
+
+
+def _printable(label: Any) -> str:
+    """Return the label as text that a page can hold: half a letter (a surrogate) becomes ?."""
+    return str(label).encode("utf-8", "replace").decode()
+
+
+def _width(count: int, columns: Any, rows: list[Any] | None, cols: list[Any] | None) -> int:
+    """Return how many of `count` pictures stand in a row."""
+    if columns is not None:
+        if isinstance(columns, bool) or not isinstance(columns, int) or columns < 1:
+            raise KandiError(f"columns must be a whole number from 1, not {shown(columns)}")
+        return min(columns, count)
+    if cols:
+        return min(len(cols), count)
+    if rows:
+        return math.ceil(count / len(rows))
+    if count <= 6:
+        return count if count != 6 else 3
+    return 5 if count % 5 == 0 and count % 4 else 4
+
+
+def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")) -> Grid:
+    """Show two pictures of one size and their difference, amplified until it is visible.
+
+    Each is a picture or a Result of one picture. The third panel shows the difference d of
+    each channel as √(d / largest); its label names the largest, of 255. Raises KandiError.
+    """
+    from PIL import ImageChops
+
+    first, second = _single(before), _single(after)
+    if first.size != second.size:
+        raise KandiError(
+            f"compare needs pictures of one size, not {first.width} × {first.height} and "
+            f"{second.width} × {second.height}; resize one of them"
+        )
+    if isinstance(labels, str) or len(labels) != 2:
+        raise KandiError(f"compare needs two labels, not {shown(labels)}")
+    gap = ImageChops.difference(pixels.rgba(first), pixels.rgba(second))
+    # Where only the transparency differs, show that: a grey difference in all channels.
+    colour, alpha = gap.convert("RGB"), gap.getchannel("A").convert("RGB")
+    gap = ImageChops.lighter(colour, alpha)
+    largest = max(high for _, high in gap.getextrema())
+    # The square root lifts small differences beside large ones.
+    bright = gap.point(lambda v: round(255 * math.sqrt(v / largest)) if largest else 0)
+    text = f"difference (brightened), at most {largest}/255" if largest else "no difference"
+    return grid([first, second, bright], [*labels, text], columns=3)
+
+
+def _single(item: Any) -> Image:
+    if _is_result(item):
+        if len(item.images) != 1:
+            raise KandiError(
+                f"compare takes one picture a side, not {len(item.images)}; say result[0]"
+            )
+        item = item.images[0]
+    pixels.check(item, "compare")
+    return item
+
+
+def plot(rows: Iterable[Mapping[str, Any]], x: str, y: str, *, by: str | None = None) -> Figure:
+    """Plot column `y` over column `x` of measured rows, one line for each value of `by`.
+
+    Rows with equal x are shown as points; the line runs through their mean. Rows where x or y
+    is None are left out. The figure is closed, so that a notebook shows it once. Raises
+    KandiError for unknown columns and values of y that are no numbers.
+    """
+    from .charts import line_plot
+
+    found = list(rows) if isinstance(rows, Iterable) else [rows]
+    for row in found:
+        if not isinstance(row, Mapping):
+            raise KandiError(f"plot needs a list of dicts, one a row, not {shown(row)}")
+    if not found:
+        raise KandiError("there are no rows to plot; measure something first")
+    known = list(dict.fromkeys(str(key) for row in found for key in row))
+    for name in (x, y, by):
+        if name is not None and name not in known:
+            close = nearest(name, known)
+            hint = f"did you mean {close}? " if close else ""
+            raise KandiError(f"no column {name!r}; {hint}known: {', '.join(known)}")
+    return line_plot(found, x, y, by)

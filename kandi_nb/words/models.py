@@ -1,0 +1,248 @@
+"""The models that the package knows: ids, pipeline classes, tasks, sizes, licences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+from .errors import KandiError, nearest, shown
+from .tables import Table
+
+WEIGHTS = Path(__file__).parent.parent / "mini" / "weights"
+MINI_SIZE = 64  # pixels: the side of every picture the bundled models were trained on
+PUBLISHER = "kandinsky-community"
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Say which commit of a published checkpoint is taken, and what its files must be.
+
+    `size` is that of the whole download in bytes; `files` maps a weight file to its size in
+    bytes and its SHA-256, which is None where it is not known.
+    """
+
+    revision: str
+    size: int
+    files: Mapping[str, tuple[int, str | None]]
+
+
+_UNET, _MOVQ = (f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "movq"))
+# The same file in three checkpoints.
+_MOVQ_FILE = (271_380_364, "43a5860fea195a7116f2471396c5cc9535fade9b63c4857d8a192ffd924b7002")
+
+# Published id → pin. The sizes agree with the tensors: each file is four bytes a parameter (two
+# in the image encoder) and a header, and the rest of a download is configurations and words.
+PINS: Mapping[str, Pin] = {
+    f"{PUBLISHER}/kandinsky-2-2-prior": Pin(
+        "9fc51ad5732afc5d031724219d22e6c42179c5a8",
+        10_574_964_619,
+        {
+            "prior/diffusion_pytorch_model.safetensors": (4_104_940_968, None),
+            "image_encoder/model.safetensors": (3_689_912_664, None),
+            "text_encoder/model.safetensors": (2_778_702_976, None),
+        },
+    ),
+    f"{PUBLISHER}/kandinsky-2-2-decoder": Pin(
+        "9ae140d347fed8ce6e8bb3005dcc1f48543bb8e3",
+        5_283_700_183,
+        {
+            _UNET: (5_012_309_584, None),
+            _MOVQ: _MOVQ_FILE,
+        },
+    ),
+    f"{PUBLISHER}/kandinsky-2-2-decoder-inpaint": Pin(
+        "db790ad5cbcabed886f069ef2710774657621702",
+        5_283_767_688,
+        {
+            _UNET: (
+                5_012_378_704,
+                "098b846d2378b4b44a33e0bd47f89f2886b72a10200cbf9e96d5fae3c471543f",
+            ),
+            _MOVQ: _MOVQ_FILE,
+        },
+    ),
+    # The main branch holds pickles only; this commit of an open pull request has safetensors.
+    f"{PUBLISHER}/kandinsky-2-2-controlnet-depth": Pin(
+        "08632524a2b7e3bed39a7901d92cdd07e37544d0",
+        5_285_192_144,
+        {
+            _UNET: (
+                5_013_798_992,
+                "6549f8c8471357ed8ed6b700a80ffdd8fe45bd5b54f4c486d7f81ac9fe5f343b",
+            ),
+            _MOVQ: _MOVQ_FILE,
+        },
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Say everything that the package needs to know of one model.
+
+    `prior` and `decoder` are ids on the hub; those of a bundled model are folders in
+    `WEIGHTS`. Kandinsky 3 has no prior. `classes` maps role to the name of a diffusers
+    class. `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides
+    say it, for checkpoints without a pin. `variant` is the weight
+    variant to ask for. `advice` names a function ("module:function") that tells what a bundled
+    model cannot draw of a prompt, or None.
+    """
+
+    key: str
+    family: str
+    prior: str | None
+    decoder: str
+    classes: Mapping[str, str] = field(hash=False)
+    tasks: tuple[str, ...]
+    native_size: int
+    licence: str
+    languages: str
+    draws: str
+    claimed_gb: float = 0.0
+    bundled: bool = False
+    variant: str | None = None
+    advice: str | None = None
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Return role → id of the stages that the model has, in the order they run."""
+        roles = {"prior": self.prior, "decoder": self.decoder}
+        return {role: name for role, name in roles.items() if name}
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Return role → folder of a bundled model; empty for a published one."""
+        return {role: WEIGHTS / name for role, name in self.ids.items()} if self.bundled else {}
+
+    @property
+    def pins(self) -> dict[str, Pin]:
+        """Return role → pin of the stages whose commit and sizes are known."""
+        return {role: PINS[name] for role, name in self.ids.items() if name in PINS}
+
+    @property
+    def revisions(self) -> dict[str, str]:
+        """Return role → commit to ask the hub for; without a pin the main branch is taken."""
+        return {role: pin.revision for role, pin in self.pins.items()}
+
+    @property
+    def download_gb(self) -> float:
+        """Return the size of the whole download in 10⁹ bytes, 0 for a bundled model."""
+        if self.bundled or not self.pins:
+            return 0.0 if self.bundled else self.claimed_gb
+        return round(sum(pin.size for pin in self.pins.values()) / 1e9, 2)
+
+    @property
+    def download(self) -> str:
+        """Return the size of the download in words, and that it is not verified if so."""
+        if self.bundled:
+            return "bundled"
+        return f"{self.download_gb:g} GB{'' if self.pins else ', unverified'}"
+
+
+def _published(key: str, family: str, prior: str | None, decoder: str, **rest) -> ModelSpec:
+    return ModelSpec(
+        key=key,
+        family=family,
+        prior=prior and f"{PUBLISHER}/{prior}",
+        decoder=f"{PUBLISHER}/{decoder}",
+        licence="Apache-2.0",
+        **rest,
+    )
+
+
+_CLASSES = {
+    "2.1": {"prior": "KandinskyPriorPipeline", "decoder": "KandinskyPipeline"},
+    "2.2": {"prior": "KandinskyV22PriorPipeline", "decoder": "KandinskyV22Pipeline"},
+    "3": {"decoder": "Kandinsky3Pipeline"},
+}
+
+_ANYTHING = "Photographs, drawings and paintings of anything"
+
+_LIST = (
+    ModelSpec(
+        key="mini-2.2",
+        family="2.2",
+        prior="kandinsky-2-2-prior",
+        decoder="kandinsky-2-2-decoder",
+        classes=_CLASSES["2.2"],
+        tasks=("generate",),
+        native_size=MINI_SIZE,
+        licence="Apache-2.0",
+        languages="English, Russian, Chinese, German, French",
+        draws=(
+            f"Only its own small drawn world, as pictures of {MINI_SIZE} × {MINI_SIZE} pixels: "
+            "16 objects in 7 colours at 8 places, a crown or a hat for the animals, 3 styles, "
+            "said in five languages; other words are ignored."
+        ),
+        bundled=True,
+        advice="kandi_nb.mini.captions:advise",
+    ),
+    _published(
+        "kandinsky-2.2",
+        "2.2",
+        "kandinsky-2-2-prior",
+        "kandinsky-2-2-decoder",
+        classes=_CLASSES["2.2"],
+        tasks=("generate",),
+        native_size=512,
+        languages="English; others poorly",
+        draws=f"{_ANYTHING}; quick only on a GPU.",
+    ),
+    _published(
+        "kandinsky-2.1",
+        "2.1",
+        "kandinsky-2-1-prior",
+        "kandinsky-2-1",
+        classes=_CLASSES["2.1"],
+        tasks=("generate",),
+        native_size=512,
+        claimed_gb=13.3,
+        languages="English; only its decoder reads more",
+        draws=f"{_ANYTHING}; the text also reaches the decoder.",
+    ),
+    _published(
+        "kandinsky-3",
+        "3",
+        None,
+        "kandinsky-3",
+        classes=_CLASSES["3"],
+        tasks=("generate",),
+        native_size=1024,
+        claimed_gb=25.9,
+        languages="English; others little tested",
+        draws=f"{_ANYTHING}; needs the most memory.",
+        variant="fp16",
+    ),
+)
+
+SPECS: Mapping[str, ModelSpec] = MappingProxyType({entry.key: entry for entry in _LIST})
+
+
+def spec(key: str) -> ModelSpec:
+    """Return the ModelSpec of a key such as "mini-2.2"; raise KandiError for an unknown one."""
+    if isinstance(key, str) and key in SPECS:
+        return SPECS[key]
+    close = nearest(key, SPECS) if isinstance(key, str) else None
+    hint = f"did you mean {close}? " if close else ""
+    raise KandiError(f"unknown model {shown(key)}; {hint}known: {', '.join(SPECS)}")
+
+
+def models() -> Table:
+    """Return a table of the known models that shows itself; its rows are dicts."""
+    return Table(
+        [
+            {
+                "key": known.key,
+                "family": known.family,
+                "tasks": ", ".join(known.tasks),
+                "native size": f"{known.native_size} px",
+                "download": known.download,
+                "licence": known.licence,
+                "languages": known.languages,
+                "draws": known.draws,
+            }
+            for known in SPECS.values()
+        ]
+    )

@@ -1,0 +1,175 @@
+"""Timing: rows that plot, sides that take turns, the goals of `make bench`, all in small."""
+
+from __future__ import annotations
+
+import importlib.util
+import types
+from pathlib import Path
+
+import pytest
+
+from kandi_nb import Params, plot, sweep
+from kandi_nb.drivers.bench import Pair, bench, pair
+from kandi_nb.words.errors import KandiError
+
+GOALS = Path(__file__).parents[2] / "benchmarks" / "goals.py"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that only moves when told: clock(seconds)."""
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+
+    def pass_time(seconds):
+        now[0] += seconds
+
+    return pass_time
+
+
+class Remembering(dict):
+    """A stand-in for the remembered embeddings that counts how often it is emptied."""
+
+    cleared = 0
+
+    def clear(self):
+        self.cleared += 1
+        super().clear()
+
+
+@pytest.fixture
+def k():
+    return types.SimpleNamespace(
+        spec=types.SimpleNamespace(key="stand-in"), embeddings=Remembering()
+    )
+
+
+def test_bench_gives_one_row_a_run_with_the_median(k, clock):
+    calls = []
+    extra = iter([100, 0, 0, 9, 0, 0, 9])  # the first is the warm-up
+
+    def task(k, params, **inputs):
+        calls.append((params, inputs))
+        assert not k.embeddings, "nothing is left from the run before"
+        k.embeddings["text"] = 1
+        clock(params.steps / 10 + next(extra))
+        return Drawn(params.count, peak_mb=float(len(calls)))
+
+    runs = sweep(Params("a fox", count=2), steps=[10, 50])
+    rows = bench(task, k, runs, repeats=3, image="given")
+    assert len(calls) == 7 and all(inputs == {"image": "given"} for _, inputs in calls)
+    assert [row["steps"] for row in rows] == [10, 50]
+    assert [row["seconds"] for row in rows] == pytest.approx([1.0, 5.0])
+    assert [row["fastest"] for row in rows] == pytest.approx([1.0, 5.0])
+    assert [row["per_picture"] for row in rows] == pytest.approx([0.5, 2.5])
+    assert [row["peak_mb"] for row in rows] == [4.0, 7.0]
+    assert rows[0]["model"] == "stand-in" and rows[0]["prompt"] == "a fox"
+    assert k.embeddings.cleared == 7
+    assert plot(rows, x="steps", y="seconds").axes
+
+
+class Drawn:
+    """A stand-in for a Result."""
+
+    def __init__(self, count, peak_mb):
+        self.count, self.peak_mb = count, peak_mb
+
+    def __len__(self):
+        return self.count
+
+
+def test_peak_is_none_where_it_is_unknown(k, clock):
+    rows = bench(lambda k, params: Drawn(1, None), k, Params("a fox"), repeats=1)
+    assert rows[0]["peak_mb"] is None
+
+
+@pytest.mark.parametrize(
+    ("runs", "repeats", "message"),
+    [
+        ("a fox", 3, "list of Params"),
+        ([], 3, "list of Params"),
+        ([{"prompt": "a fox"}], 3, "kn.sweep"),
+        (Params("a fox"), 0, "repeats"),
+        (Params("a fox"), True, "repeats"),
+        (Params("a fox"), 1.5, "repeats"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_runs(k, runs, repeats, message):
+    def task(k, params):
+        raise AssertionError("the task was run")
+
+    with pytest.raises(KandiError, match=message):
+        bench(task, k, runs, repeats=repeats)
+
+
+@pytest.mark.parametrize(
+    ("task", "model", "words"),
+    [
+        (lambda k, params: None, "mini-2.2", "kn.load"),
+        (lambda k, params: None, None, "kn.load"),
+        ("generate", None, "such as kn.generate"),
+    ],
+)
+def test_bench_wants_a_task_and_a_loaded_model(task, model, words):
+    with pytest.raises(KandiError, match=rf"^bench [^\n]*{words}[^\n]*$"):
+        bench(task, model, Params("a fox"))
+
+
+def test_pair_wants_two_functions():
+    with pytest.raises(KandiError, match=r"^pair times two functions[^\n]*not 3$"):
+        pair(lambda: None, 3)
+
+
+def test_pair_takes_turns_and_changes_the_order(clock):
+    order = []
+
+    def side(name, seconds):
+        return lambda: (order.append(name), clock(seconds))
+
+    measured = pair(side("a", 3.0), side("b", 2.0), repeats=4)
+    assert "".join(order) == "ab" + "abbaabba"
+    assert measured.ratio == measured.best == pytest.approx(1.5)
+    assert "3.000 s" in str(measured) and "1.50 ×" in str(measured)
+
+
+def test_one_disturbed_round_does_not_move_the_ratio():
+    assert Pair(a=(2.0, 2.0, 50.0), b=(1.0, 1.0, 1.0)).ratio == pytest.approx(2.0)
+    assert Pair(a=(2.0, 9.0), b=(1.0, 8.0)).best == pytest.approx(2.0)
+
+
+@pytest.fixture(scope="module")
+def goals():
+    described = importlib.util.spec_from_file_location("goals", GOALS)
+    module = importlib.util.module_from_spec(described)
+    described.loader.exec_module(module)
+    return module
+
+
+def test_make_bench_measures_the_same_pictures_on_both_sides(goals, tiny_folder, capsys):
+    words = ["--model", str(tiny_folder), "--steps", "2", "--repeats", "1"]
+    assert goals.main(words) == 0
+    out = capsys.readouterr().out
+    assert "(a) 5 languages × 3 seeds" in out
+    assert "pixels at most" in out and "/255 apart: goal met" in out
+    assert "(b) one picture" in out
+    assert "(c) import kandi_nb" in out
+
+
+def test_a_missed_goal_says_where_the_time_goes(goals, tiny_folder, capsys, monkeypatch):
+    monkeypatch.setattr(goals, "GRID_GOAL", 1e9)
+    monkeypatch.setattr(goals, "OVERHEAD_GOAL", -1.0)
+    words = ["--model", str(tiny_folder), "--steps", "2", "--repeats", "1"]
+    assert goals.main(["grid", "one", *words]) == 0
+    out = capsys.readouterr().out
+    assert out.count("GOAL MISSED") == 2
+    assert "what each part gains by the batch: " in out
+    for part in ("decoder UNet", "MoVQ decoder", "prior", "everything else"):
+        assert out.count(f"{part} ") >= 3, part
+
+
+def test_bench_goals_refuse_unknown_words_and_models(goals, capsys):
+    with pytest.raises(SystemExit) as caught:
+        goals.main(["speed"])
+    assert caught.value.code == 2
+    assert goals.main(["one", "--model", "mini-9"]) == 2
+    assert "unknown model" in capsys.readouterr().err

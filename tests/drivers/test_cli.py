@@ -1,0 +1,364 @@
+"""The command: exit codes, one line for bad input, files that are never overwritten unasked."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import types
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from PIL import Image
+
+import kandi_nb
+from kandi_nb import cli
+from kandi_nb.pictures.recipe import recipe
+from kandi_nb.words.fields import FIELDS
+
+COMMANDS = ["check", "models", "draw", "run", "lab", "bench", "mini"]
+QUICK = ["--steps", "2", "--prior-steps", "2"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def notebook(here):
+    """Write notebooks/<name>.ipynb with a parameters cell and the given cells."""
+
+    def write(name, *cells):
+        first = new_code_cell("SEED = 7  # noise", metadata={"tags": ["parameters"]})
+        made = new_notebook(cells=[first, *map(new_code_cell, cells)])
+        made.metadata.kernelspec = {"name": "x", "display_name": "x", "language": "python"}
+        (here / "notebooks").mkdir(exist_ok=True)
+        nbformat.write(made, here / "notebooks" / f"{name}.ipynb")
+
+    return write
+
+
+def bad(capsys, *words):
+    """Run words that must be refused, and return the one line that says why."""
+    assert cli.main(list(words)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and err.startswith("kandi-nb: "), err
+    return err.strip()
+
+
+def test_no_words_and_wrong_words_are_bad_input(capsys):
+    assert cli.main([]) == 2
+    assert cli.main(["paint"]) == 2
+    assert "draw" in capsys.readouterr().err, "the choices are named"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    assert command in capsys.readouterr().out
+
+
+def test_help_lists_the_commands_and_nothing_heavy_is_loaded():
+    code = (
+        "import sys; from kandi_nb.cli import main; main(['--help'])\n"
+        "assert not {'torch', 'diffusers', 'papermill'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(f"    {command} " in done.stdout for command in COMMANDS)
+
+
+def test_version_and_models(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.strip() == f"kandi_nb {kandi_nb.__version__}"
+    assert cli.main(["models"]) == 0
+    listed = capsys.readouterr().out
+    assert "mini-2.2" in listed and "kandinsky-2.2" in listed
+
+
+def test_check_prints_what_kn_check_says(capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules["kandi_nb.check"], "check", lambda: "all is well")
+    assert cli.main(["check"]) == 0
+    assert capsys.readouterr().out == "all is well\n"
+
+
+def test_every_setting_is_an_option_with_its_range(capsys):
+    cli.main(["draw", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for name, setting in FIELDS.items():
+        if name not in ("prompt", "strength"):
+            assert f"--{name.replace('_', '-')} " in text
+            assert " ".join(setting.help.split()) in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["draw", ""], "prompt is empty"),
+        (["draw", "a fox", "--steps", "1"], "steps must be from 2"),
+        (["draw", "a fox", "--steps", "0"], "steps must be from 2"),
+        (["draw", "a fox", "--steps=-3"], "steps must be from 2"),
+        (["draw", "a fox", "--steps", "ten"], "steps must be a whole number"),
+        (["draw", "a fox", "--guidance", "nan"], "guidance must be a finite number"),
+        (["draw", "a fox", "--width", "0"], "width must be from 64"),
+        (["draw", "a fox", "--height", "1000000"], "height must be from 64"),
+        (["draw", "a fox", "--model", "kandinsky-22"], "did you mean kandinsky-2.2"),
+        (["draw", "a fox", "--device", "gpu"], "unknown device"),
+        (["draw", "a fox", "-o", "fox.jpg"], "must end in .png"),
+        (["run", "99"], "is no notebook"),
+        (["run", "03", "--timeout", "0"], "timeout"),
+        (["run", "03", "-p", "SEDE=7"], "did you mean SEED"),
+        (["run", "03", "-p", "SEED"], "NAME=value"),
+        (["run", "03", "-p", "SEED=x"], "SEED of 03_x must be like 7"),
+        (["run", "03", "04", "-p", "SEED=7"], "one notebook"),
+        (["bench", "--repeats", "0"], "repeats"),
+        (["bench", "--steps", "1"], "steps must be from 2"),
+        (["bench", "--model", "mini-9"], "unknown model"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(notebook, capsys, words, message):
+    notebook("03_x", "print(1)")
+    notebook("04_y", "print(1)")
+    assert message in bad(capsys, *words)
+
+
+def test_draw_writes_the_file_with_its_recipe(here, tiny_folder, capsys):
+    words = ["draw", "лиса", "-o", "out/fox.png", "--model", str(tiny_folder), *QUICK]
+    assert cli.main([*words, "--seed", "5", "--guidance", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "out/fox.png\n", "only the path, for the next command"
+    assert "1 picture" in err
+    made = recipe("out/fox.png")
+    wanted = {"prompt": "лиса", "seed": 5, "guidance": 3.0, "steps": 2, "prior_steps": 2}
+    assert {name: made["params"][name] for name in wanted} == wanted
+    with Image.open("out/fox.png") as picture:
+        assert picture.size == (64, 64)
+
+
+def test_draw_overwrites_only_with_force(here, tiny_folder, capsys):
+    Path("fox.png").write_text("precious")
+    words = ["draw", "a fox", "-o", "fox.png", "--model", str(tiny_folder), *QUICK]
+    assert "exists" in bad(capsys, *words)
+    assert Path("fox.png").read_text() == "precious"
+    assert cli.main([*words, "--force"]) == 0
+    assert recipe("fox.png")["params"]["prompt"] == "a fox"
+
+
+def test_draw_several_and_without_a_name(here, tiny_folder, capsys):
+    words = ["draw", "a fox", "--model", str(tiny_folder), *QUICK]
+    assert cli.main([*words, "-o", "f.png", "--count", "2"]) == 0
+    assert capsys.readouterr().out.split() == ["f-1.png", "f-2.png"]
+    assert [recipe(f"f-{n}.png")["params"]["seed"] for n in (1, 2)] == [0, 1]
+    assert "f-1.png exists" in bad(capsys, *words, "-o", "f.png", "--count", "3")
+    assert not Path("f-3.png").exists(), "refused before anything was drawn"
+    assert cli.main(words) == 0
+    (path,) = capsys.readouterr().out.split()
+    assert Path(path).name == "a-fox-0.png" and Path(path).is_file()
+
+
+def test_draw_into_a_place_that_cannot_be_written_to(here, capsys):
+    Path("taken").write_text("a file")
+    Path("folder.png").mkdir()
+    assert "taken" in bad(capsys, "draw", "a fox", "-o", "taken/fox.png")
+    assert "is a folder" in bad(capsys, "draw", "a fox", "-o", "folder.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-o", ".png"], "has no name before the ending"),
+        (["-o", "out/.PNG"], "has no name before the ending"),
+        (["-o", ""], "must end in .png"),
+        (["-o", "~nosuch/fox.png"], "not known here"),
+        (["-o", "f" * 300 + ".png"], "too long"),
+        # One picture fits, "-1" and "-2" behind the name do not.
+        (["-o", "f" * 251 + ".png", "--count", "2"], "too long"),
+        (["--model", "m" * 300], "too long"),
+        (["--model", "~nosuch/model"], "not known here"),
+        (["--model", ""], "no path"),
+        (["--guidance", "9" * 5000], "guidance must be"),
+        (["--seed", "9" * 5000], "seed must be"),
+    ],
+)
+def test_paths_and_numbers_that_cannot_be_are_refused_before_drawing(
+    here, capsys, words, message
+):
+    assert message in bad(capsys, "draw", "a fox", *words)
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["", "~nosuch/x", "x" * 300])
+def test_export_takes_no_folder_that_cannot_be(here, capsys, folder):
+    assert cli.main(["mini", "export", folder]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert not list(here.iterdir())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [(["models"], ""), (["models"], "1"), (["--version"], ""), (["draw", "--help"], "")],
+)
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(words, unbuffered):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kandi_nb.cli", *words],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == "kandi-nb: cannot go on: No space left on device\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")
+def test_errors_that_cannot_be_written_keep_their_exit_code(here):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kandi_nb.cli", "draw", ""], stdout=full, stderr=full
+        )
+    assert done.returncode == 2
+
+
+def test_run_one_all_and_failing(notebook, capsys):
+    notebook("01_a", "print(SEED)")
+    notebook("02_b", "x = {}", "x['gone']")
+    assert cli.main(["run", "01", "-p", "SEED=3"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("01_a  ok  ") and "gallery: outputs/gallery.html" in out
+    assert cli.main(["run", "all"]) == 1
+    out, err = capsys.readouterr()
+    assert re.search(r"02_b: cell 3: KeyError: 'gone'; look into .*/02_b.ipynb", out)
+    assert [line.split()[:2] for line in out.splitlines()[2:4]] == [
+        ["01_a", "ok"],
+        ["02_b", "failed"],
+    ]
+    assert "2/2 done" in err, "progress is told on stderr"
+    assert Path("outputs/gallery.html").is_file()
+
+
+def test_ctrl_c_ends_the_command_and_its_kernels(notebook, here):
+    import psutil
+
+    pid_file = here / "pid"
+    notebook(
+        "01_a",
+        "import os, pathlib, time\n"
+        f"pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\ntime.sleep(300)",
+    )
+    command = subprocess.Popen(
+        [sys.executable, "-m", "kandi_nb.cli", "run", "all"],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=here,
+        env=child_environment(),
+    )
+    deadline = time.monotonic() + 60
+    while not (pid_file.exists() and pid_file.read_text()):
+        assert time.monotonic() < deadline and command.poll() is None
+        time.sleep(0.1)
+    command.send_signal(signal.SIGINT)
+    _, err = command.communicate(timeout=60)
+    assert command.returncode == 130 and "kandi-nb: stopped" in err and "Traceback" not in err
+    assert not psutil.pid_exists(int(pid_file.read_text()))
+
+
+def test_mini_tools_get_their_own_words(monkeypatch, capsys):
+    heard = []
+    for name, (module, _) in cli.MINI_TOOLS.items():
+        tool = types.ModuleType(module)
+        tool.main = lambda words, name=name: heard.append((name, words)) or len(words)
+        monkeypatch.setitem(sys.modules, module, tool)
+    assert cli.main(["mini", "train", "clip", "--minutes", "--help"]) == 3
+    assert cli.main(["mini", "judge"]) == 0
+    assert cli.main(["mini", "export", "x"]) == 1
+    assert heard == [
+        ("train", ["clip", "--minutes", "--help"]),
+        ("judge", []),
+        ("export", ["x"]),
+    ]
+    assert cli.main(["mini"]) == 2
+    assert cli.main(["mini", "paint"]) == 2
+    assert "export" in capsys.readouterr().err, "the choices are named"
+
+
+@pytest.mark.parametrize("tool", cli.MINI_TOOLS)
+def test_every_mini_tool_is_there_and_explains_itself(tool, capsys):
+    assert cli.main(["mini", tool, "--help"]) == 0
+    assert f"kandi-nb mini {tool}" in capsys.readouterr().out
+
+
+def test_lab_listens_on_loopback_only_and_shows_the_notebooks(notebook, here):
+    notebook("01_a", "print(1)")
+    environment = child_environment() | {
+        "JUPYTER_RUNTIME_DIR": str(here / "runtime"),
+        "JUPYTER_CONFIG_DIR": str(here / "config"),
+        "JUPYTER_DATA_DIR": str(here / "data"),
+        "JUPYTER_TOKEN": "secret",
+    }
+    port = free_port()
+    command = subprocess.Popen(
+        [sys.executable, "-m", "kandi_nb.cli", "lab", "--no-browser", f"--port={port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=here,
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        listing = json.loads(answer(f"http://127.0.0.1:{port}/api/contents?token=secret"))
+        assert [entry["name"] for entry in listing["content"]] == ["01_a.ipynb"]
+        assert listening_addresses(command.pid, port) == {"127.0.0.1"}
+    finally:
+        os.killpg(command.pid, signal.SIGKILL)
+        command.wait()
+
+
+def child_environment():
+    root = str(Path(kandi_nb.__file__).parent.parent)
+    return {**os.environ, "PYTHONPATH": root}
+
+
+def free_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answer(url):
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as reply:
+                return reply.read()
+        except OSError:
+            assert time.monotonic() < deadline, "JupyterLab does not answer"
+            time.sleep(0.3)
+
+
+def listening_addresses(pid, port):
+    import psutil
+
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    found = set()
+    for process in family:
+        # A helper process of the server may have ended since it was listed.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found |= {
+                connection.laddr.ip
+                for connection in process.net_connections(kind="inet")
+                if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+            }
+    return found

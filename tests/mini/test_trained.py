@@ -1,0 +1,172 @@
+"""A later stage starts from a checkpoint, or from what has landed, and says what is missing."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+
+import kandi_nb as kn
+from kandi_nb.mini import names
+from kandi_nb.mini.training import loop, trained
+from kandi_nb.mini.training import networks as parts
+from kandi_nb.mini.training import stages as recipe
+from kandi_nb.mini.training.data import Data
+
+
+def test_landed_weights_fill_their_modules(tmp_path):
+    modules = {
+        "movq": parts.movq(),
+        "decoder-2.2": parts.unet(),
+        "decoder-2.1": parts.unet(**recipe.SHAPES["decoder-2.1"]),
+    }
+    for stage, module in modules.items():
+        found = trained.weights_of(stage, tmp_path, names.WEIGHTS)
+        module.load_state_dict(found)
+        assert {v.dtype for v in found.values()} == {torch.float32}
+    data = Data(tmp_path, count=10)
+    for stage in ("text-2.1", "text-3"):
+        assert not any(p.requires_grad for p in recipe.encoder_of(stage, data).parameters())
+    text, vision = trained.clip_towers(tmp_path, names.WEIGHTS)
+    assert text.config.projection_dim == vision.config.projection_dim == parts.EMBEDDING
+
+
+def test_a_checkpoint_comes_before_what_has_landed(tmp_path):
+    torch.manual_seed(0)
+    plan = loop.Plan("decoder-2.2", tmp_path, steps=1)
+
+    def loss(model, generator, progress):
+        return sum(p.float().mean() for p in model.parameters()), {}
+
+    made = loop.train(plan, parts.unet(), loss).state_dict()
+    found = trained.weights_of("decoder-2.2", tmp_path, names.WEIGHTS)
+    assert all(torch.equal(found[name], weight) for name, weight in made.items())
+
+
+@pytest.mark.parametrize("stage", ["judge", "movq-decoder", "inpaint-2.2", "inpaint-2.1"])
+def test_a_stage_begins_with_what_has_landed(stage, tmp_path, monkeypatch):
+    """The first pass of ``--begin landed`` runs on the landed weights, but for frozen parts."""
+    from kandi_nb.mini.training import train
+
+    class Seen(Exception):
+        pass
+
+    def look(plan, module, loss_of):
+        raise Seen(plan, module)
+
+    monkeypatch.setattr(train.loop, "train", look)
+    words = [stage, "--scenes", "40", "--folder", str(tmp_path)]
+    with pytest.raises(Seen) as anew:
+        train.main(words)
+    with pytest.raises(Seen) as landed:
+        train.main([*words, "--begin", "landed"])
+    plan, other = anew.value.args[0], landed.value.args[0]
+    assert other.rate == plan.rate / 2
+    assert other.began.startswith("what had landed (")  # and how long that was trained
+    start = {"inpaint-2.2": "decoder-2.2 (", "inpaint-2.1": "decoder-2.1 ("}.get(stage)
+    assert plan.began is None if start is None else plan.began.startswith(start)
+    wanted = trained.landed(stage, names.WEIGHTS)
+    before, after = (dict(seen.value.args[1].state_dict()) for seen in (anew, landed))
+    assert set(after) == set(wanted)
+    assert all(torch.equal(weight, wanted[name]) for name, weight in after.items())
+    changed = [name for name, weight in after.items() if not torch.equal(weight, before[name])]
+    assert bool(changed) == (stage != "movq-decoder")  # which always begins with the MoVQ
+
+
+def test_what_a_stage_does_not_train_stays_as_it_is(tmp_path):
+    unet = parts.unet(**recipe.SHAPES["depth-2.2"])
+    unet.mid_block.requires_grad_(False)
+    before = {k: v.clone() for k, v in unet.mid_block.state_dict().items()}
+    trained.begin(unet, "depth-2.2", names.WEIGHTS)
+    assert all(torch.equal(v, before[k]) for k, v in unet.mid_block.state_dict().items())
+    wanted = trained.landed("depth-2.2", names.WEIGHTS)["conv_in.weight"]
+    assert torch.equal(unet.conv_in.weight, wanted)
+
+
+def test_what_cannot_be_begun_with_is_refused(tmp_path, capsys):
+    from kandi_nb.mini.training.train import main
+
+    with pytest.raises(SystemExit) as stopped:
+        main(["prior", "--begin", "landed", "--scenes", "40", "--folder", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "stage prior has nothing" in capsys.readouterr().err
+    with pytest.raises(kn.KandiError, match="nothing"):
+        trained.begin(parts.movq(), "movq", tmp_path)
+    with pytest.raises(kn.KandiError, match="does not fit"):
+        trained.begin(parts.movq(), "judge", names.WEIGHTS)
+
+
+def test_a_missing_stage_is_named_with_its_command(tmp_path):
+    for stage in ("decoder-2.2", "text-3"):
+        with pytest.raises(kn.KandiError, match=f"train {stage}"):
+            trained.weights_of(stage, tmp_path, tmp_path)
+
+
+def test_commands_say_in_one_line_what_is_missing(tmp_path, capsys):
+    from kandi_nb.mini.evaluation import command as evaluate
+    from kandi_nb.mini.training.train import main
+
+    folders = ["--folder", str(tmp_path), "--weights", str(tmp_path)]
+    with pytest.raises(SystemExit) as stopped:
+        main(["depth-2.2", "--scenes", "20", "--steps", "1", *folders])
+    assert stopped.value.code == 2
+    assert "has to come first" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["depth-2.2", "--scenes", "20", "--land", *folders])
+    assert stopped.value.code == 2
+    assert "no checkpoint of depth-2.2" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        evaluate.main(["kandinsky-2-2-decoder", "kandinsky-4", "--weights", str(tmp_path)])
+    assert stopped.value.code == 2
+    assert "unknown checkpoint 'kandinsky-4'" in capsys.readouterr().err
+
+
+def test_the_landed_movq_lands_again_byte_for_byte(tmp_path):
+    from kandi_nb.mini.training import assemble
+
+    data = Data(tmp_path / "training", count=10)
+    unet = parts.unet(**recipe.SHAPES["depth-2.2"])
+    made = assemble.save_decoder("depth-2.2", unet, trained.movq(data), weights=tmp_path)
+
+    def digest(folder):
+        file = folder / "movq" / "diffusion_pytorch_model.safetensors"
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+
+    assert digest(made) == digest(names.WEIGHTS / names.DECODER)
+
+
+@pytest.mark.parametrize("stage", ["prior", "depth-2.2", "decoder-2.1", "decoder-3"])
+def test_a_stage_trains_and_lands_from_a_fresh_clone(stage, tmp_path):
+    """From the command line, with an empty training folder: two steps, then a whole folder."""
+    import shutil
+
+    from kandi_nb.mini.training.train import main
+
+    weights = tmp_path / "weights"
+    shutil.copytree(names.WEIGHTS, weights)
+    made = {
+        "prior": names.PRIOR,
+        "depth-2.2": names.DEPTH,
+        "decoder-2.1": names.DECODER_21,
+        "decoder-3": names.KANDINSKY_3,
+    }
+    folder = weights / made[stage]
+    trained_part = "prior" if stage == "prior" else "unet"
+    before = _bytes(folder / trained_part)
+    words = [stage, "--steps", "2", "--scenes", "40", "--threads", "1"]
+    words += ["--folder", str(tmp_path / "training"), "--weights", str(weights)]
+    assert main(words) == 0
+    assert _bytes(folder / trained_part) != before
+    ours = {p.relative_to(folder) for p in folder.rglob("*") if p.is_file()}
+    landed = names.WEIGHTS / folder.name
+    assert ours == {p.relative_to(landed) for p in landed.rglob("*") if p.is_file()}
+    for part in ours:
+        same = part.parts[0] in ("movq", "text_encoder", "scheduler")
+        same |= part.parts[0] == "tokenizer" and stage != "prior"  # CLIP's is written anew
+        if same or "00002-of" in part.name:  # the shard that the decoders of 2.2 share
+            assert (folder / part).read_bytes() == (landed / part).read_bytes(), part
+
+
+def _bytes(folder):
+    return [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]

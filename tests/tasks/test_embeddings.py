@@ -1,0 +1,86 @@
+"""CLIP's embeddings: those that the prior itself uses, in the order asked for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from PIL import Image
+
+from kandi_nb.model.load import load
+from kandi_nb.tasks.embeddings import clip, cosines
+from kandi_nb.words.errors import KandiError
+
+RED = Image.new("RGB", (64, 64), "red")
+BLUE = Image.new("RGB", (100, 70), "blue")
+
+
+def test_texts_get_the_embedding_that_the_prior_reads(tiny):
+    # What the pipeline's own encoding gives at guidance 1.
+    theirs, _, _ = tiny.prior._encode_prompt(["a red fox"], "cpu", 1, False)
+    assert torch.allclose(clip(tiny, "a red fox"), theirs.float(), atol=1e-5)
+
+
+def test_a_grey_picture_gets_the_embedding_of_nothing(tiny):
+    # get_zero_embed feeds pixels of value 0 *after* normalising: a middling grey.
+    mean = tiny.prior.image_processor.image_mean
+    grey = Image.new("RGB", (32, 32), tuple(round(255 * m) for m in mean))
+    nearest = cosines(clip(tiny, [grey]), tiny.prior.get_zero_embed()).item()
+    assert nearest > 0.999
+
+
+def test_texts_and_pictures_mix_and_keep_their_order(tiny):
+    mixed = clip(tiny, [RED, "a fox", BLUE, "an owl"])
+    assert mixed.shape == (4, 32) and mixed.dtype == torch.float32
+    for row, item in zip(mixed, [RED, "a fox", BLUE, "an owl"], strict=True):
+        assert torch.allclose(row, clip(tiny, item)[0], atol=1e-5)
+    assert not torch.allclose(mixed[0], mixed[2], atol=1e-3)
+    assert not torch.allclose(mixed[1], mixed[3], atol=1e-3)
+
+
+def test_more_than_a_batch_of_texts_and_any_kind_of_picture(tiny):
+    assert len(clip(tiny, [f"fox {n}" for n in range(70)])) == 70
+    assert torch.allclose(clip(tiny, RED.convert("RGBA")), clip(tiny, RED))
+
+
+def test_the_embeddings_can_be_computed_with(tiny):
+    rows = clip(tiny, ["a fox"]).requires_grad_()
+    rows.sum().backward()
+    assert rows.grad is not None
+
+
+@pytest.mark.parametrize("items", [3, None, [], [3], ["a fox", None]])
+def test_what_is_neither_text_nor_picture_is_refused(tiny, items):
+    with pytest.raises(KandiError, match=r"^clip [^\n]+$"):
+        clip(tiny, items)
+
+
+def test_models_without_clip_name_those_that_have_it(tiny3_folder):
+    with pytest.raises(KandiError, match=r"no CLIP inside; models that have it: mini-2\.2"):
+        clip(load(tiny3_folder, device="cpu"), "a fox")
+
+
+def test_cosines_know_direction_and_not_length():
+    right, up = [3.0, 0.0], [0.0, 0.5]
+    found = cosines([right, up, [-1.0, 0.0]], [right, [1.0, 1.0]])
+    wanted = torch.tensor([[1, 0.5**0.5], [0, 0.5**0.5], [-1, -(0.5**0.5)]])
+    assert torch.allclose(found, wanted)
+
+
+def test_cosines_with_itself_and_of_single_embeddings():
+    rows = torch.randn(5, 8, generator=torch.manual_seed(0))
+    matrix = cosines(rows)
+    assert torch.allclose(matrix, matrix.T) and torch.allclose(matrix.diag(), torch.ones(5))
+    assert torch.allclose(cosines(rows[0], rows), matrix[:1])
+
+
+def test_cosines_of_half_precision_are_as_good():
+    rows = torch.randn(2, 8, generator=torch.manual_seed(0))
+    assert torch.allclose(cosines(rows.half()), cosines(rows), atol=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("fox", None), (3.0, None), ([], None), ([[1.0, 2.0]], [[1.0, 2.0, 3.0]])]
+)
+def test_cosines_of_other_things_are_refused(a, b):
+    with pytest.raises(KandiError, match=r"^[^\n]+$"):
+        cosines(a, b)
