@@ -33,7 +33,7 @@ def bench(
     """
     if not callable(task):
         raise KandiError(f"bench measures a task, such as kn.generate, not {shown(task)}")
-    if not all(hasattr(k, part) for part in ("spec", "embeddings")):
+    if not all(hasattr(k, name) for name in ("spec", "forget")):
         raise KandiError(
             'bench takes a loaded model behind the task, k = kn.load("mini-2.2"), not '
             f"{shown(k)}"
@@ -47,7 +47,7 @@ def bench(
 
     def once(params: Params) -> tuple[float, Result]:
         # Remembered embeddings would make every repeat but the first look quick.
-        k.embeddings.clear()
+        k.forget()
         start = time.perf_counter()
         result = task(k, params, **inputs)
         return time.perf_counter() - start, result

@@ -107,14 +107,13 @@ def _published_state(known: ModelSpec, spare_gb: float) -> tuple[str, str]:
 def _state(known: ModelSpec, folders: dict[str, Path]) -> tuple[str, str]:
     """Return (found, remedy) for a model whose folders are here."""
     for role, folder in folders.items():
-        remedy = remedy_for(known, role, local=False)
         try:
             if known.bundled:
-                integrity.check_folder(folder, remedy, known.variant)
+                integrity.check_folder(folder, known.variant)
             else:
                 check_snapshot(known, role, folder)
         except KandiError as damage:
-            return str(damage).removesuffix(f"; {remedy}"), remedy
+            return str(damage), remedy_for(known, role, local=False)
     return "ready" if known.bundled or known.pins else "ready, its sizes unverified", ""
 
 

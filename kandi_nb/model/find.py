@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..words.errors import KandiError, shortened, shown
@@ -38,28 +39,31 @@ def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
 
 
 def _in_folder(folder: Path) -> tuple[ModelSpec, dict[str, Path]]:
-    """Find the one model that a folder holds, or whose decoder or prior it is."""
+    """Find the one model that a folder holds, or to which it belongs."""
     resolved = folder.resolve()
     found = []
     for known in SPECS.values():
-        names = {role: name.rpartition("/")[2] for role, name in known.ids.items()}
+        names = {name: role.id.rpartition("/")[2] for name, role in known.roles.items()}
         if known.bundled:  # the published entry of the same family names the same folders
             continue
         own = resolved.name in names.values()
         for base in [resolved.parent] if own else [folder, folder / PUBLISHER]:
-            stages = {role: base / name for role, name in names.items()}
-            if all(stage.is_dir() for stage in stages.values()):
-                found.append((_of_folder(known, folder), stages))
+            here = {role: base / name for role, name in names.items() if (base / name).is_dir()}
+            if here.keys() >= known.ids.keys():
+                found.append((_of_folder(known, resolved, here), here))
     if not found:
         raise KandiError(f"{folder} holds no model that is known here; expected {_layout()}")
     if len(found) > 1:
-        choices = ", ".join(str(stages["decoder"]) for _, stages in found)
+        choices = ", ".join(str(folders["decoder"]) for _, folders in found)
         raise KandiError(f"{folder} holds several models; give the folder of one: {choices}")
     return found[0]
 
 
-def _of_folder(known: ModelSpec, folder: Path) -> ModelSpec:
-    return dataclasses.replace(known, key=str(folder))
+def _of_folder(known: ModelSpec, folder: Path, here: Mapping[str, Path]) -> ModelSpec:
+    """Return the spec of a model in a folder: with the roles that are there."""
+    roles = {name: role for name, role in known.roles.items() if name in here}
+    # Never the whole path: keys stand in pictures that people pass on. No key of ours has a /.
+    return dataclasses.replace(known, key=f"{folder.name}/", roles=roles)
 
 
 def _layout() -> str:
@@ -76,7 +80,7 @@ def _known() -> str:
 
 
 def remedy_for(chosen: ModelSpec, role: str, local: bool) -> str:
-    """Return how to get the files of one stage back, to close an error message with."""
+    """Return how to get the files of one role back, to close an error message with."""
     if chosen.bundled:
         return (
             f"restore it with: git checkout -- {chosen.folders[role]} "
@@ -87,18 +91,43 @@ def remedy_for(chosen: ModelSpec, role: str, local: bool) -> str:
     return f"restore it with: kandi-nb fetch {chosen.key}"
 
 
-def from_hub(chosen: ModelSpec) -> dict[str, Path]:
-    """Return role → snapshot folder of a published model, downloading what is missing of it."""
-    folders = {role: hub.cached(chosen, role) for role in chosen.ids}
-    missing = [r for r, folder in folders.items() if not (folder and _whole(chosen, r, folder))]
+@contextmanager
+def restorable(chosen: ModelSpec, role: str, *, local: bool = False) -> Iterator[None]:
+    """Close the message of a damage that is found in the block with its remedy."""
+    try:
+        yield
+    except integrity.Damaged as damage:
+        remedy = remedy_for(chosen, role, local)
+        raise type(damage)(f"{damage}; {remedy}") from damage.__cause__
+
+
+def places(
+    chosen: ModelSpec, folders: Mapping[str, Path], roles: Iterable[str]
+) -> dict[str, Path]:
+    """Return role → folder, each whole as far as disk can tell; download what is published.
+
+    `folders` are those that `find` knows, empty for a model of the hub. Raises KandiError.
+    """
+    if not folders:
+        return _from_hub(chosen, list(roles))
+    for role in roles:
+        with restorable(chosen, role, local=True):
+            integrity.check_folder(folders[role], chosen.variant)
+    return {role: folders[role] for role in roles}
+
+
+def _from_hub(chosen: ModelSpec, roles: list[str]) -> dict[str, Path]:
+    cached = {role: hub.cached(chosen, role) for role in roles}
+    missing = [r for r, folder in cached.items() if not (folder and _whole(chosen, r, folder))]
     brought = _download(chosen, {role: hub.listing(chosen, role) for role in missing})
     for role, folder in brought.items():
-        check_snapshot(chosen, role, folder)
-    return {**folders, **brought}
+        with restorable(chosen, role):
+            check_snapshot(chosen, role, folder)
+    return {**cached, **brought}
 
 
 def _download(chosen: ModelSpec, listings: Mapping[str, hub.Listing]) -> dict[str, Path]:
-    """Bring stages whole into the cache: all that is missing of them, or nothing at all."""
+    """Bring checkpoints whole into the cache: all that is missing, or nothing at all."""
     missing = [hub.missing_bytes(chosen, role, there) for role, there in listings.items()]
     if any(missing):  # a whole cache may be read-only
         hub.check_room(chosen, sum(sum(sizes.values()) for sizes in missing))
@@ -106,11 +135,10 @@ def _download(chosen: ModelSpec, listings: Mapping[str, hub.Listing]) -> dict[st
 
 
 def check_snapshot(chosen: ModelSpec, role: str, folder: Path) -> None:
-    """Raise Damaged unless a stage in the hub's cache is whole and of the pinned sizes."""
-    remedy = remedy_for(chosen, role, local=False)
-    integrity.check_folder(folder, remedy, chosen.variant)
+    """Raise Damaged unless a role in the hub's cache is whole and of the pinned sizes."""
+    integrity.check_folder(folder, chosen.variant)
     if role in chosen.pins:
-        integrity.check_pinned(folder, chosen.pins[role].files, remedy)
+        integrity.check_pinned(folder, chosen.pins[role].files)
 
 
 def fetch(name: str) -> Table:
@@ -143,7 +171,7 @@ def fetch(name: str) -> Table:
 
 
 def _listing(chosen: ModelSpec, role: str) -> hub.Listing | None:
-    """Return what the hub says of a stage; None where it is out of reach, but all is here."""
+    """Return what the hub says of a checkpoint; None if it is out of reach, but all is here."""
     try:
         return hub.listing(chosen, role)
     except hub.NotFetched:
@@ -158,14 +186,15 @@ def _listing(chosen: ModelSpec, role: str) -> hub.Listing | None:
 
 def _whole(chosen: ModelSpec, role: str, folder: Path) -> bool:
     try:
-        check_snapshot(chosen, role, folder)
+        with restorable(chosen, role):
+            check_snapshot(chosen, role, folder)
     except integrity.Missing:
         return False
     return True
 
 
 def _verified(chosen: ModelSpec, role: str, there: hub.Listing | None) -> dict[str, str]:
-    """Verify one stage in the cache, mend it once, and return what the table says of it."""
+    """Verify a checkpoint in the cache, mend it once, return what the table says of it."""
     known = chosen.pins[role].files if role in chosen.pins else {}
     folder = hub.cached(chosen, role)
     wrong = hub.damaged(folder, there, known)
@@ -178,7 +207,8 @@ def _verified(chosen: ModelSpec, role: str, there: hub.Listing | None) -> dict[s
             f"{folder / wrong[0]} is not as published (its checksum differs); "
             f"{remedy_for(chosen, role, local=False)}, with a network"
         )
-    check_snapshot(chosen, role, folder)
+    with restorable(chosen, role):
+        check_snapshot(chosen, role, folder)
     read = hub.wanted({p.relative_to(folder).as_posix(): p for p in folder.rglob("*.*")})
     size = sum((folder / path).stat().st_size for path in read)
     return {

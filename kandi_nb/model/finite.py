@@ -12,34 +12,34 @@ if TYPE_CHECKING:
     import torch
 
 
-def not_finite(pipeline: Any) -> str | None:
-    """Return the first weight of a pipeline that is not finite, "unet conv_in.weight", or None.
+def not_finite(network: torch.nn.Module) -> str | None:
+    """Return the name of the first weight that is not finite, None when all are.
 
     Reads each weight once, where it is.
     """
     import torch
 
-    for component, network in pipeline.components.items():
-        weights = network.state_dict() if isinstance(network, torch.nn.Module) else {}
-        for name, weight in weights.items():
-            # A sum is finite if all its numbers are, and needs no memory beside them.
-            if weight.is_meta or weight.sum(dtype=torch.float32).isfinite():
-                continue
-            if not weight.isfinite().all():
-                return f"{component} {name}"
+    for name, weight in network.state_dict().items():
+        # A sum is finite if all its numbers are, and needs no memory beside them.
+        if weight.is_meta or weight.sum(dtype=torch.float32).isfinite():
+            continue
+        if not weight.isfinite().all():
+            return name
     return None
 
 
 def check_finite(numbers: torch.Tensor, pipeline: Any, what: str) -> None:
     """Raise KandiError, with the component at fault, when a pipeline's output is not finite."""
+    import torch
+
     if numbers.isfinite().all():
         return
-    if weight := not_finite(pipeline):
-        component, _, name = weight.partition(" ")
-        raise KandiError(
-            f"{what} is not made of finite numbers, as weights of the {component} are not "
-            f"({name}); load the model again, or download it anew"
-        )
+    for component, network in pipeline.components.items():
+        if isinstance(network, torch.nn.Module) and (weight := not_finite(network)):
+            raise KandiError(
+                f"{what} is not made of finite numbers, as weights of the {component} are not "
+                f"({weight}); load the model again, or download it anew"
+            )
     dtype = str(numbers.dtype).removeprefix("torch.")
     remedy = "take other weights" if dtype == "float32" else 'load it with dtype="float32"'
     raise KandiError(f"{what} is not made of finite numbers in {dtype}; {remedy}")

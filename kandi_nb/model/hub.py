@@ -51,7 +51,9 @@ def cached(chosen: ModelSpec, role: str) -> Path | None:
 
     with _one_line(chosen):
         revision = chosen.revisions.get(role)
-        file = try_to_load_from_cache(chosen.ids[role], "model_index.json", revision=revision)
+        file = try_to_load_from_cache(
+            chosen.roles[role].id, "model_index.json", revision=revision
+        )
         return Path(file).parent if isinstance(file, str) else None
 
 
@@ -60,7 +62,7 @@ def listing(chosen: ModelSpec, role: str) -> Listing:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile
 
-    api, name = HfApi(), chosen.ids[role]
+    api, name = HfApi(), chosen.roles[role].id
     with _one_line(chosen):
         # Asked first, since it fails at once: without a network the tree is tried for 20 s.
         commit = api.model_info(name, revision=chosen.revisions.get(role)).sha
@@ -96,7 +98,7 @@ def download(chosen: ModelSpec, role: str, hub: Listing) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    name = chosen.ids[role]
+    name = chosen.roles[role].id
     with _one_line(chosen):
         for path in missing_bytes(chosen, role, hub):
             if hub.files[path][0] >= _LARGE:
@@ -115,7 +117,7 @@ def missing_bytes(chosen: ModelSpec, role: str, hub: Listing) -> dict[str, int]:
     """Return path → bytes still to come, of the files that are not whole in the cache."""
     found = {}
     for path, (size, checksum) in hub.files.items():
-        blob = _blobs(chosen.ids[role]) / checksum
+        blob = _blobs(chosen.roles[role].id) / checksum
         snapshot = blob.parent.parent / "snapshots" / hub.commit / path
         if not blob.is_file() and not snapshot.is_file():
             part = _part(blob)

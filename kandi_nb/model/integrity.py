@@ -6,6 +6,7 @@ looks only at its attributes.
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import struct
@@ -26,16 +27,16 @@ _SAMPLE = 2**20  # bytes from both ends of each file of a larger folder
 
 
 class Damaged(KandiError):
-    """A file of a model is missing or broken; the message names it and how to restore it."""
+    """A file of a model is missing or broken; who raises it names it, `find` the remedy."""
 
 
 class Missing(Damaged):
     """A file of a model is not there at all."""
 
 
-def parts(folder: Path, remedy: str) -> dict[str, tuple[str, str]]:
-    """Return part name → (library, class) as the folder's model_index.json lists them."""
-    index = _json(folder / "model_index.json", remedy)
+def components(folder: Path) -> dict[str, tuple[str, str]]:
+    """Return component → (library, class) as the folder's model_index.json lists them."""
+    index = _json(folder / "model_index.json")
     return {
         name: (entry[0], entry[1])
         for name, entry in index.items()
@@ -51,30 +52,30 @@ def is_model(class_name: str) -> bool:
     return _config_of(class_name) == "config.json"
 
 
-def check_folder(folder: Path, remedy: str, variant: str | None = None) -> None:
+def check_folder(folder: Path, variant: str | None = None) -> None:
     """Raise Damaged for a missing, empty, half-written or altered file of a pipeline's folder.
 
     Reads headers and lengths of the weights, not their numbers, except when the folder
-    carries SHA256SUMS. `remedy` closes each message.
+    carries SHA256SUMS.
     """
-    for name, (_, class_name) in parts(folder, remedy).items():
+    for name, (_, class_name) in components(folder).items():
         part = folder / name
         if not part.is_dir():
-            raise Missing(f"{part} is missing; {remedy}")
+            raise Missing(f"{part} is missing")
         if not (part / _config_of(class_name)).is_file():
-            raise Missing(f"{part / _config_of(class_name)} is missing; {remedy}")
+            raise Missing(f"{part / _config_of(class_name)} is missing")
         for file in sorted(part.iterdir()):
             if file.is_file() and file.stat().st_size == 0:
-                raise Damaged(f"{file} is empty; {remedy}")
+                raise Damaged(f"{file} is empty")
             if file.suffix == ".json":
-                _json(file, remedy)
+                _json(file)
         if is_model(class_name):
-            for file in weight_files(part, remedy, variant):
-                header(file, remedy)
-    _check_sums(folder, remedy)
+            for file in weight_files(part, variant):
+                header(file)
+    _check_sums(folder)
 
 
-def weight_files(part: Path, remedy: str, variant: str | None = None) -> list[Path]:
+def weight_files(part: Path, variant: str | None = None) -> list[Path]:
     """Return the safetensors files of one part, of the variant where it has one."""
     for stem in ("diffusion_pytorch_model", "model"):
         for infix in (f".{variant}", "") if variant else ("",):
@@ -83,18 +84,18 @@ def weight_files(part: Path, remedy: str, variant: str | None = None) -> list[Pa
                 return [whole]
             index = part / f"{stem}.safetensors.index{infix}.json"
             if index.is_file():
-                shards = sorted(set(_json(index, remedy).get("weight_map", {}).values()))
+                shards = sorted(set(_json(index).get("weight_map", {}).values()))
                 missing = [shard for shard in shards if not (part / shard).is_file()]
                 if missing or not shards:
-                    raise Missing(f"{part / (missing or ['weights'])[0]} is missing; {remedy}")
+                    raise Missing(f"{part / (missing or ['weights'])[0]} is missing")
                 return [part / shard for shard in shards]
     stem = "diffusion_pytorch_model" if (part / "diffusion_pytorch_model.bin").exists() else ""
-    stem = stem or _expected_stem(part, remedy)
+    stem = stem or _expected_stem(part)
     pickled = " (pickled .bin files are not read)" if list(part.glob("*.bin")) else ""
-    raise Missing(f"{part / stem}.safetensors is missing{pickled}; {remedy}")
+    raise Missing(f"{part / stem}.safetensors is missing{pickled}")
 
 
-def header(file: Path, remedy: str) -> bytes:
+def header(file: Path) -> bytes:
     """Return the header of a safetensors file; raise Damaged unless the length fits it.
 
     Format: eight bytes little-endian length n, n bytes of JSON, then the numbers
@@ -105,22 +106,20 @@ def header(file: Path, remedy: str) -> bytes:
         start = stream.read(8)
         length = struct.unpack("<Q", start)[0] if len(start) == 8 else size
         if length > min(size - 8, 100_000_000):
-            raise Damaged(f"{file} is no safetensors file or was cut short; {remedy}")
+            raise Damaged(f"{file} is no safetensors file or was cut short")
         text = stream.read(length)
     try:
         entries = json.loads(text)
         ends = [tensor["data_offsets"][1] for n, tensor in entries.items() if n[:2] != "__"]
     except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        raise Damaged(f"{file} has a broken header; {remedy}") from None
+        raise Damaged(f"{file} has a broken header") from None
     expected = 8 + length + max(ends, default=0)
     if size != expected:
-        raise Damaged(f"{file} has {size} bytes instead of {expected}; {remedy}")
+        raise Damaged(f"{file} has {size} bytes instead of {expected}")
     return start + text
 
 
-def check_pinned(
-    folder: Path, files: Mapping[str, tuple[int, str | None]], remedy: str
-) -> None:
+def check_pinned(folder: Path, files: Mapping[str, tuple[int, str | None]]) -> None:
     """Raise Damaged unless files have the sizes, and in a cache the names, that they must.
 
     `files` maps a path in the folder to bytes and SHA-256 or None. The hub's cache names a file
@@ -129,12 +128,12 @@ def check_pinned(
     for name, (size, sha256) in files.items():
         file = folder / name
         if not file.is_file():
-            raise Missing(f"{file} is missing; {remedy}")
+            raise Missing(f"{file} is missing")
         if file.stat().st_size != size:
-            raise Damaged(f"{file} has {file.stat().st_size} bytes instead of {size}; {remedy}")
+            raise Damaged(f"{file} has {file.stat().st_size} bytes instead of {size}")
         blob = file.resolve().name
         if sha256 and file.is_symlink() and blob != sha256:
-            raise Damaged(f"{file} is not as published (its blob is {blob[:12]}…); {remedy}")
+            raise Damaged(f"{file} is not as published (its blob is {blob[:12]}…)")
 
 
 def digest(file: Path, like: str) -> str:
@@ -151,7 +150,7 @@ def digest(file: Path, like: str) -> str:
     return found.hexdigest()
 
 
-def fingerprint(folder: Path, remedy: str, variant: str | None = None) -> str:
+def fingerprint(folder: Path, variant: str | None = None) -> str:
     """Return twelve hex digits that stand for the weights of a folder.
 
     Up to 256 MiB it is a SHA-256 over all weights, beyond that over the files' headers, sizes
@@ -159,20 +158,20 @@ def fingerprint(folder: Path, remedy: str, variant: str | None = None) -> str:
     """
     files = [
         file
-        for name, (_, class_name) in sorted(parts(folder, remedy).items())
+        for name, (_, class_name) in sorted(components(folder).items())
         if is_model(class_name)
-        for file in weight_files(folder / name, remedy, variant)
+        for file in weight_files(folder / name, variant)
     ]
     whole = sum(file.stat().st_size for file in files) <= _WHOLE
     mark = hashlib.sha256()
     for file in files:
         mark.update(f"{file.parent.name}/{file.name} {file.stat().st_size}".encode())
-        for piece in _pieces(file) if whole else _ends(file, remedy):
+        for piece in _pieces(file) if whole else _ends(file):
             mark.update(piece)
     return mark.hexdigest()[:12]
 
 
-def check_missing(part: Path, missing: Iterable[str], model: Any, remedy: str) -> None:
+def check_missing(part: Path, missing: Iterable[str], model: Any) -> None:
     """Raise Damaged when the file lacked weights that the part needs.
 
     diffusers leaves them on the "meta" device, where they still compute, from whatever lies in
@@ -182,10 +181,10 @@ def check_missing(part: Path, missing: Iterable[str], model: Any, remedy: str) -
     absent = sorted(set(missing) | set(hollow))
     if absent:
         more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
-        raise Damaged(f"{part} lacks weights ({', '.join(absent[:3])}{more}); {remedy}")
+        raise Damaged(f"{part} lacks weights ({', '.join(absent[:3])}{more})")
 
 
-def check_tokenizer(part: Path, tokenizer: Any, text_encoder: Any, remedy: str) -> None:
+def check_tokenizer(part: Path, tokenizer: Any, text_encoder: Any) -> None:
     """Raise Damaged when a tokenizer knows far fewer or more words than its encoder.
 
     An empty or cut tokenizer folder loads without a word and then reads every prompt wrongly.
@@ -195,7 +194,7 @@ def check_tokenizer(part: Path, tokenizer: Any, text_encoder: Any, remedy: str) 
     if not 0.9 * expected <= known <= expected:
         raise Damaged(
             f"{part} knows {known} words where the text encoder expects {expected}: its "
-            f"vocabulary files are missing or foreign; {remedy}"
+            f"vocabulary files are missing or foreign"
         )
 
 
@@ -211,43 +210,81 @@ def limit_tokens(tokenizer: Any, text_encoder: Any) -> None:
         tokenizer.model_max_length = places
 
 
-def check_channels(folder: Path, unet: Any, movq: Any) -> None:
-    """Raise KandiError when a UNet is not one that draws from text alone.
+def check_channels(folder: Path, role: str, unet: Any, movq: Any) -> None:
+    """Raise KandiError when a UNet does not take what its role hands it.
 
-    An inpainting UNet takes latents, masked latents and a mask (4 + 4 + 1 channels), a depth
-    one the hint's latents; given as a decoder they fail late or draw garbage.
+    A plain UNet takes latents, an inpainting one masked latents and a mask as well (4 + 4 + 1
+    channels), a depth one the hint's latents. In another's place they fail late or draw
+    garbage.
     """
     takes, plain = unet.config.in_channels, movq.config.latent_channels
-    if takes != plain:
-        kind = {2 * plain + 1: "an inpainting", 2 * plain: "a ControlNet"}.get(takes, "another")
+    kinds = {plain: "plain", 2 * plain + 1: "inpaint", 2 * plain: "depth"}
+    kind, wanted = kinds.get(takes, "other"), role if role in kinds.values() else "plain"
+    if kind != wanted:
+        expected = next(channels for channels, name in kinds.items() if name == wanted)
         raise KandiError(
-            f"{folder} holds {kind} UNet (in_channels {takes} instead of {plain}); give the "
-            "plain decoder's folder, whose name does not end in -inpaint or -depth"
+            f"{folder} holds {_UNETS[kind]} UNet (in_channels {takes} instead of {expected}); "
+            f"give {_FOLDERS[wanted]}"
         )
+
+
+_UNETS = {
+    "plain": "a plain",
+    "inpaint": "an inpainting",
+    "depth": "a depth",
+    "other": "another",
+}
+_FOLDERS = {
+    "plain": "the plain decoder's folder, whose name does not end in -inpaint or -depth",
+    "inpaint": "the inpainting decoder's folder, whose name ends in -inpaint",
+    "depth": "the depth decoder's folder, whose name ends in -depth",
+}
+
+
+def same_files(one: Path, other: Path, variant: str | None = None) -> bool:
+    """Tell whether two components' folders hold the same network: configuration and weights.
+
+    In the hub's cache both may be links to one file; elsewhere the bytes are compared.
+    """
+    if one.resolve() == other.resolve():
+        return True
+    plain = [
+        {name: value for name, value in _json(folder / "config.json").items() if name[0] != "_"}
+        for folder in (one, other)
+    ]
+    files = [weight_files(folder, variant) for folder in (one, other)]
+    return (
+        plain[0] == plain[1]
+        and len(files[0]) == len(files[1])
+        and all(
+            a.resolve() == b.resolve() or filecmp.cmp(a, b, shallow=False)
+            for a, b in zip(*files, strict=True)
+        )
+    )
 
 
 def _config_of(class_name: str) -> str:
     return next((file for word, file in _CONFIGS.items() if word in class_name), "config.json")
 
 
-def _expected_stem(part: Path, remedy: str) -> str:
-    config = _json(part / "config.json", remedy)
+def _expected_stem(part: Path) -> str:
+    config = _json(part / "config.json")
     return "diffusion_pytorch_model" if "_diffusers_version" in config else "model"
 
 
-def _json(file: Path, remedy: str) -> dict[str, Any]:
+def _json(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise Missing(f"{file} is missing; {remedy}") from None
+        raise Missing(f"{file} is missing") from None
     except (ValueError, OSError):
-        raise Damaged(f"{file} is unreadable or half-written; {remedy}") from None
+        raise Damaged(f"{file} is unreadable or half-written") from None
     if not isinstance(content, dict):
-        raise Damaged(f"{file} does not hold what it should; {remedy}")
+        raise Damaged(f"{file} does not hold what it should")
     return content
 
 
-def _check_sums(folder: Path, remedy: str) -> None:
+def _check_sums(folder: Path) -> None:
     listing = folder / SUMS
     if not listing.is_file():
         return
@@ -255,9 +292,9 @@ def _check_sums(folder: Path, remedy: str) -> None:
         wanted, _, name = line.partition(" ")
         file = folder / name.strip().removeprefix("*")
         if not file.is_file():
-            raise Missing(f"{file} is missing; {remedy}")
+            raise Missing(f"{file} is missing")
         if digest(file, wanted) != wanted:
-            raise Damaged(f"{file} is not as published (its checksum differs); {remedy}")
+            raise Damaged(f"{file} is not as published (its checksum differs)")
 
 
 def _pieces(file: Path) -> Iterator[bytes]:
@@ -266,8 +303,8 @@ def _pieces(file: Path) -> Iterator[bytes]:
             yield piece
 
 
-def _ends(file: Path, remedy: str) -> Iterator[bytes]:
-    yield header(file, remedy)
+def _ends(file: Path) -> Iterator[bytes]:
+    yield header(file)
     with file.open("rb") as stream:
         yield stream.read(_SAMPLE)
         stream.seek(max(0, file.stat().st_size - _SAMPLE))

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError
 from ..words.models import SPECS, ModelSpec
-from . import device as memory
 from . import integrity
-from .check import torchvision_fault
-from .find import find, from_hub, remedy_for
-from .finite import not_finite
-from .hub import first_line
-from .padding import skip_padding
+from .assemble import Component, assemble, native_size
+from .device import device as device_for
+from .device import dtype as dtype_for
+from .find import find, places, restorable
 from .progress import progress_bar
 from .quiet import quiet
-from .shortage import enough_memory, is_shortage
-from .speed import ease
+from .shortage import enough_memory
 
 if TYPE_CHECKING:
     import torch
@@ -55,19 +51,21 @@ class Recent(OrderedDict):
 class Kandinsky:
     """Hold a loaded model; the task functions take it as their first argument `k`.
 
-    `prior` and `decoder` are diffusers pipelines (`prior` is None for Kandinsky 3); `revision`
-    says role → commit on the hub, or the fingerprint of a folder's weights. A task holds
-    `lock` while it runs, see `alone`. `embeddings` remembers the latest image embeddings.
+    Each role (prior, decoder, edit, inpaint …) is a diffusers pipeline, loaded when it is first
+    asked for; what several share is one object. `revision` says role → commit on the hub, or
+    the fingerprint of a folder's weights. A task holds `lock` while it runs, see `alone`.
+    `embeddings` remembers the latest image embeddings.
     """
 
     spec: ModelSpec
-    prior: Any | None
-    decoder: Any
     device: str
     dtype: torch.dtype
-    revision: dict[str, str]
+    folders: Mapping[str, Path] = field(default_factory=dict)  # empty: in the hub's cache
+    revision: dict[str, str] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
     embeddings: Recent = field(default_factory=lambda: Recent(EMBEDDINGS_KEPT))
+    _pipelines: dict[str, Any] = field(default_factory=dict)
+    _components: list[Component] = field(default_factory=list)
     # One entry while a task runs. Belongs to the lock, so that copies share both.
     _running: list[bool] = field(default_factory=list)
 
@@ -75,6 +73,65 @@ class Kandinsky:
         dtype = str(self.dtype).removeprefix("torch.")
         size = self.spec.native_size
         return f"Kandinsky({self.spec.key!r}, {self.device}, {dtype}, {size} × {size} pixels)"
+
+    @property
+    def prior(self) -> Any | None:
+        """Return the pipeline text → embedding; None for Kandinsky 3, which has none."""
+        return self.pipeline("prior") if "prior" in self.spec.roles else None
+
+    @property
+    def decoder(self) -> Any:
+        """Return the pipeline embedding → picture."""
+        return self.pipeline("decoder")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return what else than params may change pixels, for the recipe."""
+        return {
+            "dtype": str(self.dtype).removeprefix("torch."),
+            "device": self.device.partition(":")[0],
+            "scheduler": type(self.decoder.scheduler).__name__,
+        }
+
+    def pipeline(self, role: str) -> Any:
+        """Return the diffusers pipeline of a role, loaded now if it was not.
+
+        Raises KandiError for a role that the model does not have, and what `load` raises.
+        """
+        if role not in self._pipelines:
+            self.open([role])
+        return self._pipelines[role]
+
+    def open(self, roles: Iterable[str]) -> None:
+        """Load what is not loaded yet of some roles, once all their files are checked."""
+        import torch
+
+        for role in roles:
+            if role not in self.spec.roles:
+                able = ", ".join(key for key, known in SPECS.items() if role in known.roles)
+                raise KandiError(
+                    f"{self.spec.key} has no part for {role}; models that have one: {able}"
+                )
+        with self.lock, torch.inference_mode(False), quiet():
+            missing = [role for role in roles if role not in self._pipelines]
+            for role, folder in places(self.spec, self.folders, missing).items():
+                with (
+                    restorable(self.spec, role, local=bool(self.folders)),
+                    enough_memory(self.device, self.spec.key),
+                ):
+                    self._open(role, folder)
+
+    def _open(self, role: str, folder: Path) -> None:
+        pipeline = assemble(self.spec, role, folder, self.device, self.dtype, self._components)
+        # A snapshot's folder is named after its commit.
+        self.revision[role] = (
+            integrity.fingerprint(folder, self.spec.variant) if self.folders else folder.name
+        )
+        self._pipelines[role] = pipeline
+
+    def forget(self) -> None:
+        """Drop the remembered embeddings, so that the next run computes them anew."""
+        self.embeddings.clear()
 
     @contextmanager
     def alone(self, stop: Any = None) -> Iterator[None]:
@@ -116,126 +173,10 @@ def load(
     machine unless given. Raises KandiError, before any weights are read, for unknown names
     and for missing or damaged files.
     """
-    chosen, found = find(key_or_folder)
-    where = memory.device(device)
-    number_format = memory.dtype(where, dtype)
-    with quiet(), enough_memory(where, chosen.key):
-        stages = found or from_hub(chosen)
-        remedies = {role: remedy_for(chosen, role, bool(found)) for role in stages}
-        for role, folder in stages.items():
-            integrity.check_folder(folder, remedies[role], chosen.variant)
-        pipelines = {
-            role: _pipeline(chosen, role, folder, number_format, remedies[role]).to(where)
-            for role, folder in stages.items()
-        }
-    for role, pipeline in pipelines.items():
-        _check_weights(stages[role], pipeline, remedies[role])
-    decoder = pipelines["decoder"]
-    integrity.check_channels(stages["decoder"], decoder.unet, decoder.movq)
-    ease(decoder.unet, where)
-    if "prior" in pipelines:
-        skip_padding(pipelines["prior"].prior)
+    chosen, folders = find(key_or_folder)
+    where = device_for(device)
+    k = Kandinsky(chosen, where, dtype_for(where, dtype), folders)
+    k.open(chosen.ids)
     if chosen.key not in SPECS:
-        chosen = dataclasses.replace(chosen, native_size=_native_size(decoder, chosen))
-    return Kandinsky(
-        spec=chosen,
-        prior=pipelines.get("prior"),
-        decoder=decoder,
-        device=where,
-        dtype=number_format,
-        revision={
-            role: integrity.fingerprint(folder, remedies[role], chosen.variant)
-            if found
-            else folder.name  # a snapshot's folder is named after its commit
-            for role, folder in stages.items()
-        },
-    )
-
-
-def _pipeline(
-    chosen: ModelSpec, role: str, folder: Path, dtype: torch.dtype, remedy: str
-) -> Any:
-    """Build one pipeline from a checked folder, part by part, with no weight left out."""
-    import diffusers
-
-    ready: dict[str, Any] = {}
-    for name, (library, class_name) in integrity.parts(folder, remedy).items():
-        if integrity.is_model(class_name):
-            ready[name] = _part(folder / name, library, class_name, dtype, chosen, remedy)
-    try:
-        pipeline_class = getattr(diffusers, chosen.classes[role])
-        pipeline = pipeline_class.from_pretrained(
-            folder, local_files_only=True, dtype=dtype, **ready
-        )
-    except Exception as error:
-        raise _not_loaded(folder, error, remedy) from error
-    if "tokenizer" in pipeline.components:
-        integrity.check_tokenizer(
-            folder / "tokenizer", pipeline.tokenizer, pipeline.text_encoder, remedy
-        )
-        integrity.limit_tokens(pipeline.tokenizer, pipeline.text_encoder)
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
-def _check_weights(folder: Path, pipeline: Any, remedy: str) -> None:
-    if weight := not_finite(pipeline):
-        component, _, name = weight.partition(" ")
-        dtype = str(pipeline.dtype).removeprefix("torch.")
-        raise integrity.Damaged(
-            f"{folder / component} holds weights that are not finite in {dtype} ({name}); "
-            f"{remedy}"
-        )
-
-
-def _part(
-    folder: Path, library: str, class_name: str, dtype: Any, chosen: ModelSpec, remedy: str
-) -> Any:
-    known = library in ("diffusers", "transformers")
-    try:
-        module = importlib.import_module(library if known else f"diffusers.pipelines.{library}")
-        model, info = getattr(module, class_name).from_pretrained(
-            folder,
-            dtype=dtype,
-            variant=_variant_of(folder, chosen.variant),
-            use_safetensors=True,
-            local_files_only=True,
-            output_loading_info=True,
-        )
-    except Exception as error:
-        raise _not_loaded(folder, error, remedy) from error
-    integrity.check_missing(folder, _names(info), model, remedy)
-    return model
-
-
-def _not_loaded(folder: Path, error: Exception, remedy: str) -> Exception:
-    """Return the error to raise: the weights are to blame only if nothing else is."""
-    if is_shortage(error):
-        return error
-    if fault := torchvision_fault():
-        return KandiError(f"torchvision {fault[0]}; {fault[1]}")
-    if isinstance(error, ImportError):
-        return KandiError(
-            f"{folder.name} cannot be loaded, as a package cannot be imported "
-            f"({first_line(error)}); type: kandi-nb check"
-        )
-    return integrity.Damaged(f"{folder} cannot be loaded ({first_line(error)}); {remedy}")
-
-
-def _variant_of(folder: Path, variant: str | None) -> str | None:
-    """Return the variant if this part has it; parts without it are stored once, plainly."""
-    return variant if variant and any(folder.glob(f"*.{variant}*.*")) else None
-
-
-def _names(info: Mapping[str, Any]) -> list[str]:
-    wrong = [
-        entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]
-    ]
-    return [*info["missing_keys"], *wrong]
-
-
-def _native_size(decoder: Any, chosen: ModelSpec) -> int:
-    """Return the side in pixels that a decoder was made for (side of its latents × factor)."""
-    side = getattr(decoder.unet.config, "sample_size", None)
-    factor = 2 ** (len(decoder.movq.config.block_out_channels) - 1)
-    return side * factor if isinstance(side, int) and side else chosen.native_size
+        k.spec = dataclasses.replace(chosen, native_size=native_size(k.decoder, chosen))
+    return k

@@ -18,6 +18,15 @@ _DEEP = (
 )  # with all I;16 modes: pixels of more than 8 bits, which Pillow would cut off
 
 
+def is_picture(item: Any) -> bool:
+    """Tell whether this is a PIL picture, without loading PIL for what cannot be one.
+
+    >>> is_picture("fox.png")
+    False
+    """
+    return hasattr(item, "getbands") and hasattr(item, "tobytes")
+
+
 def check(picture: Any, user: str) -> None:
     """Raise KandiError unless this is a whole PIL picture that `user` ("a grid") can take."""
     from PIL.Image import DecompressionBombError, Image

@@ -5,28 +5,27 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, shown
 from ..words.files import expanded
-from ..words.params import FIELDS, Params
-from ..words.tables import Table
-from .pixels import rgb
+from ..words.params import Params
+from . import inputs as carried_inputs
+from .pixels import is_picture, rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .result import Result
-
-CHUNK = "kandi_nb"  # keyword of the PNG's iTXt chunk
-SCHEMA = 1
+CHUNK = "kandi_nb"  # keyword of the PNG's iTXt chunk, and of the same text in Image.info
+SCHEMA = 2
 _KINDS = {
     "task": str,
     "model": str,
     "params": dict,
     "size": list,
+    "inputs": dict,
+    "options": dict,
     "revision": dict,
     "versions": dict,
 }
@@ -38,6 +37,8 @@ def make_recipe(
     task: str,
     model: str,
     size: tuple[int, int],
+    inputs: Mapping[str, Image],
+    options: Mapping[str, Any],
     revision: Mapping[str, Any],
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -48,18 +49,35 @@ def make_recipe(
         "model": str(model),
         "params": params.to_dict(),
         "size": list(size),
+        "inputs": carried_inputs.described(inputs),
+        "options": dict(options),
         "revision": dict(revision),
         "versions": dict(versions),
     }
 
 
-def png_bytes(image: Image, recipe: Mapping[str, Any] | None = None) -> bytes:
-    """Return the picture as a PNG file, the recipe in an iTXt chunk as UTF-8 JSON."""
+def as_text(recipe: Mapping[str, Any]) -> str:
+    """Return a recipe as the JSON that stands in a file."""
+    return json.dumps(recipe, ensure_ascii=False, default=str)
+
+
+def png_bytes(
+    image: Image,
+    recipe: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Image] | None = None,
+) -> bytes:
+    """Return the picture as a PNG file.
+
+    The recipe stands in an iTXt chunk as UTF-8 JSON; `inputs`, the pictures that the task
+    started from, in a private chunk, unless they are too large for it.
+    """
     from PIL.PngImagePlugin import PngInfo
 
     info = PngInfo()
     if recipe is not None:
-        info.add_itxt(CHUNK, json.dumps(recipe, ensure_ascii=False, default=str))
+        info.add_itxt(CHUNK, as_text(recipe))
+    if inputs and (packed := carried_inputs.packed(inputs)):
+        info.add(carried_inputs.CHUNK, packed)
     if image.mode not in {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}:
         image = rgb(image)
     buffer = io.BytesIO()
@@ -67,19 +85,45 @@ def png_bytes(image: Image, recipe: Mapping[str, Any] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def recipe(path: str | os.PathLike) -> dict[str, Any]:
-    """Return the recipe inside a PNG that `Result.save` wrote.
+def recipe(source: str | os.PathLike | Image) -> dict[str, Any]:
+    """Return the recipe of a picture: of a PNG that `Result.save` wrote, or of `result[i]`.
 
-    Keys: schema, task, model, params, size, revision, versions. Raises KandiError when the
-    file is no PNG or holds no recipe that this release can read.
+    Keys: schema, task, model, params, size, inputs, options, revision, versions. Raises
+    KandiError when the file is no PNG, the picture was changed since it was drawn, or there is
+    no recipe that this release can read.
     """
+    text, _ = _read(source)
+    name = "this picture" if is_picture(source) else source
+    if not text:
+        raise KandiError(
+            f"{name} holds no recipe: result.save did not write it, or a program saved it "
+            "again without its metadata; use the original file"
+        )
+    try:
+        return checked(json.loads(text))
+    except (ValueError, RecursionError, KandiError) as error:  # a number may be too long
+        raise KandiError(
+            f"the recipe in {name} cannot be read ({error}); use the original file"
+        ) from None
+
+
+def carried(source: str | os.PathLike | Image) -> dict[str, Image]:
+    """Return name → picture of the inputs that travel with a picture; raise KandiError."""
+    return _read(source)[1]
+
+
+def _read(source: str | os.PathLike | Image) -> tuple[str | None, dict[str, Image]]:
+    """Return the text of the recipe, if there is one, and the input pictures."""
+    if is_picture(source):
+        return _of_picture(source)
     from PIL import Image, UnidentifiedImageError
 
-    path = expanded(path)
+    path = expanded(source)
     try:
         with Image.open(path, formats=["PNG"]) as image:
             # Some programs move text behind the pixels, where only .text finds it.
             text = image.info.get(CHUNK) or image.text.get(CHUNK)
+            chunks = dict(chunk[:2] for chunk in image.private_chunks)
     except FileNotFoundError:
         raise KandiError(f"there is no file {path}; check the name") from None
     except Image.DecompressionBombError:
@@ -92,107 +136,56 @@ def recipe(path: str | os.PathLike) -> dict[str, Any]:
             f"{path} is not a whole PNG picture ({error}); recipes live in the PNG files that "
             "result.save writes"
         ) from None
-    if not text:
+    packed = chunks.get(carried_inputs.CHUNK)
+    return text, carried_inputs.unpacked(packed, path) if packed else {}
+
+
+def _of_picture(picture: Image) -> tuple[str | None, dict[str, Image]]:
+    """Return the same of a picture in memory, of a Result or opened from its file."""
+    memory = picture.info.get(carried_inputs.MEMORY)
+    if memory is None:  # opened from a file by PIL
+        chunks = dict(chunk[:2] for chunk in getattr(picture, "private_chunks", []))
+        packed = chunks.get(carried_inputs.CHUNK)
+        given = carried_inputs.unpacked(packed, "this picture") if packed else {}
+        return picture.info.get(CHUNK), given
+    if memory.fingerprint != carried_inputs.fingerprint(picture):
         raise KandiError(
-            f"{path} holds no recipe: result.save did not write it, or a program saved it "
-            "again without its metadata; use the original file"
+            "this picture was changed after it was drawn, so its recipe no longer makes it; "
+            "take the picture of the Result"
         )
-    try:
-        return _checked(json.loads(text))
-    except (ValueError, RecursionError, KandiError) as error:  # a number may be too long
-        raise KandiError(
-            f"the recipe in {path} cannot be read ({error}); use the original file"
-        ) from None
+    return picture.info.get(CHUNK), dict(memory.inputs)
 
 
-def _checked(found: Any) -> dict[str, Any]:
-    if not isinstance(found, dict) or type(found.get("schema")) is not int:
+def checked(found: Any) -> dict[str, Any]:
+    """Return a recipe in the present schema; raise KandiError for what is none."""
+    if not isinstance(found, Mapping) or type(found.get("schema")) is not int:
         raise KandiError("it has no schema number")
     if found["schema"] > SCHEMA:
         raise KandiError(
             f"schema {found['schema']} is of a newer release of kandi_nb: update it"
         )
-    found = {"revision": {}, "versions": {}, **found}
+    found = {"inputs": {}, "options": {}, "revision": {}, "versions": {}, **found}
     for name, kind in _KINDS.items():
         if not isinstance(found.get(name), kind):
             raise KandiError(f"its {name!r} is missing or damaged")
+    if not all(isinstance(each, dict) for each in found["inputs"].values()):
+        raise KandiError("its 'inputs' are damaged")
     size = found["size"]
     if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
         raise KandiError(f"its 'size' is {shown(size)}, not a width and a height")
+    if found["schema"] == 1:
+        found = _from_schema_1(found)
     count = Params.from_dict(found["params"]).count
     if count != 1:
         raise KandiError(f"its 'count' is {count}, but each picture has a recipe of its own")
     return found
 
 
-def diff(a: Any, b: Any) -> Table:
-    """Return a table (name, a, b) of the settings that differ.
+def _from_schema_1(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe of the first schema, whose only task was generate, as one of today.
 
-    Each side is a Params, a Result, a recipe dict or the path of a PNG with a recipe. Params
-    know nothing of model and versions; against them only the params are compared.
+    It wrote a strength that had no effect, and no size where the model's own was drawn.
     """
-    left, right = _settings(a), _settings(b)
-    if isinstance(a, Params) or isinstance(b, Params):
-        names = list(FIELDS)
-    else:
-        names = [*left, *(name for name in right if name not in left)]
-    rows = [
-        {"name": name, "a": left.get(name), "b": right.get(name)}
-        for name in names
-        if left.get(name) != right.get(name)
-    ]
-    return Table(rows, ("name", "a", "b"), empty="no differences")
-
-
-def _settings(source: Params | Result | Mapping | str | os.PathLike) -> dict[str, Any]:
-    """Return name → value of every setting that a source knows, flat and in a fixed order."""
-    if isinstance(source, Params):
-        return source.to_dict()
-    if isinstance(source, (str, Path)) or hasattr(source, "__fspath__"):
-        source = recipe(source)
-    recipes = getattr(source, "recipes", None)
-    if recipes is None and isinstance(source, Mapping):
-        recipes = [_checked(dict(source))]
-    if not recipes:
-        raise KandiError(
-            f"diff compares Params, Results, PNG files and recipes, not {shown(source)}"
-        )
-    flat = [_flat(one) for one in recipes]
-    return {name: _common([one.get(name) for one in flat]) for name in flat[0]}
-
-
-def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "task": one["task"],
-        "model": one["model"],
-        **Params.from_dict(one["params"]).to_dict(),
-        "size": " × ".join(map(str, one["size"])),
-        **{f"revision of {role}": value for role, value in one["revision"].items()},
-        **{f"version of {package}": value for package, value in one["versions"].items()},
-    }
-
-
-def _common(values: list[Any]) -> Any:
-    """Return the one value that a run's pictures share, or all of them when they differ."""
-    return values[0] if all(value == values[0] for value in values) else values
-
-
-def labels(params: Sequence[Params], *, leave_out: Sequence[str] = ()) -> list[str]:
-    """Return one label per Params: the settings that differ, or prompt and seed when none does.
-
-    Settings in `leave_out` are never named, for they stand elsewhere, such as before the row.
-
-    >>> labels([Params("a cat", seed=0), Params("a cat", seed=1)])
-    ['seed 0', 'seed 1']
-    """
-    differing = [n for n in FIELDS if len({getattr(p, n) for p in params}) > 1]
-    names = [n for n in differing or ["prompt", "seed"] if n not in leave_out]
-    return [" · ".join(_label(p, n) for n in names) for p in params]
-
-
-def _label(params: Params, name: str) -> str:
-    value = getattr(params, name)
-    if name == "prompt":
-        return value
-    text = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
-    return f"{name.replace('_', ' ')} {text}"
+    width, height = found["size"]
+    params = dict(found["params"]) | {"strength": None, "width": width, "height": height}
+    return {**found, "params": params}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
 import os
 import sys
@@ -10,25 +11,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError
+from ..words.errors import KandiError, warn
 from ..words.files import file_stem, slug, writable, write_new
 from ..words.params import Params
-from .recipe import diff, labels, make_recipe, png_bytes, recipe
+from .inputs import MEMORY, Memory, fingerprint, packed
+from .labels import labels
+from .pixels import rgb
+from .recipe import CHUNK, as_text, make_recipe, png_bytes
 
 if TYPE_CHECKING:
+    import numpy as np
+    import torch
     from PIL.Image import Image
 
-__all__ = ["Result", "diff", "package_versions", "recipe"]
+    from ..words.tables import Table
 
 
 @dataclass(repr=False)
 class Result:
     """Hold the pictures of a run, the Params of each one and what the run cost.
 
-    `params[i]` has `count=1` and the seed of picture i. `model` is a key or a folder,
-    `revision` says which weights (role → commit or checksum), `versions` package → version;
-    `seconds` is wall time, `peak_mb` the peak memory in 2²⁰ bytes or None if unknown.
-    In a notebook it shows itself as a labelled grid.
+    `params[i]` is what picture i was really made with, `inputs[i]` the pictures that it
+    started from, name → PIL picture. `model` is a key or a folder's name, `revision` says which
+    weights (role → commit or checksum), `options` what else may change pixels (dtype, device,
+    scheduler), `versions` package → version. `seconds` is wall time, `peak_mb` the peak
+    memory in 2²⁰ bytes or None if unknown. `layout` is (rows, columns) of a grid, if it is one,
+    `proof` a table of what was kept, or None. `result[i]` is picture i, whose recipe is in its
+    `info`; a slice is a Result. In a notebook it shows itself as a labelled grid.
     """
 
     images: list[Image]
@@ -39,6 +48,10 @@ class Result:
     seconds: float = 0.0
     peak_mb: float | None = None
     task: str = "generate"
+    inputs: list[dict[str, Image]] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+    layout: tuple[int, int] | None = None
+    proof: Table | None = None
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.params):
@@ -46,6 +59,10 @@ class Result:
                 f"a Result needs one Params per picture, not {len(self.params)} for "
                 f"{len(self.images)} pictures"
             )
+        self.inputs = self.inputs or [{} for _ in self.images]
+        for image, recipe, inputs in zip(self.images, self.recipes, self.inputs, strict=True):
+            image.info[CHUNK] = as_text(recipe)
+            image.info[MEMORY] = Memory(fingerprint(image), inputs)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,14 +71,23 @@ class Result:
         return iter(self.images)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.images[index]
+        if not isinstance(index, slice):
+            return self.images[index]
+        return dataclasses.replace(
+            self,
+            images=self.images[index],
+            params=self.params[index],
+            inputs=self.inputs[index],
+            layout=None,
+            proof=self.proof and self.proof[index],
+        )
 
     def __repr__(self) -> str:
         count = f"{len(self)} picture{'s' if len(self) != 1 else ''}"
         sizes = dict.fromkeys(f"{i.width} × {i.height}" for i in self.images)
         memory = f", {self.peak_mb:.0f} MB" if self.peak_mb is not None else ""
-        parts = [f"{count} of {' and '.join(sizes)}" if sizes else count, self.model]
-        return f"Result({', '.join(parts)}, {self.seconds:.2f} s{memory})"
+        words = [f"{count} of {' and '.join(sizes)}" if sizes else count, self.model]
+        return f"Result({', '.join(words)}, {self.seconds:.2f} s{memory})"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         from .grid import grid
@@ -83,29 +109,71 @@ class Result:
                 task=self.task,
                 model=self.model,
                 size=image.size,
+                inputs=inputs,
+                options=self.options,
                 revision=self.revision,
                 versions=self.versions,
             )
-            for image, params in zip(self.images, self.params, strict=True)
+            for image, params, inputs in zip(self.images, self.params, self.inputs, strict=True)
         ]
 
-    def save(self, folder: str | os.PathLike, name: str | None = None) -> list[Path]:
+    def arrays(self) -> np.ndarray:
+        """Return the pixels, uint8 [n, height, width, 3]; KandiError if sizes differ."""
+        import numpy as np
+
+        sizes = {image.size for image in self.images}
+        if len(sizes) > 1:
+            listed = ", ".join(f"{width} × {height}" for width, height in sorted(sizes))
+            raise KandiError(
+                f"one array needs pictures of one size, not {listed}; take a slice"
+            )
+        if not sizes:
+            raise KandiError("there are no pictures to make an array of")
+        return np.stack([np.asarray(rgb(image)) for image in self.images])
+
+    def tensors(self) -> torch.Tensor:
+        """Return the pixels, float32 from 0 to 1, [n, 3, height, width]; as `arrays`."""
+        import torch
+
+        return torch.from_numpy(self.arrays()).permute(0, 3, 1, 2).float() / 255
+
+    def save(
+        self, folder: str | os.PathLike, name: str | None = None, *, inputs: bool = True
+    ) -> list[Path]:
         """Write each picture as a PNG with its recipe inside; return the paths.
 
         Files are called `<prompt>-<seed>.png`, or after `name` (one picture `<name>.png`, more
-        `<name>-<seed>.png`); a taken name gets -2, -3…: nothing is ever overwritten. Raises
-        KandiError when the folder cannot be written to.
+        `<name>-<seed>.png`); a taken name gets -2, -3…: nothing is ever overwritten. The
+        pictures that the task started from travel inside, so that one file can be replayed;
+        with `inputs=False` only their hashes do. Raises KandiError when the folder cannot be
+        written to.
         """
         stem = None if name is None else file_stem(name)
         folder = writable(folder)
+        if inputs and any(self.inputs):
+            self._announce_inputs()
         paths = []
-        for image, made in zip(self.images, self.recipes, strict=True):
-            prompt, seed = made["params"]["prompt"], made["params"]["seed"]
-            called = f"{slug(prompt) if stem is None else stem}-{seed}"
-            if stem is not None and len(self) == 1:
-                called = stem
-            paths.append(write_new(folder, called, ".png", png_bytes(image, made)))
+        for image, recipe, given in zip(self.images, self.recipes, self.inputs, strict=True):
+            prompt, seed = recipe["params"]["prompt"], recipe["params"]["seed"]
+            beginning = slug(prompt or self.task) if stem is None else stem
+            called = stem if stem is not None and len(self) == 1 else f"{beginning}-{seed}"
+            data = png_bytes(image, recipe, given if inputs else None)
+            paths.append(write_new(folder, called, ".png", data))
         return paths
+
+    def _announce_inputs(self) -> None:
+        """Say once what goes along with the pictures, and what is too large to."""
+        names = dict.fromkeys(name for given in self.inputs for name in given)
+        if any(packed(given) is None for given in self.inputs if given):
+            warn(
+                f"the original pictures ({', '.join(names)}) are too large to travel in the "
+                "PNG: keep them, replay asks for them"
+            )
+        else:
+            print(
+                f"the original pictures ({', '.join(names)}) travel inside the PNG; "
+                "inputs=False leaves them out"
+            )
 
 
 def package_versions() -> dict[str, str]:

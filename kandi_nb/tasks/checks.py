@@ -1,15 +1,67 @@
-"""What may be given to a task: checked before anything is computed."""
+"""The table of tasks, and what may be given to one: checked before anything is computed."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ..model.load import Kandinsky
 from ..model.progress import place
 from ..words.errors import KandiError, shown, warn
 from ..words.fields import FIELDS
-from ..words.models import SPECS
+from ..words.models import SPECS, ModelSpec
 from ..words.params import Params
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Task:
+    """Say what is known of a task: `function(k, params, **inputs)` gives a Result.
+
+    `role` names the pipeline that it needs of a model, `inputs` the keywords under which it
+    takes pictures; those in the recipe are handed back to it by `replay`.
+    """
+
+    function: Callable[..., Any]
+    role: str = "decoder"
+    inputs: tuple[str, ...] = ()
+
+
+TASKS: dict[str, Task] = {}
+
+
+def task(
+    name: str, *, role: str = "decoder", inputs: tuple[str, ...] = ()
+) -> Callable[[Function], Function]:
+    """Enter the decorated function into the table of tasks; it stays as it is."""
+
+    def enter(function: Function) -> Function:
+        TASKS[name] = Task(function, role, inputs)
+        return function
+
+    return enter
+
+
+def asked(name: str, k: Any, params: Any, prompts: Any = None) -> list[Params]:
+    """Return one Params a picture, all its settings filled in, for the task of that name.
+
+    Prompts vary slowest, then params, then count. Raises KandiError for what is no model, a
+    model that cannot do the task, other things than Params, and a missing prompt; settings that
+    would have no effect are dropped with a warning, or refused where they differ.
+    """
+    check_model(k, name)
+    runs = used(k, name, singles(params, prompts))
+    if any(run.prompt is None for run in runs):
+        raise KandiError(f'{name} needs a prompt: Params("a red fox in space")')
+    return [filled(k, run) for run in runs]
+
+
+def filled(k: Kandinsky, params: Params) -> Params:
+    """Return the params with the size that is really drawn: the native one stands for None."""
+    native = k.spec.native_size
+    return params.replace(width=params.width or native, height=params.height or native)
 
 
 def check_model(k: Any, task: str | None) -> None:
@@ -18,9 +70,16 @@ def check_model(k: Any, task: str | None) -> None:
         raise KandiError(
             f'the first argument is a loaded model, k = kn.load("mini-2.2"), not {shown(k)}'
         )
-    if task and task not in k.spec.tasks:
-        able = ", ".join(key for key, known in SPECS.items() if task in known.tasks)
-        raise KandiError(f"{k.spec.key} cannot {task}; models that can: {able}")
+    if task and not _can(k.spec, task):
+        able = ", ".join(key for key, spec in SPECS.items() if _can(spec, task))
+        raise KandiError(f"{k.spec.key} cannot {task}; models that can: {able or 'none'}")
+
+
+def _can(spec: ModelSpec, task: str) -> bool:
+    """Tell whether a model has the task; one that no model names needs its role alone."""
+    if any(task in known.tasks for known in SPECS.values()):
+        return task in spec.tasks
+    return task in TASKS and TASKS[task].role in spec.roles
 
 
 def listed(params: Any) -> list[Params]:
@@ -57,7 +116,7 @@ def used(k: Kandinsky, task: str, runs: list[Params]) -> list[Params]:
     One KandiWarning names what is dropped. Raises KandiError where the runs differ in it, as
     equal pictures would be labelled as different.
     """
-    idle = [n for n, field in FIELDS.items() if not field.used_by(task, k.spec.ids)]
+    idle = [n for n, field in FIELDS.items() if not field.used_by(task, k.spec.roles)]
     dropped = {}
     for name in idle:
         first, *others = dict.fromkeys(getattr(run, name) for run in runs)

@@ -1,18 +1,22 @@
-"""How alike texts and pictures are, in the space of embeddings that CLIP gives both."""
+"""Embeddings of texts and pictures, by the prior and by CLIP, and how alike they are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.finite import check_finite
 from ..model.load import Kandinsky
+from ..model.progress import progress_bar
 from ..model.shortage import in_halves
 from ..pictures import pixels
 from ..words.errors import KandiError, shown
 from ..words.fields import readable
 from ..words.models import SPECS
-from .checks import check_model
+from ..words.params import Params
+from . import prior
+from .checks import check_model, check_stop, listed
+from .texts import warn_about_texts
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +24,59 @@ if TYPE_CHECKING:
 
 _BATCH = 64  # texts or pictures
 _NARROWEST = 100  # times as long as wide
+
+
+def embed(
+    k: Kandinsky,
+    params: Params | Sequence[Params],
+    *,
+    on_step: Callable[[int, int, torch.Tensor], None] | None = None,
+    progress: bool = True,
+    stop: Any = None,
+) -> torch.Tensor:
+    """Return the image embeddings that the prior makes of the prompts, float32 [n, dim].
+
+    `on_step(i, t, predicted)` is called after each prior step i (timestep t, from 999 to 0)
+    with the embeddings that the prior would settle on by then, float32 [n, dim]; the last ones
+    equal what is returned, but for rounding. It wants one `prior_steps` and one
+    `prior_guidance` for all. `progress` and `stop` are those of `generate`.
+    """
+    import torch
+
+    _check_clip(k, "no prior stage; models that have one")
+    runs = listed(params)
+    if any(run.prompt is None for run in runs):
+        raise KandiError('embed needs a prompt: Params("a red fox in space")')
+    check_stop(stop)
+    wants = [prior.positive(run) for run in runs]
+    distinct = list(dict.fromkeys(wants))
+    if on_step is not None and len({(text.steps, text.guidance) for text in distinct}) > 1:
+        raise KandiError(
+            "on_step needs the same prior_steps and prior_guidance in all params; call embed "
+            "once for each"
+        )
+    places = [distinct.index(text) for text in wants]
+
+    def hear(step: prior.Step) -> None:
+        on_step(step.number, step.timestep, step.predicted[places].float().cpu())
+
+    with k.alone(stop):
+        warn_about_texts(k, runs)
+        fresh = on_step is not None
+        steps = prior.steps_left(k, distinct, fresh)
+        title = f"{len(distinct)} embedding{'s' if len(distinct) > 1 else ''}"
+        with progress_bar(steps, title, shown=progress, stop=stop) as bar:
+            bar.check()
+            rows = prior.embeddings(k, distinct, bar.step, hear if fresh else None)
+    # Copied outside of inference mode, so that the caller may do anything with it.
+    return torch.cat([rows[text] for text in wants]).float().cpu().clone()
+
+
+def _check_clip(k: Any, lacks: str) -> None:
+    check_model(k, None)
+    if k.prior is None:
+        able = ", ".join(key for key, spec in SPECS.items() if "prior" in spec.roles)
+        raise KandiError(f"{k.spec.key} has {lacks}: {able}")
 
 
 def clip(k: Kandinsky, items: str | Image | Iterable[str | Image]) -> torch.Tensor:
@@ -31,28 +88,25 @@ def clip(k: Kandinsky, items: str | Image | Iterable[str | Image]) -> torch.Tens
     """
     import torch
 
-    check_model(k, None)
-    if k.prior is None:
-        able = ", ".join(key for key, known in SPECS.items() if known.prior)
-        raise KandiError(f"{k.spec.key} has no CLIP inside; models that have it: {able}")
-    listed = _listed(items)
+    _check_clip(k, "no CLIP inside; models that have it")
+    every = _listed(items)
     rows: dict[int, torch.Tensor] = {}
     with k.alone():
         for kind, embedded in ((str, _texts), (object, _pictures)):
-            places = [n for n, item in enumerate(listed) if isinstance(item, kind)]
+            places = [n for n, item in enumerate(every) if isinstance(item, kind)]
             places = [n for n in places if n not in rows]
             for start in range(0, len(places), _BATCH):
                 part = places[start : start + _BATCH]
 
                 def work(numbers: Sequence[int], embedded: Any = embedded) -> torch.Tensor:
-                    found = embedded(k.prior, [listed[n] for n in numbers]).float().cpu()
+                    found = embedded(k.prior, [every[n] for n in numbers]).float().cpu()
                     check_finite(found, k.prior, "the embedding that CLIP made")
                     return found
 
                 found = in_halves(work, part, k.device, lambda n: "one text or picture")
                 rows.update(zip(part, found, strict=True))
     # Stacked outside of inference mode, so that the caller may do anything with it.
-    return torch.stack([rows[n].clone() for n in range(len(listed))])
+    return torch.stack([rows[n].clone() for n in range(len(every))])
 
 
 def cosines(a: Any, b: Any = None) -> torch.Tensor:

@@ -28,7 +28,7 @@ def warn_about_texts(k: Kandinsky, runs: Sequence[Params]) -> None:
     if k.spec.advice:
         module, _, name = k.spec.advice.partition(":")
         advise = getattr(importlib.import_module(module), name)
-        for prompt in dict.fromkeys(run.prompt for run in runs):
+        for prompt in dict.fromkeys(run.prompt for run in runs if run.prompt):
             if advice := advise(prompt):
                 warn(advice)
 

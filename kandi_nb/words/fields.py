@@ -42,7 +42,7 @@ class Setting:
 _GIVEN = ("edit", "upscale")  # tasks that start from a picture
 
 FIELDS: dict[str, Setting] = {
-    "prompt": Setting(str, None, None, None, "what the picture shows"),
+    "prompt": Setting(str, None, None, None, "what the picture shows", optional=True),
     "negative": Setting(str, None, None, None, "what it should not show", optional=True),
     "steps": Setting(int, 2, 1000, 25, "denoising steps of the decoder", 1),
     "guidance": Setting(float, 1, 30, 4.0, "how strictly the decoder obeys the prior", 0.5),
@@ -51,7 +51,7 @@ FIELDS: dict[str, Setting] = {
         float, 1, 30, 4.0, "how strictly the prior obeys the text", 0.5, role="prior"
     ),
     "strength": Setting(
-        float, 0.01, 1, 0.3, "how much of a given picture is redrawn", 0.05, tasks=_GIVEN
+        float, 0.01, 1, None, "how much of a given picture is redrawn", 0.05, True, _GIVEN
     ),
     "width": Setting(int, 64, 4096, None, "pixels, rounded up to a multiple of 64", 64, True),
     "height": Setting(int, 64, 4096, None, "pixels, rounded up to a multiple of 64", 64, True),
@@ -168,5 +168,5 @@ def _rounded_up(name: str, number: int) -> int:
 
 
 def _range(setting: Setting) -> str:
-    none = " (or None for the model's own size)" if setting.optional else ""
+    none = " (or None for the model's own)" if setting.optional else ""
     return f"from {setting.low} to {setting.high}{none}"

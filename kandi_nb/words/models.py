@@ -1,11 +1,13 @@
-"""The models that the package knows: ids, pipeline classes, tasks, sizes, licences."""
+"""The models that the package knows: their roles, sizes, licences, and what they can do."""
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from .errors import KandiError, nearest, shown
 from .tables import Table
@@ -79,47 +81,64 @@ PINS: Mapping[str, Pin] = {
 
 
 @dataclass(frozen=True)
+class Role:
+    """Say what one pipeline of a model is: its checkpoint, its class, the tasks that it serves.
+
+    `id` names a checkpoint on the hub, or the folder of a bundled model; `pipeline` a class of
+    diffusers. Roles of one checkpoint share its files.
+    """
+
+    id: str
+    pipeline: str
+    tasks: tuple[str, ...] = ()
+
+
+FIRST = ("prior", "decoder")  # roles that `load` reads at once; others when first asked for
+
+
+@dataclass(frozen=True)
 class ModelSpec:
     """Say everything that the package needs to know of one model.
 
-    `prior` and `decoder` are ids on the hub; those of a bundled model are folders in
-    `WEIGHTS`. Kandinsky 3 has no prior. `classes` maps role to the name of a diffusers
-    class. `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides
-    say it, for checkpoints without a pin. `variant` is the weight
-    variant to ask for. `advice` names a function ("module:function") that tells what a bundled
-    model cannot draw of a prompt, or None.
+    `roles` maps role to what it is, in the order they run; Kandinsky 3 has no prior.
+    `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides say it,
+    for checkpoints without a pin. `variant` is the weight variant to ask for. `advice` names a
+    function ("module:function") that tells what a bundled model cannot draw of a prompt.
     """
 
     key: str
     family: str
-    prior: str | None
-    decoder: str
-    classes: Mapping[str, str] = field(hash=False)
-    tasks: tuple[str, ...]
+    roles: Mapping[str, Role] = field(hash=False)
     native_size: int
-    licence: str
     languages: str
     draws: str
+    licence: str = "Apache-2.0"
     claimed_gb: float = 0.0
     bundled: bool = False
     variant: str | None = None
     advice: str | None = None
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """Return the tasks that the model's roles serve."""
+        return tuple(dict.fromkeys(t for role in self.roles.values() for t in role.tasks))
+
+    @property
     def ids(self) -> dict[str, str]:
-        """Return role → id of the stages that the model has, in the order they run."""
-        roles = {"prior": self.prior, "decoder": self.decoder}
-        return {role: name for role, name in roles.items() if name}
+        """Return role → id of what `load` reads at once, in the order they run."""
+        return {name: role.id for name, role in self.roles.items() if name in FIRST}
 
     @property
     def folders(self) -> dict[str, Path]:
         """Return role → folder of a bundled model; empty for a published one."""
-        return {role: WEIGHTS / name for role, name in self.ids.items()} if self.bundled else {}
+        if not self.bundled:
+            return {}
+        return {name: WEIGHTS / role.id for name, role in self.roles.items()}
 
     @property
     def pins(self) -> dict[str, Pin]:
-        """Return role → pin of the stages whose commit and sizes are known."""
-        return {role: PINS[name] for role, name in self.ids.items() if name in PINS}
+        """Return role → pin of the checkpoints whose commit and sizes are known."""
+        return {name: PINS[r.id] for name, r in self.roles.items() if r.id in PINS}
 
     @property
     def revisions(self) -> dict[str, str]:
@@ -128,10 +147,10 @@ class ModelSpec:
 
     @property
     def download_gb(self) -> float:
-        """Return the size of the whole download in 10⁹ bytes, 0 for a bundled model."""
+        """Return the size of what `load` downloads in 10⁹ bytes, 0 for a bundled model."""
         if self.bundled or not self.pins:
             return 0.0 if self.bundled else self.claimed_gb
-        return round(sum(pin.size for pin in self.pins.values()) / 1e9, 2)
+        return round(sum(PINS[name].size for name in self.ids.values()) / 1e9, 2)
 
     @property
     def download(self) -> str:
@@ -141,22 +160,35 @@ class ModelSpec:
         return f"{self.download_gb:g} GB{'' if self.pins else ', unverified'}"
 
 
-def _published(key: str, family: str, prior: str | None, decoder: str, **rest) -> ModelSpec:
-    return ModelSpec(
-        key=key,
-        family=family,
-        prior=prior and f"{PUBLISHER}/{prior}",
-        decoder=f"{PUBLISHER}/{decoder}",
-        licence="Apache-2.0",
-        **rest,
-    )
-
-
-_CLASSES = {
-    "2.1": {"prior": "KandinskyPriorPipeline", "decoder": "KandinskyPipeline"},
-    "2.2": {"prior": "KandinskyV22PriorPipeline", "decoder": "KandinskyV22Pipeline"},
-    "3": {"decoder": "Kandinsky3Pipeline"},
+# Family → role → folder, class and tasks. The folders bear the publisher's names.
+_ROLES = {
+    "2.2": {
+        "prior": Role("kandinsky-2-2-prior", "KandinskyV22PriorPipeline"),
+        "decoder": Role("kandinsky-2-2-decoder", "KandinskyV22Pipeline", ("generate",)),
+        "edit": Role("kandinsky-2-2-decoder", "KandinskyV22Img2ImgPipeline"),
+        "inpaint": Role("kandinsky-2-2-decoder-inpaint", "KandinskyV22InpaintPipeline"),
+        "depth": Role("kandinsky-2-2-controlnet-depth", "KandinskyV22ControlnetPipeline"),
+    },
+    "2.1": {
+        "prior": Role("kandinsky-2-1-prior", "KandinskyPriorPipeline"),
+        "decoder": Role("kandinsky-2-1", "KandinskyPipeline", ("generate",)),
+        "edit": Role("kandinsky-2-1", "KandinskyImg2ImgPipeline"),
+        "inpaint": Role("kandinsky-2-1-inpaint", "KandinskyInpaintPipeline"),
+    },
+    "3": {
+        "decoder": Role("kandinsky-3", "Kandinsky3Pipeline", ("generate",)),
+        "edit": Role("kandinsky-3", "Kandinsky3Img2ImgPipeline"),
+    },
 }
+
+
+def _published(key: str, family: str, **rest: Any) -> ModelSpec:
+    roles = {
+        name: dataclasses.replace(role, id=f"{PUBLISHER}/{role.id}")
+        for name, role in _ROLES[family].items()
+    }
+    return ModelSpec(key, family, roles, **rest)
+
 
 _ANYTHING = "Photographs, drawings and paintings of anything"
 
@@ -164,12 +196,8 @@ _LIST = (
     ModelSpec(
         key="mini-2.2",
         family="2.2",
-        prior="kandinsky-2-2-prior",
-        decoder="kandinsky-2-2-decoder",
-        classes=_CLASSES["2.2"],
-        tasks=("generate",),
+        roles=_ROLES["2.2"],
         native_size=MINI_SIZE,
-        licence="Apache-2.0",
         languages="English, Russian, Chinese, German, French",
         draws=(
             f"Only its own small drawn world, as pictures of {MINI_SIZE} × {MINI_SIZE} pixels: "
@@ -182,10 +210,6 @@ _LIST = (
     _published(
         "kandinsky-2.2",
         "2.2",
-        "kandinsky-2-2-prior",
-        "kandinsky-2-2-decoder",
-        classes=_CLASSES["2.2"],
-        tasks=("generate",),
         native_size=512,
         languages="English; others poorly",
         draws=f"{_ANYTHING}; quick only on a GPU.",
@@ -193,10 +217,6 @@ _LIST = (
     _published(
         "kandinsky-2.1",
         "2.1",
-        "kandinsky-2-1-prior",
-        "kandinsky-2-1",
-        classes=_CLASSES["2.1"],
-        tasks=("generate",),
         native_size=512,
         claimed_gb=13.3,
         languages="English; only its decoder reads more",
@@ -205,10 +225,6 @@ _LIST = (
     _published(
         "kandinsky-3",
         "3",
-        None,
-        "kandinsky-3",
-        classes=_CLASSES["3"],
-        tasks=("generate",),
         native_size=1024,
         claimed_gb=25.9,
         languages="English; others little tested",

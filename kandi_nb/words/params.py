@@ -41,10 +41,6 @@ def _with_plain_errors(cls: type) -> type:
                 "Params takes one value without a name, the prompt; name the others: "
                 f'Params("a red fox", steps=25), not {len(args)} values in a row'
             )
-        if not args and "prompt" not in named:
-            raise KandiError(
-                'prompt is missing; say what to draw: Params("a red fox in space")'
-            )
         if args and "prompt" in named:
             raise KandiError("prompt is given twice, without and with its name; give it once")
         fill(self, *args, **named)
@@ -58,21 +54,22 @@ def _with_plain_errors(cls: type) -> type:
 class Params:
     """Hold every setting of a run; values are checked and converted when it is made.
 
-    Only the prompt may stand without its name: `Params("a red fox", steps=25, seed=7)`.
-    Ranges are those of `FIELDS`. Width and height None mean the model's native size; others
-    are rounded up to a multiple of 64 with a KandiWarning. Picture i of a run uses `seed + i`
+    Only the prompt may stand without its name: `Params("a red fox", steps=25, seed=7)`; tasks
+    that need one say so. Ranges are those of `FIELDS`. Strength, width and height None are
+    filled in by the task and the model; sizes are rounded up to a multiple of 64 with a
+    KandiWarning. Picture i of a run uses `seed + i`
     and equals the single run `replace(seed=seed + i, count=1)`. The prior has its own
     `prior_seed`, so that the embedding depends on the text alone. Raises KandiError.
     """
 
-    prompt: str
+    prompt: str | None = FIELDS["prompt"].default
     _: KW_ONLY
     negative: str | None = FIELDS["negative"].default
     steps: int = FIELDS["steps"].default
     guidance: float = FIELDS["guidance"].default
     prior_steps: int = FIELDS["prior_steps"].default
     prior_guidance: float = FIELDS["prior_guidance"].default
-    strength: float = FIELDS["strength"].default
+    strength: float | None = FIELDS["strength"].default
     width: int | None = FIELDS["width"].default
     height: int | None = FIELDS["height"].default
     seed: int = FIELDS["seed"].default
@@ -94,7 +91,8 @@ class Params:
             for name, setting in FIELDS.items()
             if name != "prompt" and getattr(self, name) != setting.default
         ]
-        return f"Params({', '.join([repr(self.prompt), *changed])})"
+        prompt = [] if self.prompt is None else [repr(self.prompt)]
+        return f"Params({', '.join([*prompt, *changed])})"
 
     def replace(self, /, **changes: Any) -> Params:
         """Return a copy with some settings changed; unknown names raise KandiError."""

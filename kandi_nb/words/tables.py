@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import itertools
 import shutil
@@ -33,7 +34,10 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> dict[str, Any]:
+    def __getitem__(self, index: Any) -> Any:
+        """Return a row, or for a slice a Table of some rows."""
+        if isinstance(index, slice):
+            return dataclasses.replace(self, rows=self.rows[index])
         return self.rows[index]
 
     def __repr__(self) -> str:

@@ -1,0 +1,143 @@
+"""Assemble the pipeline of a role; components that are the same files are one object."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..words.errors import KandiError
+from ..words.models import ModelSpec
+from . import integrity
+from .check import torchvision_fault
+from .finite import not_finite
+from .hub import first_line
+from .padding import skip_padding
+from .shortage import is_shortage
+from .speed import ease
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Component(NamedTuple):
+    """Hold a loaded network and the folder that it came from."""
+
+    folder: Path
+    network: Any
+
+
+def assemble(
+    spec: ModelSpec,
+    role: str,
+    folder: Path,
+    device: str,
+    dtype: torch.dtype,
+    components: list[Component],
+) -> Any:
+    """Return the pipeline of a role, with no weight left out; new networks join `components`.
+
+    Those that are there already are taken where the files are the same. Raises KandiError.
+    """
+    import diffusers
+
+    networks = {
+        name: _network(spec, folder / name, entry, device, dtype, components)
+        for name, entry in integrity.components(folder).items()
+        if integrity.is_model(entry[1])
+    }
+    try:
+        pipeline_class = getattr(diffusers, spec.roles[role].pipeline)
+        pipeline = pipeline_class.from_pretrained(
+            folder, local_files_only=True, dtype=dtype, **networks
+        ).to(device)
+    except Exception as error:
+        raise _not_loaded(folder, error) from error
+    if "tokenizer" in pipeline.components:
+        tokenizer, encoder = pipeline.tokenizer, pipeline.text_encoder
+        integrity.check_tokenizer(folder / "tokenizer", tokenizer, encoder)
+        integrity.limit_tokens(tokenizer, encoder)
+    if hasattr(pipeline, "unet"):
+        integrity.check_channels(folder, role, pipeline.unet, pipeline.movq)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _network(
+    spec: ModelSpec,
+    folder: Path,
+    entry: tuple[str, str],
+    device: str,
+    dtype: torch.dtype,
+    components: list[Component],
+) -> Any:
+    """Return one network of a pipeline: the one that is there, or a new one, checked."""
+    for component in components:
+        alike = type(component.network).__name__ == entry[1]
+        if alike and integrity.same_files(component.folder, folder, spec.variant):
+            return component.network
+    network = _read(spec, folder, entry, dtype)
+    if weight := not_finite(network):
+        raise integrity.Damaged(
+            f"{folder} holds weights that are not finite in "
+            f"{str(dtype).removeprefix('torch.')} ({weight})"
+        )
+    if folder.name == "unet":
+        ease(network, device)
+    elif folder.name == "prior":
+        skip_padding(network)
+    components.append(Component(folder, network))
+    return network
+
+
+def _read(spec: ModelSpec, folder: Path, entry: tuple[str, str], dtype: torch.dtype) -> Any:
+    library, class_name = entry
+    known = library in ("diffusers", "transformers")
+    try:
+        module = importlib.import_module(library if known else f"diffusers.pipelines.{library}")
+        network, info = getattr(module, class_name).from_pretrained(
+            folder,
+            dtype=dtype,
+            variant=_variant_of(folder, spec.variant),
+            use_safetensors=True,
+            local_files_only=True,
+            output_loading_info=True,
+        )
+    except Exception as error:
+        raise _not_loaded(folder, error) from error
+    integrity.check_missing(folder, _names(info), network)
+    return network
+
+
+def _not_loaded(folder: Path, error: Exception) -> Exception:
+    """Return the error to raise: the weights are to blame only if nothing else is."""
+    if is_shortage(error):
+        return error
+    if fault := torchvision_fault():
+        return KandiError(f"torchvision {fault[0]}; {fault[1]}")
+    if isinstance(error, ImportError):
+        return KandiError(
+            f"{folder.name} cannot be loaded, as a package cannot be imported "
+            f"({first_line(error)}); type: kandi-nb check"
+        )
+    return integrity.Damaged(f"{folder} cannot be loaded ({first_line(error)})")
+
+
+def _variant_of(folder: Path, variant: str | None) -> str | None:
+    """Return the variant if this component has it; others are stored once, plainly."""
+    return variant if variant and any(folder.glob(f"*.{variant}*.*")) else None
+
+
+def _names(info: Mapping[str, Any]) -> list[str]:
+    wrong = [
+        entry[0] if isinstance(entry, tuple) else entry for entry in info["mismatched_keys"]
+    ]
+    return [*info["missing_keys"], *wrong]
+
+
+def native_size(decoder: Any, spec: ModelSpec) -> int:
+    """Return the side in pixels that a decoder was made for (side of its latents × factor)."""
+    side = getattr(decoder.unet.config, "sample_size", None)
+    factor = 2 ** (len(decoder.movq.config.block_out_channels) - 1)
+    return side * factor if isinstance(side, int) and side else spec.native_size

@@ -1,0 +1,75 @@
+"""Two recipes compared: the settings in which they differ."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..words.errors import KandiError, shown
+from ..words.params import FIELDS, Params
+from ..words.tables import Table
+from .pixels import is_picture
+from .recipe import checked, recipe
+
+
+def diff(a: Any, b: Any) -> Table:
+    """Return a table (name, a, b) of the settings that differ.
+
+    Each side is a Params, a Result or one of its pictures, a recipe dict or the path of a PNG
+    with a recipe. Params know nothing of model, inputs, options and versions; against them
+    only the params are compared.
+    """
+    left, right = _settings(a), _settings(b)
+    if isinstance(a, Params) or isinstance(b, Params):
+        names = list(FIELDS)
+    else:
+        names = [*left, *(name for name in right if name not in left)]
+    rows = [
+        {"name": name, "a": left.get(name), "b": right.get(name)}
+        for name in names
+        if left.get(name) != right.get(name)
+    ]
+    return Table(rows, ("name", "a", "b"), empty="no differences")
+
+
+def _settings(source: Any) -> dict[str, Any]:
+    """Return name → value of every setting that a source knows, flat and in a fixed order."""
+    if isinstance(source, Params):
+        return source.to_dict()
+    if isinstance(source, (str, os.PathLike)) or is_picture(source):
+        source = recipe(source)
+    recipes = getattr(source, "recipes", None)
+    if recipes is None and isinstance(source, Mapping):
+        recipes = [checked(source)]
+    if not recipes:
+        raise KandiError(
+            f"diff compares Params, Results, PNG files and recipes, not {shown(source)}"
+        )
+    flat = [_flat(one) for one in recipes]
+    return {name: _common([one.get(name) for one in flat]) for name in flat[0]}
+
+
+def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "task": one["task"],
+        "model": one["model"],
+        **Params.from_dict(one["params"]).to_dict(),
+        "size": " × ".join(map(str, one["size"])),
+        **{f"input {name}": _input(each) for name, each in one["inputs"].items()},
+        **{f"revision of {role}": value for role, value in one["revision"].items()},
+        **one["options"],
+        **{f"version of {package}": value for package, value in one["versions"].items()},
+    }
+
+
+def _common(values: list[Any]) -> Any:
+    """Return the one value that a run's pictures share, or all of them when they differ."""
+    return values[0] if all(value == values[0] for value in values) else values
+
+
+def _input(described: Mapping[str, Any]) -> str:
+    """Return a few words for an input picture: its file, its size, the start of its hash."""
+    size = " × ".join(map(str, described.get("size") or []))
+    words = [described.get("file"), size, str(described.get("sha256"))[:12]]
+    return ", ".join(filter(None, words))

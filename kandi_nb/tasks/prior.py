@@ -1,0 +1,193 @@
+"""What a job wants of the first stage, and how it becomes an embedding.
+
+Only here do our settings become arguments of diffusers' priors, and here stand the guards
+against what those do unasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..model.finite import check_finite
+from ..model.shortage import enough_memory, in_halves
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..model.load import Kandinsky
+    from ..words.params import Params
+
+PRIOR_BATCH = 64  # texts: an embedding is small, a prior's activations are not
+
+Tick = Callable[[], None]
+
+
+class Text(NamedTuple):
+    """Say which embedding is wanted: a text, and how the prior gets there."""
+
+    text: str
+    steps: int
+    guidance: float
+    seed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """Hold an embedding that is there already, shape [1, dim]: of a picture, of a mixture."""
+
+    embedding: torch.Tensor
+
+
+NOTHING = "the embedding of a black picture"  # what the decoder steers away from by default
+
+Want = Text | Ready | str  # the only str is NOTHING
+
+
+def positive(params: Params) -> Text:
+    """Return the embedding that the prompt asks for."""
+    return Text(params.prompt, params.prior_steps, params.prior_guidance, params.prior_seed)
+
+
+def negative(params: Params) -> Text | str:
+    """Return the embedding that the negative text asks for, `NOTHING` without one.
+
+    It is a run of its own at guidance 1: diffusers would put it in the same batch, where it
+    takes noise away from the prompt and so changes the positive embedding too. Guidance 1
+    gives the numbers that diffusers has there, as it guides that row away from itself.
+    """
+    if not (params.negative or "").strip():
+        return NOTHING
+    return Text(params.negative, params.prior_steps, 1.0, params.prior_seed)
+
+
+@dataclass
+class Step:
+    """Hold what the prior knows after one step: predicted embeddings, shape [texts, dim]."""
+
+    number: int
+    timestep: int
+    predicted: torch.Tensor
+
+
+def embeddings(
+    k: Kandinsky,
+    wants: Iterable[Want],
+    tick: Tick,
+    on_step: Callable[[Step], None] | None = None,
+) -> dict[Want, torch.Tensor]:
+    """Return want → embedding, shape [1, dim], each text from its own seed, remembered in `k`.
+
+    One call of the prior for all texts with equal steps and guidance; a generator per text, so
+    that company does not change a text's noise. With `on_step` nothing is taken from memory.
+    """
+    fresh = on_step is not None
+    distinct = list(dict.fromkeys(wants))
+    batches = _batches(k, distinct, fresh)
+    rows: dict[Want, torch.Tensor] = {w: w.embedding for w in distinct if isinstance(w, Ready)}
+    # Taken before anything is added, which may drop it from a memory that is full.
+    if not fresh:
+        rows |= {want: k.embeddings[want] for want in distinct if want in k.embeddings}
+    for batch in batches:
+        for text, row in zip(batch, _rows(k, batch, tick, on_step), strict=True):
+            rows[text] = k.embeddings[text] = row[None]
+    if NOTHING in distinct and NOTHING not in rows:
+        with enough_memory(k.device, NOTHING):
+            nothing = k.prior.get_zero_embed()
+        check_finite(nothing, k.prior, NOTHING)
+        rows[NOTHING] = k.embeddings[NOTHING] = nothing
+    return rows
+
+
+def steps_left(k: Kandinsky, wants: Iterable[Want], fresh: bool = False) -> int:
+    """Return how many steps the prior will take for what is not remembered."""
+    return sum(batch[0].steps for batch in _batches(k, wants, fresh))
+
+
+def _batches(k: Kandinsky, wants: Iterable[Want], fresh: bool = False) -> list[list[Text]]:
+    """Return the texts that the prior still has to do, in batches of one call each.
+
+    Fresh ones are not cut into batches of `PRIOR_BATCH`: who looks on sees all at each step.
+    """
+    groups: dict[tuple, list[Text]] = {}
+    for text in dict.fromkeys(wants):
+        if isinstance(text, Text) and (fresh or text not in k.embeddings):
+            groups.setdefault((text.steps, text.guidance), []).append(text)
+    return [
+        group[start : start + most]
+        for group in groups.values()
+        for most in [len(group) if fresh else PRIOR_BATCH]
+        for start in range(0, len(group), most)
+    ]
+
+
+def _rows(
+    k: Kandinsky, batch: list[Text], tick: Tick, on_step: Callable[[Step], None] | None
+) -> list[torch.Tensor]:
+    """Run the prior on a batch, in halves where memory is short; return a row a text."""
+    if on_step is None:
+        work = lambda part: _prior(k, part, tick, None)  # noqa: E731
+        return in_halves(work, batch, k.device, lambda text: "the embedding of one text")
+    with enough_memory(k.device, f"{len(batch)} embeddings at once"):
+        return list(_prior(k, batch, tick, on_step))
+
+
+def _prior(
+    k: Kandinsky, batch: list[Text], tick: Tick, on_step: Callable[[Step], None] | None
+) -> torch.Tensor:
+    """Run the prior on texts with equal steps and guidance; return [texts, dim]."""
+    guidance = batch[0].guidance
+    number = 0
+
+    # A hook on the network, because the 2.1 prior calls nobody back between its steps.
+    def after_step(module: Any, args: tuple, named: dict, output: Any) -> None:
+        nonlocal number
+        if on_step is not None:
+            guided = _guided(output.predicted_image_embedding, guidance)
+            on_step(Step(number, int(named["timestep"]), _final(k.prior, guided)))
+        number += 1
+        tick()
+
+    hook = k.prior.prior.register_forward_hook(after_step, with_kwargs=True)
+    try:
+        rows = k.prior(
+            [text.text for text in batch],
+            num_inference_steps=batch[0].steps,
+            guidance_scale=guidance,
+            generator=[generator(text.seed) for text in batch],
+        ).image_embeds
+    except BaseException:  # the keyboard too: give offloaded components back before it goes on
+        k.prior.maybe_free_model_hooks()
+        raise
+    finally:
+        hook.remove()
+    check_finite(rows, k.prior, "the embedding that the prior made")
+    return rows
+
+
+def _guided(predicted: torch.Tensor, guidance: float) -> torch.Tensor:
+    """Combine the unguided and guided halves of a batch as the pipeline does."""
+    if guidance <= 1:
+        return predicted
+    unguided, guided = predicted.chunk(2)
+    return unguided + guidance * (guided - unguided)
+
+
+def _final(prior: Any, predicted: torch.Tensor) -> torch.Tensor:
+    """Turn what the network predicts into an embedding, as the last step would.
+
+    Every Kandinsky prior predicts the clean embedding itself (prediction_type "sample"), which
+    the scheduler clips and the prior stretches back to CLIP's mean and deviation.
+    """
+    limits = prior.scheduler.config
+    if limits.clip_sample:
+        predicted = predicted.clamp(-limits.clip_sample_range, limits.clip_sample_range)
+    return prior.prior.post_process_latents(predicted)
+
+
+def generator(seed: int) -> torch.Generator:
+    """Return noise that depends neither on the batch nor on the device: made on the CPU."""
+    import torch
+
+    return torch.Generator("cpu").manual_seed(seed)

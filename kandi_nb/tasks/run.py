@@ -1,0 +1,143 @@
+"""`Job`, one picture to make, and the one engine that runs jobs for every task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..model.load import Kandinsky
+from ..model.peak import track_peak
+from ..model.progress import progress_bar
+from ..model.shortage import in_halves
+from ..pictures.result import Result, package_versions
+from ..words.params import Params
+from . import decoder, prior
+from .checks import check_stop, preview_every
+from .texts import warn_about_texts
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Job:
+    """Say how one picture is made.
+
+    `params` are filled: size and strength are what is really used, `count` is 1. `wants` are
+    the positive and the negative embedding, empty for a model without a prior. Pictures with
+    equal `key` share a batch. `steps` is how many the pipeline will really take. `role` names
+    the pipeline, `arguments` what it takes beyond embeddings, by its own names: tensors [1, …]
+    are stacked along the batch, anything else is the same for all of it. `inputs` are the
+    pictures that the task was given, by the task's own names, for the recipe.
+    """
+
+    params: Params
+    wants: tuple[prior.Want, ...]
+    key: Hashable
+    steps: int
+    role: str = "decoder"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Image] = field(default_factory=dict)
+
+
+def text_job(k: Kandinsky, params: Params, **more: Any) -> Job:
+    """Return the job of a picture that filled params say in words; `more` are fields of Job."""
+    wants = () if k.prior is None else (prior.positive(params), prior.negative(params))
+    return Job(
+        params, wants, **{"key": decoder.batch_key(k, params), "steps": params.steps} | more
+    )
+
+
+Finish = Callable[[Job, "Image"], "Image"]
+
+
+def run(
+    task: str,
+    k: Kandinsky,
+    jobs: Sequence[Job],
+    *,
+    finish: Finish | None = None,
+    preview: int = 0,
+    on_preview: Callable[[list[Image], int], None] | None = None,
+    progress: bool = True,
+    stop: Any = None,
+) -> Result:
+    """Make one picture of each job, in their order, in as few batches as their keys allow.
+
+    The model is held meanwhile; a batch too large for the memory is halved. `finish(job,
+    picture)` may change a picture at the end. `preview`, `on_preview`, `progress` and `stop`
+    are those of `generate`. Raises KandiError for bad options before any computation, and
+    Cancelled after a stop; the model stays usable.
+    """
+    every = preview_every(preview, on_preview, progress)
+    check_stop(stop)
+    roles = dict.fromkeys(["prior"] * bool(k.prior) + [job.role for job in jobs])
+    k.open(roles)
+    batches = _batches(jobs)
+    wants = [want for job in jobs for want in job.wants]
+    pictures: dict[int, Image] = {}
+    with k.alone(stop), track_peak(k.device) as peak:
+        warn_about_texts(k, [job.params for job in jobs])
+        began = time.perf_counter()
+        steps = prior.steps_left(k, wants) + sum(jobs[batch[0]].steps for batch in batches)
+        title = f"{len(jobs)} picture{'s' if len(jobs) > 1 else ''}"
+        with progress_bar(steps, title, shown=progress, stop=stop) as bar:
+            bar.check()
+            embeddings = prior.embeddings(k, wants, bar.step)
+            show = _previewer(bar, every, on_preview)
+
+            def draw(part: Sequence[Job]) -> list[Image]:
+                return decoder.draw(k, part, embeddings, bar.step, show)
+
+            for batch in batches:
+                part = [jobs[index] for index in batch]
+                drawn = in_halves(draw, part, k.device, _one_picture, "ask for a smaller one")
+                pictures.update(zip(batch, drawn, strict=True))
+        seconds = time.perf_counter() - began
+    ordered = [pictures[index] for index in range(len(jobs))]
+    return Result(
+        images=ordered if finish is None else list(map(finish, jobs, ordered)),
+        params=[job.params for job in jobs],
+        inputs=[dict(job.inputs) for job in jobs],
+        model=k.spec.key,
+        revision={role: k.revision[role] for role in roles},
+        versions=package_versions(),
+        options=dict(k.options),
+        seconds=seconds,
+        peak_mb=peak.peak_mb,
+        task=task,
+    )
+
+
+def _batches(jobs: Sequence[Job]) -> list[list[int]]:
+    """Return the places of jobs that are drawn together."""
+    groups: dict[Hashable, list[int]] = {}
+    for index, job in enumerate(jobs):
+        groups.setdefault((job.role, job.key), []).append(index)
+    batches = []
+    for group in groups.values():
+        params = jobs[group[0]].params
+        most = decoder.batch_limit(params.width, params.height)
+        batches += [group[start : start + most] for start in range(0, len(group), most)]
+    return batches
+
+
+def _one_picture(job: Job) -> str:
+    return f"one picture of {job.params.width} × {job.params.height} pixels"
+
+
+def _previewer(bar: Any, every: int, on_preview: Any):
+    if not every:
+        return None
+
+    def show(pipeline: Any, number: int, latents: torch.Tensor) -> None:
+        if (number + 1) % every == 0:
+            pictures = decoder.to_pictures(pipeline, latents)
+            bar.preview(pictures)
+            if on_preview is not None:
+                on_preview(pictures, number + 1)
+
+    return show
