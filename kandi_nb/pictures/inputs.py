@@ -40,7 +40,7 @@ def fingerprint(picture: Image) -> str:
 
 
 def described(inputs: Mapping[str, Image]) -> dict[str, dict[str, Any]]:
-    """Return what a recipe says of inputs: name → size, SHA-256 and the file's name, if known."""
+    """Return what a recipe says of inputs: name → size, SHA-256 and, if known, the file."""
     return {
         name: {"size": list(picture.size), "sha256": fingerprint(picture)}
         | ({"file": picture.info["file"]} if "file" in picture.info else {})

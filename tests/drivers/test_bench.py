@@ -39,8 +39,11 @@ class Remembering(dict):
 
 @pytest.fixture
 def k():
+    embeddings = Remembering()
     return types.SimpleNamespace(
-        spec=types.SimpleNamespace(key="stand-in"), embeddings=Remembering()
+        spec=types.SimpleNamespace(key="stand-in"),
+        embeddings=embeddings,
+        forget=embeddings.clear,
     )
 
 

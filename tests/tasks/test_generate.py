@@ -11,11 +11,10 @@ import pytest
 
 from kandi_nb.model.finite import check_finite
 from kandi_nb.model.load import load
-from kandi_nb.tasks import checks as inputs
-from kandi_nb.tasks import decoder as stages
-from kandi_nb.tasks import texts
-from kandi_nb.tasks.embeddings import clip
-from kandi_nb.tasks.generate import embed, generate, replay
+from kandi_nb.tasks import checks, decoder, prior, texts
+from kandi_nb.tasks.embeddings import clip, embed
+from kandi_nb.tasks.generate import generate
+from kandi_nb.tasks.replay import replay
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
 from kandi_nb.words.fields import FIELDS
 from kandi_nb.words.params import Params, sweep
@@ -110,28 +109,28 @@ def test_pixels_are_those_of_plain_diffusers(tiny):
 
 
 def test_equal_settings_share_a_batch_and_prompts_share_a_prior_run(tiny):
-    decoder, decoder_hook = passes(tiny)
-    prior, prior_hook = passes(tiny, "prior.prior")
+    in_decoder, decoder_hook = passes(tiny)
+    in_prior, prior_hook = passes(tiny, "prior.prior")
     try:
         generate(tiny, QUICK.replace(count=3), prompts=["a cat", "a dog"])
-        assert decoder == [12] * 3  # six pictures, guided and not
-        assert prior == [4] * 2  # two texts, guided and not
+        assert in_decoder == [12] * 3  # six pictures, guided and not
+        assert in_prior == [4] * 2  # two texts, guided and not
         generate(tiny, QUICK.replace(prompt="a dog", seed=99))
-        assert len(prior) == 2, "a known embedding was made again"
+        assert len(in_prior) == 2, "a known embedding was made again"
     finally:
         decoder_hook.remove()
         prior_hook.remove()
 
 
 def test_large_batches_are_cut(tiny, monkeypatch):
-    monkeypatch.setattr(stages, "BATCH_PIXELS", 2 * 64 * 64)
+    monkeypatch.setattr(decoder, "BATCH_PIXELS", 2 * 64 * 64)
     sizes, hook = passes(tiny)
     try:
         generate(tiny, QUICK.replace(count=5))
     finally:
         hook.remove()
     assert sizes == [4] * 3 + [4] * 3 + [2] * 3
-    assert stages.batch_limit(4096, 4096) == 1
+    assert decoder.batch_limit(4096, 4096) == 1
 
 
 def memory_errors():
@@ -262,23 +261,23 @@ def test_a_negative_text_leaves_the_positive_embedding_alone(tiny):
     import torch
 
     run = QUICK.replace(negative="grey")
-    wanted = [stages.positive(run), stages.negative(run)]
+    wanted = [prior.positive(run), prior.negative(run)]
     with torch.inference_mode():
-        found = stages.embed_texts(tiny, wanted, lambda: None)
+        found = prior.embeddings(tiny, wanted, lambda: None)
         tiny.embeddings.clear()
-        alone = stages.embed_texts(tiny, [stages.positive(QUICK)], lambda: None)
+        alone = prior.embeddings(tiny, [prior.positive(QUICK)], lambda: None)
     assert torch.allclose(found[wanted[0]], alone[wanted[0]], atol=1e-5)
-    assert stages.negative(QUICK) == stages.negative(QUICK.replace(negative=" "))
-    assert stages.negative(QUICK) == stages.NOTHING
+    assert prior.negative(QUICK) == prior.negative(QUICK.replace(negative=" "))
+    assert prior.negative(QUICK) == prior.NOTHING
 
 
 def test_the_negative_embedding_is_the_one_of_diffusers(tiny):
     import torch
 
     run = QUICK.replace(negative="grey")
-    wanted = stages.negative(run)
+    wanted = prior.negative(run)
     with torch.inference_mode():
-        ours = stages.embed_texts(tiny, [wanted], lambda: None)[wanted]
+        ours = prior.embeddings(tiny, [wanted], lambda: None)[wanted]
     both = [torch.Generator().manual_seed(0) for _ in range(2)]
     theirs = tiny.prior(
         ["a red fox"], negative_prompt=["grey"], num_inference_steps=2, generator=both
@@ -737,17 +736,17 @@ def test_previews_of_every_family(family):
 def test_previews_that_nobody_would_see_are_not_made(
     tiny, monkeypatch, watching, progress_shown, expected
 ):
-    made, to_pictures = [], stages.to_pictures
-    monkeypatch.setattr(inputs, "place", lambda: watching)
+    made, to_pictures = [], decoder.to_pictures
+    monkeypatch.setattr(checks, "place", lambda: watching)
     monkeypatch.setattr(
-        stages, "to_pictures", lambda *args: made.append(1) or to_pictures(*args)
+        decoder, "to_pictures", lambda *args: made.append(1) or to_pictures(*args)
     )
     generate(tiny, QUICK, preview=1, progress=progress_shown)
     assert len(made) == expected
 
 
 def test_a_terminal_says_that_it_has_no_previews(tiny, monkeypatch):
-    monkeypatch.setattr(inputs, "place", lambda: "terminal")
+    monkeypatch.setattr(checks, "place", lambda: "terminal")
     with pytest.warns(KandiWarning, match="previews are shown in notebooks only"):
         generate(tiny, QUICK, preview=1)
 
@@ -758,11 +757,11 @@ def test_a_terminal_says_that_it_has_no_previews(tiny, monkeypatch):
 def test_replay_makes_the_same_pixels(tiny_folder, tiny, tmp_path):
     result = generate(tiny, QUICK.replace(count=2, width=128))
     _, path = result.save(tmp_path)
-    again = replay(path)  # loads the folder that the recipe names
+    again = replay(path, load(tiny_folder, device="cpu"))
     assert difference(result[1], again[0]) <= TOLERANCE
     assert again.params == result.params[1:]
-    given = replay(path, tiny)
-    assert difference(result[1], given[0]) <= TOLERANCE
+    with pytest.raises(KandiError, match=r"in a folder tiny0/ .*kn\.replay\(picture, k\)"):
+        replay(path)
 
 
 def test_replay_warns_about_other_weights_and_keeps_the_size(tiny, tmp_path):
@@ -782,7 +781,7 @@ def test_replay_refuses_what_has_no_recipe(tiny, tmp_path):
     result[0].save(tmp_path / "bare.png")
     with pytest.raises(KandiError, match="holds no recipe"):
         replay(tmp_path / "bare.png", tiny)
-    result.task = "inpaint"
+    result.task = "conjure"
     (path,) = result.save(tmp_path)
-    with pytest.raises(KandiError, match="made by inpaint"):
+    with pytest.raises(KandiError, match="made by 'conjure', which is unknown here; known: "):
         replay(path, tiny)

@@ -12,8 +12,8 @@ import torch
 
 from kandi_nb.model.load import load
 from kandi_nb.tasks import texts
-from kandi_nb.tasks.embeddings import clip
-from kandi_nb.tasks.generate import embed, generate
+from kandi_nb.tasks.embeddings import clip, embed
+from kandi_nb.tasks.generate import generate
 from kandi_nb.tasks.tokens import pieces, tokens
 from kandi_nb.words.errors import KandiError, KandiWarning
 from kandi_nb.words.params import Params

@@ -24,8 +24,9 @@ def test_known_keys():
 @pytest.mark.parametrize("key", KEYS)
 def test_specs_are_whole(key):
     known = spec(key)
-    assert set(known.classes) == set(known.ids)
-    assert (known.prior is None) == (known.family == "3")
+    assert set(known.ids) == {"prior", "decoder"} & set(known.roles)
+    assert ("prior" not in known.roles) == (known.family == "3")
+    assert known.roles["edit"].id == known.roles["decoder"].id
     assert known.native_size % 64 == 0
     assert known.licence == "Apache-2.0"
     assert "generate" in known.tasks
@@ -42,16 +43,17 @@ def test_specs_are_whole(key):
 def test_class_names_are_those_of_diffusers():
     # Read from the text: importing the pipelines takes seconds.
     where = Path(importlib.util.find_spec("diffusers").origin)
-    names = {name for known in SPECS.values() for name in known.classes.values()}
-    assert len(names) == 5
+    names = {role.pipeline for known in SPECS.values() for role in known.roles.values()}
+    assert len(names) == 11
     text = where.read_text()
     assert all(f'"{name}"' in text for name in names)
 
 
 def test_bundled_weights_lie_in_the_package():
     folders = spec("mini-2.2").folders
-    assert list(folders) == ["prior", "decoder"]
-    assert [path.parent for path in folders.values()] == [WEIGHTS, WEIGHTS]
+    assert list(folders) == ["prior", "decoder", "edit", "inpaint", "depth"]
+    assert {path.parent for path in folders.values()} == {WEIGHTS}
+    assert all((path / "model_index.json").is_file() for path in folders.values())
     assert spec("kandinsky-2.2").folders == {}
 
 

@@ -12,9 +12,8 @@ import warnings
 import numpy as np
 import pytest
 
-from kandi_nb.pictures import recipe as recipes
-from kandi_nb.words import errors, fields, params
-from kandi_nb.words import files as writing
+from kandi_nb.pictures import labels
+from kandi_nb.words import errors, fields, files, params
 from kandi_nb.words.params import FIELDS, KandiError, KandiWarning, Params, nearest, sweep
 
 FOX = "a red fox in a snowy forest"
@@ -50,7 +49,7 @@ def test_signature_is_readable():
         ({"prompt": ""}, ["prompt", "empty"]),
         ({"prompt": " \n\t"}, ["prompt", "empty"]),
         ({"prompt": 3}, ["prompt", "text", "3"]),
-        ({"prompt": None}, ["prompt", "text"]),
+        ({"prompt": 7}, ["prompt", "text"]),
         ({"prompt": "fox \ud83e"}, ["prompt", "position 4"]),
         ({"negative": 3}, ["negative", "text"]),
         ({"steps": 1}, ["steps", "2", "1000", "not 1"]),
@@ -102,10 +101,16 @@ def test_bad_values_are_one_clear_line(values, words):
 
 
 def test_wrong_calls_are_one_clear_line():
-    assert "prompt is missing" in message(lambda: Params(steps=3))
     assert "steps=25" in message(lambda: Params(FOX, 25))
     assert "twice" in message(lambda: Params(FOX, prompt=FOX))
     assert len(message(lambda: Params(FOX, steps="x" * 1000))) < 200
+
+
+def test_a_prompt_may_come_later_but_not_be_empty():
+    assert Params(steps=3).prompt is None
+    assert repr(Params(steps=3)) == "Params(steps=3)"
+    assert Params(steps=3).replace(prompt=FOX) == Params(FOX, steps=3)
+    assert "prompt is empty" in message(lambda: Params(" "))
 
 
 def test_a_value_with_a_broken_repr_is_still_a_clear_error():
@@ -188,7 +193,7 @@ def test_dict_and_json_give_the_same_params():
     assert Params.from_dict(json.loads(json.dumps(made.to_dict()))) == made
     assert Params.from_dict({"prompt": FOX}) == Params(FOX)
     assert "did you mean steps" in message(lambda: Params.from_dict({"prompt": "", "stepz": 1}))
-    assert "prompt is missing" in message(lambda: Params.from_dict({}))
+    assert Params.from_dict({}) == Params()
     assert "dict" in message(lambda: Params.from_dict([1]))
 
 
@@ -250,6 +255,6 @@ def test_nearest():
 
 
 def test_examples_in_docstrings():
-    results = [doctest.testmod(m) for m in (errors, fields, params, recipes, writing)]
+    results = [doctest.testmod(m) for m in (errors, fields, params, labels, files)]
     assert sum(r.failed for r in results) == 0
     assert [r.attempted for r in results] == [1, 0, 1, 1, 1]
