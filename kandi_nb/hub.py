@@ -208,9 +208,8 @@ def _resume(name: str, hub: Listing, path: str) -> None:
     blob = _blobs(name) / checksum
     part = _part(blob)
     part.parent.mkdir(parents=True, exist_ok=True)
-    lock = (
-        cache() / ".locks" / blob.parent.parent.name / f"{checksum}.lock"
-    )  # the library's own
+    # The lock that the library itself takes for this file.
+    lock = cache() / ".locks" / blob.parent.parent.name / f"{checksum}.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         if blob.is_file():  # another process was quicker
