@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
         raise KandiError("-p goes with one notebook: kandi-nb run 03 -p SEED=7")
     parameters = notebooks.from_text(chosen[0], options.pairs) if options.pairs else None
     runs = notebooks.run_notebooks(
-        chosen,
+        None if everything else options.notebooks,
         parameters,
         out=options.out,
         timeout=options.timeout,

@@ -7,13 +7,14 @@ import binascii
 import hashlib
 import html
 import io
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import KandiError
+from .notebook_files import read_notebook
 from .recipes import recipe
 from .writing import write
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from .headless import NotebookRun
 
 SHOWN_AT_LEAST = 192  # pixels: small pictures are enlarged, pixel by pixel
+# A larger picture, or one that unpacks to more, would make a page that no browser opens.
+LARGEST_FILE = 32 * 2**20  # bytes
+LARGEST_PICTURE = 36_000_000  # pixels: 6000 × 6000
 
 STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
@@ -94,31 +98,36 @@ def _figure(picture: Picture) -> str:
 def _saved(run: NotebookRun) -> Iterator[tuple[bytes, str]]:
     for path in run.saved:
         try:
-            made = recipe(path)["params"]
-            caption = f"{made['prompt']} · seed {made['seed']}"
-        except KandiError:  # a plot, or a picture that another program wrote
-            caption = path.stem
-        try:
-            yield path.read_bytes(), caption
+            if path.stat().st_size > LARGEST_FILE:
+                continue
+            data = path.read_bytes()
         except OSError:
             continue  # gone since the run
+        # What Pillow says of bombs would go to the others' run, and nobody sees this one.
+        yield data, _caption(path) if _size(data) else path.stem
+
+
+def _caption(path: Path) -> str:
+    try:
+        params = recipe(path)["params"]
+        return f"{params['prompt']} · seed {params['seed']}"
+    except Exception:  # a plot, a damaged recipe, a bomb: no caption is worth the others' run
+        return path.stem
 
 
 def _shown(run: NotebookRun) -> Iterator[tuple[bytes, str]]:
     """Yield the pictures in the outputs of the executed copy, with their alt texts."""
-    import nbformat
-
     if run.executed is None or not run.executed.is_file():
         return
-    for cell in nbformat.read(run.executed, as_version=4).cells:
+    for cell in read_notebook(run.executed).cells:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if "text/html" in data:
                 finder = _Images()
-                finder.feed(data["text/html"])
+                finder.feed(str(data["text/html"]))
                 yield from finder.found
             elif "image/png" in data:
-                yield _bytes(data["image/png"]), ""
+                yield _bytes(str(data["image/png"])), ""
 
 
 class _Images(HTMLParser):
@@ -147,10 +156,20 @@ def _decoded(data: bytes, caption: str) -> tuple[str, Picture | None]:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        width, height = _size(data) or (0, 0)
+        if not width:
+            return "", None
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
             pixels = image.convert("RGBA").tobytes()
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError):
+    except Exception:  # Pillow's readers fail on damaged data in many ways
         return "", None
     key = hashlib.sha256(f"{width} {height} ".encode() + pixels).hexdigest()
     return key, Picture(data, width, height, caption)
+
+
+def _size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height that a PNG says it has, or None if it cannot be shown."""
+    if len(data) < 24 or not data.startswith(b"\x89PNG"):
+        return None
+    width, height = struct.unpack(">II", data[16:24])
+    return (width, height) if 0 < width * height <= LARGEST_PICTURE else None
