@@ -89,9 +89,7 @@ def run(options: argparse.Namespace) -> int:
 
     everything = options.notebooks == ["all"]
     chosen = notebooks.listed() if everything else [*map(notebooks.find, options.notebooks)]
-    if options.pairs and len(chosen) != 1:
-        raise KandiError("-p goes with one notebook: kandi-nb run 03 -p SEED=7")
-    parameters = notebooks.from_text(chosen[0], options.pairs) if options.pairs else None
+    parameters = _parameters(chosen, options.pairs)
     runs = notebooks.run_notebooks(
         None if everything else options.notebooks,
         parameters,
@@ -115,9 +113,26 @@ def run(options: argparse.Namespace) -> int:
         print(Table(rows))
         for run in runs:
             if not run.ok:
-                print(f"{run.notebook}: {run.reason}; look into {run.executed}")
-    print(f"gallery: {write_gallery(runs, options.out / 'gallery.html')}")
+                print(f"{run.notebook}: {run.reason}")
+    for run in runs:
+        if not run.ok and run.executed:
+            print(f"look into {run.executed}")
+    print(f"gallery: {write_gallery(runs, page, merge=True)}")
     return FAILED if any(not run.ok for run in runs) else 0
+
+
+def _parameters(chosen: Sequence[Path], pairs: Sequence[str]) -> dict[str, Any] | None:
+    """Return the parameters that `pairs` say, which every chosen notebook must have."""
+    from .notebooks import from_text
+
+    if not pairs:
+        return None
+    every = [from_text(path, pairs) for path in chosen]
+    if any(values != every[0] for values in every):
+        raise KandiError(
+            "these notebooks read the same -p differently; run them one after the other"
+        )
+    return every[0] if every else None
 
 
 def _progress_line():

@@ -6,6 +6,7 @@ import base64
 import io
 import os
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -14,7 +15,10 @@ import time
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
@@ -428,6 +432,90 @@ def test_a_foreign_folder_of_notebooks_is_named(write, tmp_path):
         run_notebook(path)  # a path says it by itself
 
 
+class Page(HTMLParser):
+    """What a reader of the page meets: addresses, alt texts, names of places, elements."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.sources, self.alts, self.ids, self.tags = [], [], [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.links += [values["href"]] if "href" in values else []
+        self.sources += [values["src"]] if "src" in values else []
+        self.alts += [values["alt"]] if tag == "img" else []
+        self.ids += [values["id"]] if "id" in values else []
+
+
+DRAWS = """\
+import kandi_nb as kn
+from PIL import Image, ImageDraw
+from kandi_nb.results import Result
+params = [kn.Params("a <red> fox -->", seed=SEED), kn.Params("an owl", seed=SEED + 1)]
+images = [Image.new("RGB", (8, 8), (SEED, n, 0)) for n in range(2)]
+result = Result(images, params, "mini-2.2")
+Result(images[:1], params[:1], "mini-2.2").save(OUT, name="fox")
+result
+"""
+PLOTS = "kn.plot([{'a': 1, 'seconds': 2.0}, {'a': 2, 'seconds': 3.0}], 'a', 'seconds')"
+PAINTS = "kn.grid([Image.new('RGB', (8, 8), 'blue')], ['painted fox'])"
+
+
+def test_the_gallery_says_what_each_picture_is_and_how_to_draw_it_again(write, tmp_path):
+    heading = new_markdown_cell("## 3 · Steps")
+    write("01_x", DRAWS, heading, PLOTS, PAINTS, parameters=WITH_OUT)
+    run = run_notebook("01")
+    drawn, owl, plot, painted = pictures(run)
+    assert (drawn.caption, owl.caption) == ("a <red> fox --> · seed 7", "an owl · seed 8")
+    assert drawn.file and drawn.recipe and owl.recipe and not owl.file
+    assert plot.caption == "3 · Steps" and "kn.plot(" in plot.alt and plot.recipe is None
+    assert painted.caption == "painted fox" and painted.recipe is None
+    for picture in (drawn, owl, plot, painted):
+        assert picture.alt and picture.alt not in picture.caption, "read twice"
+        assert picture.caption not in picture.alt, "read twice"
+
+    path = write_gallery([run], tmp_path / "outputs" / "gallery.html")
+    page, text = Page(path), path.read_text(encoding="utf-8")
+    assert len(page.sources) == 4 and all(s.startswith("data:image/png") for s in page.sources)
+    local = [link for link in page.links if not link.startswith("#")]
+    assert local == ["01_x/01_x.ipynb", "01_x/fox.png"]
+    assert all((path.parent / unquote(link)).is_file() for link in local)
+    assert [link for link in page.links if link.startswith("#")] == [f"#{i}" for i in page.ids]
+    assert {"main", "nav", "details", "summary"} <= set(page.tags) and "script" not in page.tags
+    call = "kn.generate(k, kn.Params('a <red> fox -->', seed=7))"
+    assert f"k = kn.load('mini-2.2')\n{call}" in unescape(text)
+    assert text.count("no recipe: painted, plotted or computed") == 2
+    assert "prefers-color-scheme: dark" in text and "color-scheme: light dark" in text
+
+
+def test_the_gallery_keeps_what_did_not_run_and_the_last_good_pictures(write, tmp_path):
+    write("01_x", DRAWS + "1 / (SEED - 9)", parameters=WITH_OUT)
+    write("02_y", DRAWS, parameters=WITH_OUT.replace("/x", "/y"))
+    path = tmp_path / "outputs" / "gallery.html"
+
+    def update(*which, **parameters):
+        runs = run_notebooks(list(which), parameters or None)
+        return Page(write_gallery(runs, path, merge=True)), path.read_text(encoding="utf-8")
+
+    update("01", "02")
+    page, _ = update("02")
+    assert page.ids == ["02_y", "01_x"], "the newest stands first"
+    good = page.sources[2:]
+    for _ in range(2):  # a failure after a failure keeps them, too
+        page, text = update("01", SEED=9)
+        assert page.ids == ["01_x", "02_y"] and page.sources[: len(good)] == good
+        assert "failed: cell 3: ZeroDivisionError" in text
+        assert "The pictures are of the last good run" in text
+    page, text = update("01", SEED=10)
+    assert "last good run" not in text and page.sources[0] != good[0]
+    shutil.rmtree(tmp_path / "outputs" / "02_y")
+    path.write_text(text.replace("\\u002d", "-", 1) + "<!--notebook {-->\n\n<!--/notebook-->")
+    page, text = update("01", SEED=10)
+    assert page.ids == ["01_x"], "what somebody deleted does not live on"
+
+
 def test_gallery_is_one_file_with_prompts_that_cannot_break_out(tmp_path):
     prompt = "<script>alert('лиса')</script> & 狐狸"
     result = Result(
@@ -440,7 +528,8 @@ def test_gallery_is_one_file_with_prompts_that_cannot_break_out(tmp_path):
     assert page.count("data:image/png;base64,") == len(pictures(run)) == 2
     assert "<script" not in page and "<b>" not in page
     assert "&lt;script&gt;alert(&#x27;лиса&#x27;)&lt;/script&gt; &amp; 狐狸 · seed 1" in page
-    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page), "nothing outside is needed"
+    assert not re.search(r"""src=["'](?!data:)""", page), "nothing outside is needed"
+    assert not re.search(r"""href=["'](?:\w+:|//)|<link|@import|url\(""", page)
     assert write_gallery([], path) == path, "the gallery of the next run replaces it"
     assert "data:image" not in path.read_text()
 
