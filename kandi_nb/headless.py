@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import kernels
 from .errors import KandiError
-from .hidden_errors import first_error, hidden_error, one_line
+from .hidden_errors import failing_line, first_error, hidden_error, one_line
 from .notebook_files import number, read_notebook
 from .notebook_parameters import with_parameters
 from .writing import write
@@ -30,6 +30,7 @@ class NotebookRun:
 
     `cell` counts from 1 in the notebook as written; `seconds` is wall time with the kernel's
     start; `saved` lists the PNG files this run wrote, `pictures` counts the gallery's.
+    `line` is the line of that cell which raised, such as "line 2: x = 1 / 0", if it is known.
     `executed` is None when the executed copy could not be written.
     """
 
@@ -39,6 +40,7 @@ class NotebookRun:
     pictures: int = 0
     error: str | None = None
     cell: int | None = None
+    line: str | None = None
     executed: Path | None = None
     saved: list[Path] = field(default_factory=list)
 
@@ -48,7 +50,7 @@ class NotebookRun:
 
     def __str__(self) -> str:
         line = f"{self.notebook}  {self.status}  {self.seconds:.1f} s  {self.pictures} pictures"
-        return line if self.ok else f"{line}  {self.reason}"
+        return line if self.ok else f"{line}  {self.reason}{self.where_to_look}"
 
     @property
     def reason(self) -> str:
@@ -56,13 +58,18 @@ class NotebookRun:
         where = f"cell {self.cell}: " if self.cell else ""
         return f"{where}{self.error}" if self.error else ""
 
+    @property
+    def where_to_look(self) -> str:
+        """Return the words to add to `reason`: the executed copy, and the line that raised."""
+        look = f"; look into {self.executed}" if self.executed else ""
+        return f"{look}, {self.line}" if self.line else look
+
 
 class NotebookFailed(KandiError):
     """A notebook stopped with an error; `run` tells everything that is known of it."""
 
     def __init__(self, run: NotebookRun) -> None:
-        look = f"; look into {run.executed}" if run.executed else ""
-        super().__init__(f"{run.notebook} failed in {run.reason}{look}")
+        super().__init__(f"{run.notebook} failed in {run.reason}{run.where_to_look}")
         self.run = run
 
 
@@ -88,6 +95,7 @@ def execute(
         notebook = with_parameters(read_notebook(source), parameters)
         execution = _Execution(notebook, source.parent, timeout, threads, on_cell)
         run.cell, run.error = execution.run()
+        run.line = failing_line(execution.notebook) if run.error else None
         execution.notebook.metadata.setdefault("papermill", {})["input_path"] = str(source)
         run.executed = _write(execution.notebook, target)
     except Exception as error:  # whatever it is, it ends this run only

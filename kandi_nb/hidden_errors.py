@@ -21,6 +21,9 @@ UNHANDLED = re.compile(
     re.MULTILINE,
 )
 
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_LINE = re.compile(r"^\s*Cell(?: In\[\d+\])?, line (\d+)", re.MULTILINE)
+
 
 def hidden_error(notebook: NotebookNode) -> tuple[int | None, str] | None:
     """Return (cell number, message) of an error that a green run hides, or None.
@@ -37,6 +40,20 @@ def first_error(notebook: NotebookNode) -> int | None:
     for position, cell in enumerate(notebook.cells, start=1):
         if any(output.output_type == "error" for output in cell.get("outputs", ())):
             return number(notebook, position)
+    return None
+
+
+def failing_line(notebook: NotebookNode) -> str | None:
+    """Return the line that raised in the first cell with an error, such as "line 2: x = y"."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            if output.output_type == "error":
+                trace = _COLOUR.sub("", "\n".join(output.get("traceback", ())))
+                line = _LINE.search(trace)  # the cell's own frame stands first
+                source = cell.source.splitlines()
+                if line is None or not 0 < int(line[1]) <= len(source):
+                    return None
+                return one_line(f"line {line[1]}: {source[int(line[1]) - 1]}")
     return None
 
 

@@ -127,7 +127,7 @@ def run_notebooks(
         raise KandiError(f"there are no notebooks in {folder()}; check out the clone again")
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
         raise KandiError(f"timeout must be seconds above 0, not {shown(timeout)}")
-    root = _root(out)
+    root = output_folder(out)
     jobs = [Job(path, {} if parameters is None else parameters, root) for path in paths]
     check_folders(jobs)
     if len(jobs) > 1 and "OUT" in (parameters or {}):
@@ -145,7 +145,8 @@ def run_notebooks(
     return [job.result for job in jobs]
 
 
-def _root(out: str | os.PathLike) -> Path:
+def output_folder(out: str | os.PathLike) -> Path:
+    """Return the absolute path of a folder for outputs; KandiError if none can be there."""
     try:
         return Path(out).expanduser().resolve()
     except (TypeError, ValueError, OSError, RuntimeError):

@@ -19,7 +19,7 @@ TABLE = {
     2: "quiet peak integrity sources memory convolutions padding loading progress",  # the model
     3: "inputs texts stages generate languages likeness",  # tasks
     4: "bench notebook_files notebook_parameters kernels hidden_errors headless "
-    "gallery_pictures gallery notebook_jobs notebooks",  # drivers
+    "gallery_pictures gallery notebook_jobs notebooks junit new_notebook",  # drivers
     5: "commands cli __init__",  # the door
 }
 LAYERS = {module: layer for layer, modules in TABLE.items() for module in modules.split()}
