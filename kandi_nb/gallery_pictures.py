@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import KandiError
+from .fields import FIELDS
 from .notebook_files import read_notebook
 from .recipes import CHUNK
 
@@ -131,9 +132,9 @@ def _decoded(
         return "", None
     key = hashlib.sha256(f"{size} ".encode() + pixels).hexdigest()
     if made is not None:
-        caption = f"{made['params']['prompt']} · seed {made['params']['seed']}"
+        caption = _caption(made["params"])
         alt = f"drawn by {made['model']}"
-    return key, Picture(data, *size, caption, alt or "picture", made, file)
+    return key, Picture(data, *size, caption, alt or "painted or computed picture", made, file)
 
 
 def _size(data: bytes) -> tuple[int, int] | None:
@@ -143,6 +144,17 @@ def _size(data: bytes) -> tuple[int, int] | None:
         return None
     width, height = struct.unpack(">II", data[16:24])
     return (width, height) if 0 < width * height <= LARGEST_PICTURE else None
+
+
+def _caption(params: Mapping[str, Any]) -> str:
+    """Return prompt and seed, and which other settings are not the usual ones."""
+    changed = [
+        f"{name.replace('_', ' ')} {params[name]}"
+        for name, setting in FIELDS.items()
+        if name not in ("prompt", "seed", "count")
+        and params.get(name, setting.default) != setting.default
+    ]
+    return " · ".join([params["prompt"], f"seed {params['seed']}", *changed])
 
 
 def _recipe(text: str | None) -> Mapping[str, Any] | None:

@@ -453,7 +453,7 @@ DRAWS = """\
 import kandi_nb as kn
 from PIL import Image, ImageDraw
 from kandi_nb.results import Result
-params = [kn.Params("a <red> fox -->", seed=SEED), kn.Params("an owl", seed=SEED + 1)]
+params = [kn.Params("a <red> fox -->", seed=SEED), kn.Params("an owl", seed=SEED + 1, steps=4)]
 images = [Image.new("RGB", (8, 8), (SEED, n, 0)) for n in range(2)]
 result = Result(images, params, "mini-2.2")
 Result(images[:1], params[:1], "mini-2.2").save(OUT, name="fox")
@@ -468,7 +468,10 @@ def test_the_gallery_says_what_each_picture_is_and_how_to_draw_it_again(write, t
     write("01_x", DRAWS, heading, PLOTS, PAINTS, parameters=WITH_OUT)
     run = run_notebook("01")
     drawn, owl, plot, painted = pictures(run)
-    assert (drawn.caption, owl.caption) == ("a <red> fox --> · seed 7", "an owl · seed 8")
+    assert (drawn.caption, owl.caption) == (
+        "a <red> fox --> · seed 7",
+        "an owl · seed 8 · steps 4",
+    )
     assert drawn.file and drawn.recipe and owl.recipe and not owl.file
     assert plot.caption == "3 · Steps" and "kn.plot(" in plot.alt and plot.recipe is None
     assert painted.caption == "painted fox" and painted.recipe is None
