@@ -21,6 +21,7 @@ from .writing import write
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+OUTPUT = 60  # seconds for what a cell printed to arrive after it: other programs may be busy
 NO_LIMIT = 1e8  # seconds: three years; clocks and sockets cannot count to infinity
 
 
@@ -161,6 +162,7 @@ class _Execution:
             execution_timeout=math.ceil(self.timeout),
             timeout_func=lambda cell: self.timeout,  # takes parts of seconds, too
             kernel_manager_class=self._managed(),
+            iopub_timeout=OUTPUT,
             resources={"metadata": {"path": str(self.folder)}},
             on_notebook_start=self._notebook_starts,
             on_cell_start=self._cell_starts,
@@ -192,11 +194,15 @@ class _Execution:
     def _explained(self, error: Exception) -> str:
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+        if isinstance(error, CellTimeoutError) and "IOPub" in str(error):
+            return f"what it printed did not arrive in {OUTPUT} s; close other programs"
         if isinstance(error, CellTimeoutError):
             return f"it ran longer than {self.timeout:g} s; make it smaller or raise timeout"
         if isinstance(error, DeadKernelError):
             return kernels.death(self.manager)
         if isinstance(error, RuntimeError) and not self.begun:
+            if "died" in str(error):
+                return "the kernel died while it started; look at kandi-nb check"
             return (
                 f"no kernel started in {kernels.STARTS} times {kernels.START} s; "
                 "close other programs, or look at kandi-nb check"

@@ -122,9 +122,13 @@ def run_notebooks(
     `progress` hears, about five times a second, one line on what is being done. Failures do
     not stop the others and are not raised. Raises KandiError for bad input before any runs.
     """
+    if isinstance(which, (int, str, os.PathLike)):
+        which = [which]
     paths = [find(one) for one in which] if which is not None else listed()
     if not paths:
         raise KandiError(f"there are no notebooks in {folder()}; check out the clone again")
+    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
+        raise KandiError(f"at_once must be a whole number from 1, not {shown(at_once)}")
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
         raise KandiError(f"timeout must be seconds above 0, not {shown(timeout)}")
     root = output_folder(out)
@@ -158,7 +162,7 @@ def output_folder(out: str | os.PathLike) -> Path:
 def _run_all(
     jobs: list[Job], timeout: float, at_once: int, progress: Callable[[str], None] | None
 ) -> None:
-    with ThreadPoolExecutor(max(1, at_once)) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         waiting = {pool.submit(job.run, timeout) for job in jobs}
         try:
             while waiting:
