@@ -114,7 +114,9 @@ def _cell(picture: Image | None, label: str | None, alt: str, factor: float) -> 
     width, height = (max(1, round(side * factor)) for side in picture.size)
     # Enlarged pixels stay square: blur would hide what a 64-pixel model really draws.
     pixelated = ";image-rendering:pixelated" if factor > 1 else ""
-    source = base64.b64encode(png_bytes(picture)).decode()
+    # A picture that a task drew tells its recipe wherever it is shown.
+    made = getattr(picture, "kandi_recipe", None)
+    source = base64.b64encode(png_bytes(picture, made)).decode()
     below = ""
     if label:
         room = f"max-width:{max(width, 96)}px;margin:auto"

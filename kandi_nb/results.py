@@ -46,6 +46,9 @@ class Result:
                 f"a Result needs one Params per picture, not {len(self.params)} for "
                 f"{len(self.images)} pictures"
             )
+        for image, made in zip(self.images, self.recipes, strict=True):
+            # On this very object: `.info` would go on to copies that other pixels have.
+            image.kandi_recipe = made
 
     def __len__(self) -> int:
         return len(self.images)

@@ -14,11 +14,12 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 
 # layer → modules. A module may import those of lower layers, and of its own without a circle.
 TABLE = {
-    0: "errors fields params registry tables writing",  # words
+    0: "errors fields leftovers params registry tables writing",  # words
     1: "recipes results grids fonts plots heatmaps show",  # pictures
     2: "quiet peak integrity sources memory convolutions padding finite shortage loading progress",  # the model
     3: "inputs texts stages generate languages likeness",  # tasks
-    4: "bench headless gallery notebooks",  # drivers
+    4: "bench notebook_files notebook_parameters kernels hidden_errors headless "
+    "gallery_pictures gallery notebook_jobs notebooks junit new_notebook",  # drivers
     5: "commands cli __init__",  # the door
 }
 LAYERS = {module: layer for layer, modules in TABLE.items() for module in modules.split()}
