@@ -126,12 +126,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')
     run.add_argument(
         "-p", dest="pairs", action="append", default=[], metavar="NAME=VALUE",
-        help="set a parameter of the notebook; again for another one",
+        help="set a parameter that each of the notebooks has; again for another one",
     )  # fmt: skip
     run.add_argument("--out", type=Path, default=Path("outputs"), help="default: outputs")
     run.add_argument(
         "--timeout", type=float, metavar="SECONDS", default=600, help="for each cell"
     )
+    run.add_argument("--junit", type=Path, metavar="FILE", help="also write a JUnit XML report")
+
+    new = add("new", commands.new, "write a notebook of the workbook's form, to fill in")
+    new.add_argument("name", metavar="NN_NAME", help="such as 05_my_masks")
+    new.add_argument("--folder", type=Path, help="default: the notebooks folder in use")
 
     lab = add("lab", commands.lab, "open JupyterLab on the notebooks, for this machine only")
     lab.add_argument("--no-browser", action="store_true", help="only print the address")

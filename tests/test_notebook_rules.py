@@ -15,6 +15,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from kandi_nb.words.errors import KandiError
+from kandi_nb.words.fields import FIELDS
+from kandi_nb.words.params import Params
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -150,6 +154,24 @@ def parameters(notebook, path) -> Complaints:
             yield f"OUT should be {place!r}"
 
 
+def words(notebook, path) -> Complaints:
+    """A parameter that is a setting has the setting's own word, in capitals, and its range."""
+    settings = {name.upper(): setting for name, setting in FIELDS.items()}
+    known = {part for name in settings for part in name.split("_")} | {"SCALE", "INFERENCE"}
+    for cell in tagged(notebook, "parameters"):
+        for node in tree(cell).body:
+            name = getattr(node.targets[0], "id", "") if isinstance(node, ast.Assign) else ""
+            if name in settings:
+                try:
+                    Params(**{"prompt": "x", name.lower(): ast.literal_eval(node.value)})
+                except KandiError as error:
+                    yield f"the default of {name} is no setting: {error}"
+                except ValueError:  # `parameters` says so
+                    continue
+            elif known & set(name.split("_")):
+                yield f"{name}: the words of settings are {', '.join(settings)}"
+
+
 def checks(notebook, path) -> Complaints:
     cells = tagged(notebook, "check")
     if len(cells) != 1:
@@ -180,8 +202,8 @@ def links(notebook, path) -> Complaints:
 
 
 EVERYWHERE = [
-    whole, stripped, valid_python, nothing_forbidden, own_folder_only, parameters, checks,
-    short_cells, links,
+    whole, stripped, valid_python, nothing_forbidden, own_folder_only, parameters, words,
+    checks, short_cells, links,
 ]  # fmt: skip
 
 
@@ -398,6 +420,13 @@ BROKEN = {
         lambda n: in_parameters(n, "WIDTH = 64  # pixels, never read"),
         lambda n: tagged(n, "parameters")[0].metadata.update(tags=[]),
         lambda n: replaced(n, "../outputs/05_masks", "../outputs/here"),
+    ],
+    words: [
+        lambda n: in_parameters(n, "N_STEPS = 5  # steps"),
+        lambda n: in_parameters(n, "GUIDANCE_SCALE = 5  # guidance"),
+        lambda n: in_parameters(n, "NEGATIVE_PROMPT = ''  # negative"),
+        lambda n: in_parameters(n, "STEPS = 100000  # steps"),
+        lambda n: in_parameters(n, "SEED = '7'  # seed"),
     ],
     checks: [
         lambda n: tagged(n, "check")[0].update(source="result == 7"),

@@ -9,7 +9,9 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ..words.errors import KandiError
 from ..words.fields import FIELDS
@@ -99,16 +101,23 @@ def _numbered(target: Path, count: int) -> list[Path]:
 
 def run(options: argparse.Namespace) -> int:
     from ..pictures.gallery import write_gallery
+    from ..words.files import writable, write
     from ..words.tables import Table
     from . import notebooks
+    from .junit import junit
+    from .notebook_jobs import GALLERY
 
     everything = options.notebooks == ["all"]
     chosen = notebooks.listed() if everything else [*map(notebooks.find, options.notebooks)]
-    if options.pairs and len(chosen) != 1:
-        raise KandiError("-p goes with one notebook: kandi-nb run 03 -p SEED=7")
-    parameters = notebooks.from_text(chosen[0], options.pairs) if options.pairs else None
+    parameters = _parameters(chosen, options.pairs)
+    page = notebooks.output_folder(options.out) / GALLERY
+    for file in filter(None, (page, options.junit)):
+        if os.path.isdir(file):
+            raise KandiError(f"{file} is a folder where a file is to be written; move it away")
+    if options.junit:
+        writable(options.junit.parent)
     runs = notebooks.run_notebooks(
-        chosen,
+        None if everything else options.notebooks,
         parameters,
         out=options.out,
         timeout=options.timeout,
@@ -130,9 +139,26 @@ def run(options: argparse.Namespace) -> int:
         print(Table(rows))
         for run in runs:
             if not run.ok:
-                print(f"{run.notebook}: {run.reason}; look into {run.executed}")
-    print(f"gallery: {write_gallery(runs, options.out / 'gallery.html')}")
+                print(f"{run.notebook}: {run.reason}{run.where_to_look}")
+    if options.junit:
+        print(f"report: {write(options.junit, junit(runs), overwrite=True)}")
+    write_gallery(runs, page, merge=True)
+    print(f"gallery: {options.out / GALLERY}")
     return FAILED if any(not run.ok for run in runs) else 0
+
+
+def _parameters(chosen: Sequence[Path], pairs: Sequence[str]) -> dict[str, Any] | None:
+    """Return the parameters that `pairs` say, which every chosen notebook must have."""
+    from .notebooks import from_text
+
+    if not pairs:
+        return None
+    every = [from_text(path, pairs) for path in chosen]
+    if any(values != every[0] for values in every):
+        raise KandiError(
+            "these notebooks read the same -p differently; run them one after the other"
+        )
+    return every[0] if every else None
 
 
 def _progress_line():
@@ -155,9 +181,18 @@ def _clear_line() -> None:
         print(f"\r{'':<100}\r", end="", file=sys.stderr, flush=True)
 
 
+def new(options: argparse.Namespace) -> None:
+    from .new_notebook import new_notebook
+
+    for path in new_notebook(options.name, options.folder):
+        print(path)
+
+
 def lab(options: argparse.Namespace) -> int:
     from . import notebooks
 
+    if notebooks.foreign():
+        print(f"kandi-nb: {notebooks.foreign()}", file=sys.stderr)
     command = [
         sys.executable,
         "-m",

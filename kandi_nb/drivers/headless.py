@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import logging
-import os
-import secrets
-import sys
+import math
 import time
-import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.progress import HEADLESS
 from ..words.errors import KandiError
+from ..words.files import write
+from . import kernels
+from .hidden_errors import failing_line, first_error, hidden_error, one_line
+from .notebook_files import number, read_notebook
+from .notebook_parameters import with_parameters
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
-WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
-KERNEL_START = 120  # seconds: a cold disk and two kernels at once can take half a minute
-
-_kernels: weakref.WeakSet = weakref.WeakSet()
+OUTPUT = 60  # seconds for what a cell printed to arrive after it: other programs may be busy
+NO_LIMIT = 1e8  # seconds: three years; clocks and sockets cannot count to infinity
 
 
 @dataclass
@@ -31,6 +31,8 @@ class NotebookRun:
 
     `cell` counts from 1 in the notebook as written; `seconds` is wall time with the kernel's
     start; `saved` lists the PNG files this run wrote, `pictures` counts the gallery's.
+    `line` is the line of that cell which raised, such as "line 2: x = 1 / 0", if it is known.
+    `executed` is None when the executed copy could not be written.
     """
 
     notebook: str
@@ -39,6 +41,7 @@ class NotebookRun:
     pictures: int = 0
     error: str | None = None
     cell: int | None = None
+    line: str | None = None
     executed: Path | None = None
     saved: list[Path] = field(default_factory=list)
 
@@ -48,7 +51,7 @@ class NotebookRun:
 
     def __str__(self) -> str:
         line = f"{self.notebook}  {self.status}  {self.seconds:.1f} s  {self.pictures} pictures"
-        return line if self.ok else f"{line}  {self.reason}"
+        return line if self.ok else f"{line}  {self.reason}{self.where_to_look}"
 
     @property
     def reason(self) -> str:
@@ -56,12 +59,18 @@ class NotebookRun:
         where = f"cell {self.cell}: " if self.cell else ""
         return f"{where}{self.error}" if self.error else ""
 
+    @property
+    def where_to_look(self) -> str:
+        """Return the words to add to `reason`: the executed copy, and the line that raised."""
+        look = f"; look into {self.executed}" if self.executed else ""
+        return f"{look}, {self.line}" if self.line else look
+
 
 class NotebookFailed(KandiError):
     """A notebook stopped with an error; `run` tells everything that is known of it."""
 
     def __init__(self, run: NotebookRun) -> None:
-        super().__init__(f"{run.notebook} failed in {run.reason}; look into {run.executed}")
+        super().__init__(f"{run.notebook} failed in {run.reason}{run.where_to_look}")
         self.run = run
 
 
@@ -78,174 +87,137 @@ def execute(
     """Run a notebook and write the executed copy to `target`, also when it fails.
 
     `timeout` is in seconds for each cell. `threads` limits the kernel's PyTorch threads.
-    `on_cell(i, n)` hears that cell i of n begins. Never raises for what the notebook does.
+    `on_cell(i, n)` hears that cell i of n begins. Never raises for what the notebook does,
+    nor for a full disk.
     """
-    import papermill
-
-    # Papermill says on the log what the returned run says better.
-    if not logging.getLogger("papermill").handlers:
-        logging.getLogger("papermill").addHandler(logging.NullHandler())
-
-    run = NotebookRun(name, executed=target)
-    # Papermill saves after every cell; a reader of the target must not meet half a run.
-    part = target.with_name(f".{secrets.token_hex(4)}-{target.name}")
-    begun: list[int] = []
-    total = _cells(source) + bool(parameters)  # papermill adds a cell with the parameters
-
-    def cell_starts(cell: NotebookNode, cell_index: int) -> None:
-        begun.append(cell_index + 1)
-        if on_cell:
-            on_cell(cell_index + 1, total)
-
+    run = NotebookRun(name)
     start = time.perf_counter()
     try:
-        papermill.execute_notebook(
-            _literally(source),
-            _literally(part),
-            parameters=dict(parameters),
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            start_timeout=KERNEL_START,
-            execution_timeout=timeout,
-            kernel_manager_class=_kernel_class(threads),
-            resources={"metadata": {"path": str(source.parent)}},
-            on_cell_start=cell_starts,
-        )
-    except papermill.PapermillExecutionError as error:
-        run.cell = _number_of_error(_read(part))
-        run.error = _one_line(f"{error.ename}: {error.evalue}")
-    except Exception as error:  # dead kernel, time-out, damaged file: all end this run only
-        run.cell = _number(_read(part), begun[-1]) if begun and part.exists() else None
-        run.error = _explained(error, timeout)
-    else:
-        run.cell, run.error = hidden_error(_read(part)) or (None, None)
-        run.status = "failed" if run.error else "ok"
-    finally:
-        run.seconds = time.perf_counter() - start
-        if part.exists():
-            os.replace(part, target)
+        notebook = with_parameters(read_notebook(source), parameters)
+        execution = _Execution(notebook, source.parent, timeout, threads, on_cell)
+        run.cell, run.error = execution.run()
+        run.line = failing_line(execution.notebook) if run.error else None
+        execution.notebook.metadata.setdefault("papermill", {})["input_path"] = str(source)
+        run.executed = _write(execution.notebook, target)
+    except Exception as error:  # whatever it is, it ends this run only
+        run.error = run.error or _sentence(error)
+    run.status = "failed" if run.error else "ok"
+    run.seconds = time.perf_counter() - start
     return run
 
 
-def hidden_error(notebook: NotebookNode) -> tuple[int | None, str] | None:
-    """Return (cell number, message) of an error that a green run hides, or None.
+class _Execution:
+    """One notebook in its kernel; `notebook` holds what came of it so far."""
 
-    Output widgets (interact, `with Output()`, button handlers) keep errors in the widget
-    state, and a background thread's traceback goes to stderr: neither stops the run.
-    """
-    states = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
-    for model, state in states.items():
-        for output in state.get("state", {}).get("outputs") or ():
-            if output.get("output_type") == "error":
-                number = _cell_that_shows(notebook, model)
-                message = f"{output.get('ename')}: {output.get('evalue')}"
-                return number, _one_line(f"{message} (inside a widget)")
-    for position, cell in enumerate(notebook.cells, start=1):
-        for output in cell.get("outputs", ()):
-            text = output.get("text", "") if output.get("name") == "stderr" else ""
-            if "Traceback (most recent call last)" in text:
-                last = text.strip().splitlines()[-1]
-                return _number(notebook, position), _one_line(f"{last} (printed, not raised)")
-    return None
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        folder: Path,
+        timeout: float,
+        threads: int | None,
+        on_cell: Callable[[int, int], None] | None,
+    ) -> None:
+        self.source = notebook
+        self.notebook = copy.deepcopy(notebook)
+        self.folder = folder
+        self.timeout = min(timeout, NO_LIMIT)
+        self.threads = threads
+        self.on_cell = on_cell
+        self.begun = 0
+        self.manager: Any = None
 
+    def run(self) -> tuple[int | None, str | None]:
+        """Run every cell and return (cell number, message) of what failed; else Nones."""
+        import papermill
 
-def stop_kernels() -> None:
-    """End the kernels that this process started and that still run."""
-    for manager in list(_kernels):
-        process = getattr(manager.provisioner, "process", None)
-        if process is not None and process.poll() is None:
-            process.kill()
+        for attempt in range(1, kernels.STARTS + 1):
+            try:
+                self._papermill()
+            except papermill.PapermillExecutionError as error:
+                return first_error(self.notebook), one_line(f"{error.ename}: {error.evalue}")
+            except Exception as error:  # dead kernel, time-out: all end this run only
+                if self.begun:
+                    return number(self.notebook, self.begun), self._explained(error)
+                # Nothing was run yet, so that a second try repeats nothing.
+                again = isinstance(error, RuntimeError) and not self.manager.stopped
+                if not again or attempt == kernels.STARTS:
+                    return None, self._explained(error)
+            else:
+                break
+        return hidden_error(self.notebook) or (None, None)
 
+    def _papermill(self) -> None:
+        import papermill
 
-def _kernel_class(threads: int | None) -> type:
-    """Return a kernel manager that starts this very Python, whatever "python3" is elsewhere."""
-    from jupyter_client.kernelspec import KernelSpec
-    from jupyter_client.manager import AsyncKernelManager
+        # Papermill says on the log what the returned run says better.
+        if not logging.getLogger("papermill").handlers:
+            logging.getLogger("papermill").addHandler(logging.NullHandler())
+        papermill.execute_notebook(
+            self.source,
+            None,  # it would save after every cell; half a run is of no use to anybody
+            kernel_name="python3",
+            language="python",
+            progress_bar=False,
+            start_timeout=kernels.START,
+            execution_timeout=math.ceil(self.timeout),
+            timeout_func=lambda cell: self.timeout,  # takes parts of seconds, too
+            kernel_manager_class=self._managed(),
+            iopub_timeout=OUTPUT,
+            resources={"metadata": {"path": str(self.folder)}},
+            on_notebook_start=self._notebook_starts,
+            on_cell_start=self._cell_starts,
+            on_cell_execute=lambda **_: self._busy(True),
+            on_cell_executed=lambda **_: self._busy(False),
+        )
 
-    environment = {HEADLESS: "1"}  # no bars, no buttons
-    if threads is not None and "OMP_NUM_THREADS" not in os.environ:
-        environment["OMP_NUM_THREADS"] = str(threads)
-    # Level 40 keeps quiet about TCP without encryption: the kernel listens on loopback only.
-    command = [sys.executable, "-m", "ipykernel_launcher", "--log-level=40"]
+    def _managed(self) -> type:
+        execution = self
 
-    class ThisPython(AsyncKernelManager):
-        def __init__(self, **settings: Any) -> None:
-            super().__init__(**settings)
-            _kernels.add(self)
+        class Remembered(kernels.kernel_class(self.threads)):
+            def __init__(self, **settings: Any) -> None:
+                super().__init__(**settings)
+                execution.manager = self
 
-        @property
-        def kernel_spec(self) -> KernelSpec:
-            return KernelSpec(
-                argv=[*command, "-f", "{connection_file}"],
-                display_name="Python",
-                language="python",
-                env=environment,
+        return Remembered
+
+    def _notebook_starts(self, notebook: NotebookNode) -> None:
+        self.notebook = notebook  # papermill's own copy, which it fills from now on
+
+    def _cell_starts(self, cell: NotebookNode, cell_index: int) -> None:
+        self.begun = cell_index + 1
+        if self.on_cell:
+            self.on_cell(self.begun, len(self.source.cells))
+
+    def _busy(self, busy: bool) -> None:
+        self.manager.busy = busy
+
+    def _explained(self, error: Exception) -> str:
+        from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+        if isinstance(error, CellTimeoutError) and "IOPub" in str(error):
+            return f"what it printed did not arrive in {OUTPUT} s; close other programs"
+        if isinstance(error, CellTimeoutError):
+            return f"it ran longer than {self.timeout:g} s; make it smaller or raise timeout"
+        if isinstance(error, DeadKernelError):
+            return kernels.death(self.manager)
+        if isinstance(error, RuntimeError) and not self.begun:
+            if "died" in str(error):
+                return "the kernel died while it started; look at kandi-nb check"
+            return (
+                f"no kernel started in {kernels.STARTS} times {kernels.START} s; "
+                "close other programs, or look at kandi-nb check"
             )
+        return _sentence(error)
 
-    return ThisPython
 
-
-def _read(path: Path) -> NotebookNode:
+def _write(notebook: NotebookNode, target: Path) -> Path:
     import nbformat
 
-    return nbformat.read(path, as_version=4)
+    # A lone surrogate that the notebook printed becomes its escape, which JSON reads back.
+    data = nbformat.writes(notebook).encode("utf-8", "backslashreplace")
+    return write(target, data, overwrite=True)
 
 
-def _cells(path: Path) -> int:
-    return len(_read(path).cells)
-
-
-def _number(notebook: NotebookNode, position: int) -> int:
-    """Return the number, from 1, that the cell at a position has in the notebook as written."""
-    # Papermill adds a cell with the parameters and, after an error, two that point at it.
-    added = {"injected-parameters", "papermill-error-cell-tag"}
-    before = notebook.cells[:position]
-    return sum(not added & set(cell.metadata.get("tags", ())) for cell in before)
-
-
-def _number_of_error(notebook: NotebookNode) -> int | None:
-    for position, cell in enumerate(notebook.cells, start=1):
-        if any(output.output_type == "error" for output in cell.get("outputs", ())):
-            return _number(notebook, position)
-    return None
-
-
-def _cell_that_shows(notebook: NotebookNode, model: str) -> int | None:
-    """Return which cell's output holds the widget, or a widget around it."""
-    states = notebook.metadata["widgets"][WIDGET_STATE]["state"]
-    wanted = {model}
-    for _ in states:  # climb from child to parents until nothing is added
-        parents = {
-            other
-            for other, state in states.items()
-            if other not in wanted
-            and any(f"IPY_MODEL_{known}" in str(state.get("state")) for known in wanted)
-        }
-        if not parents:
-            break
-        wanted |= parents
-    for position, cell in enumerate(notebook.cells, start=1):
-        if any(name in str(cell.get("outputs", "")) for name in wanted):
-            return _number(notebook, position)
-    return None
-
-
-def _explained(error: Exception, timeout: float) -> str:
-    from nbclient.exceptions import CellTimeoutError, DeadKernelError
-
-    if isinstance(error, CellTimeoutError):
-        return f"it ran longer than {timeout:g} s; make it smaller or raise timeout"
-    if isinstance(error, DeadKernelError):
-        return "the kernel died, most often for want of memory; make the pictures smaller"
-    return _one_line(f"{type(error).__name__}: {error}")
-
-
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else line[:299] + "…"
-
-
-def _literally(path: Path) -> str:
-    # Papermill fills {names} in paths with parameters.
-    return str(path).replace("{", "{{").replace("}", "}}")
+def _sentence(error: Exception) -> str:
+    ours = isinstance(error, KandiError)
+    return one_line(str(error) if ours else f"{type(error).__name__}: {error}")

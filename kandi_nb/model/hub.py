@@ -133,9 +133,12 @@ def damaged(
     What it must be the pin says (`known`), the hub, and without both the file's name in the
     cache. Reads every file to its end.
     """
+    from tqdm import tqdm
+
     files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    read = sorted(hub.files if hub else wanted(files))
     found = []
-    for path in sorted(hub.files if hub else wanted(files)):
+    for path in tqdm(read, desc="Verifying", unit="file", disable=None):  # only on a terminal
         file = files[path]
         said = {known.get(path, (0, None))[1], hub.files[path][1] if hub else None}
         name = file.resolve().name
@@ -207,7 +210,10 @@ def _resume(name: str, hub: Listing, path: str) -> None:
     blob = _blobs(name) / checksum
     part = _part(blob)
     part.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{part}.lock"):
+    # The lock that the library itself takes for this file.
+    lock = cache() / ".locks" / blob.parent.parent.name / f"{checksum}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
         if blob.is_file():  # another process was quicker
             return
         with part.open("ab") as stream:

@@ -8,14 +8,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import Cancelled
+from ..words.errors import HEADLESS, Cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from PIL.Image import Image
 
-HEADLESS = "KANDI_NB_HEADLESS"  # set it to 1 for kernels that nobody looks at
 _REDRAW = 0.1  # seconds between two messages to the browser
 
 

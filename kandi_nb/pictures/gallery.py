@@ -1,156 +1,216 @@
-"""One HTML file of all pictures of a run, with their prompts; it needs nothing beside it."""
+"""One HTML file of the pictures of all notebooks, newest run first; it needs nothing else."""
 
 from __future__ import annotations
 
 import base64
-import binascii
-import hashlib
 import html
-import io
-from collections.abc import Iterator, Sequence
+import json
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from html.parser import HTMLParser
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from ..words.errors import KandiError
 from ..words.files import write
-from .recipe import recipe
+from ..words.params import Params
+from .gallery_pictures import Picture, pictures
 
 if TYPE_CHECKING:
     from ..drivers.headless import NotebookRun
 
+__all__ = ["Picture", "pictures", "write_gallery"]
+
 SHOWN_AT_LEAST = 192  # pixels: small pictures are enlarged, pixel by pixel
 
 STYLE = """
-:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
+:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; --bad: #b3261e; }
+@media (prefers-color-scheme: dark) { :root { --bad: #ff9d94; } }
 body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
-h2 { border-bottom: 1px solid #8886; margin-top: 2.5rem; }
-.failed { color: #c22; }
-section > div { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
+h2 { border-bottom: 1px solid #8886; margin-top: 2.5rem; overflow-wrap: anywhere; }
+.failed { color: var(--bad); overflow-wrap: anywhere; }
+.pictures { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; }
 figure { margin: 0; max-width: 100%; }
-figcaption { font-size: .8rem; max-width: 16rem; overflow-wrap: anywhere; }
-img { max-width: 100%; image-rendering: pixelated; }
+figcaption, .kind { font-size: .8rem; max-width: 16rem; overflow-wrap: anywhere; }
+summary { cursor: pointer; list-style: none; }
+summary:focus-visible, a:focus-visible { outline: 3px solid Highlight; outline-offset: 2px; }
+pre { max-width: 40rem; overflow-x: auto; white-space: pre-wrap; overflow-wrap: anywhere; }
+img { display: block; max-width: 100%; height: auto; image-rendering: pixelated; }
 img.large { image-rendering: auto; }
+.other img { outline: 2px dashed #888c; outline-offset: -2px; }
 """
 
+# Nothing is loaded and nothing runs, whatever a prompt or a notebook may have smuggled in.
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
-@dataclass(frozen=True)
-class Picture:
-    """Hold one picture of a run as a PNG file's bytes, with its size and what to say of it."""
-
-    png: bytes
-    width: int
-    height: int
-    caption: str
+_SECTION = re.compile(r"<!--notebook (.*?)-->\n(.*?)\n<!--/notebook-->", re.DOTALL)
 
 
-def pictures(run: NotebookRun) -> list[Picture]:
-    """Return the pictures a run saved and showed, each once: same pixels are one picture.
+@dataclass
+class _Section:
+    """One notebook's part of the page; `figures` are of the last run that went well."""
 
-    Saved files come first, because their recipe tells the prompt.
-    """
-    found: dict[str, Picture] = {}
-    for data, caption in [*_saved(run), *_shown(run)]:
-        pixels, picture = _decoded(data, caption)
-        if picture is not None:
-            found.setdefault(pixels, picture)
-    return list(found.values())
+    notebook: str
+    ok: bool
+    count: int
+    reason: str
+    time: str
+    drawn: str  # when the pictures were made
+    kept: bool = False  # from a run before this one, which failed
+    figures: str = ""
+    executed: str | None = None  # link to the executed copy
 
 
-def write_gallery(runs: Sequence[NotebookRun], path: Path) -> Path:
+def write_gallery(runs: Sequence[NotebookRun], path: Path, *, merge: bool = False) -> Path:
     """Write the pictures of all runs into one HTML file and return its path.
 
-    An older gallery of that name is replaced. Raises KandiError if it cannot be written.
+    An older gallery of that name is replaced. `merge` keeps its notebooks that did not run
+    now, below, and the last good pictures of one that failed. Raises KandiError if it cannot
+    be written.
     """
-    sections = "\n".join(_section(run) for run in runs)
+    if not merge:
+        return _write(_sections(runs, {}, path), path)
+    from filelock import FileLock
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):  # two runs may end at once
+        older = _read(path)
+        sections = _sections(runs, older, path)
+        now = {section.notebook for section in sections}
+        # What somebody deleted should not live on in the gallery.
+        kept = [s for s in older.values() if (path.parent / s.notebook).is_dir()]
+        return _write([*sections, *(s for s in kept if s.notebook not in now)], path)
+
+
+def _sections(
+    runs: Sequence[NotebookRun], older: dict[str, _Section], path: Path
+) -> list[_Section]:
+    now = datetime.now().strftime("%Y-%m-%d %H:%M")
+    sections = []
+    for run in runs:
+        section = _Section(
+            run.notebook, run.ok, 0, run.reason, now, now, executed=_link(run.executed, path)
+        )
+        before = older.get(run.notebook)
+        if not run.ok and before and before.count and (before.ok or before.kept):
+            section.figures, section.count = before.figures, before.count
+            section.drawn, section.kept = before.drawn, True
+        else:
+            images = pictures(run)
+            section.count = len(images)
+            section.figures = "\n".join(_figure(picture, path) for picture in images)
+        sections.append(section)
+    return sections
+
+
+def _read(path: Path) -> dict[str, _Section]:
+    """Return the sections of an older gallery, none if there is none that can be read."""
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return {}
+    sections = {}
+    for head, body in _SECTION.findall(page):
+        with suppress(ValueError, TypeError):
+            section = _Section(**json.loads(head), figures=_figures_of(body))
+            sections[section.notebook] = section
+    return sections
+
+
+def _figures_of(body: str) -> str:
+    _, _, figures = body.partition('<div class="pictures">')
+    return figures.rpartition("</div>")[0]
+
+
+def _write(sections: list[_Section], path: Path) -> Path:
+    contents = "\n".join(_line(section) for section in sections)
+    body = "\n".join(map(_html, sections))
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>kandi_nb gallery</title><style>{STYLE}</style></head>\n"
-        f"<body><h1>Pictures of this run</h1>\n{sections}\n</body></html>\n"
+        "<body><header><h1>Pictures of the notebooks</h1>\n"
+        "<p>Click a picture for its recipe and the call that draws it again. A dashed frame "
+        "marks what no model drew: painted, plotted or computed pictures.</p>\n"
+        f'<nav aria-label="Contents"><ul>\n{contents}\n</ul></nav></header>\n'
+        f"<main>\n{body}\n</main>\n</body></html>\n"
     )
-    return write(path, page.encode("utf-8"), overwrite=True)
+    # A prompt may hold half of a character, which no file can.
+    return write(path, page.encode("utf-8", "xmlcharrefreplace"), overwrite=True)
 
 
-def _section(run: NotebookRun) -> str:
-    figures = "\n".join(_figure(picture) for picture in pictures(run))
-    state = "" if run.ok else f'<p class="failed">{html.escape(run.reason)}</p>'
-    title = html.escape(run.notebook)
-    return f'<section id="{title}"><h2>{title}</h2>{state}\n<div>{figures}</div></section>'
+def _line(section: _Section) -> str:
+    state = "" if section.ok else ", failed"
+    return (
+        f'<li><a href="#{_anchor(section)}">{html.escape(section.notebook)}</a>: '
+        f"{section.count} pictures{state}, {section.time}</li>"
+    )
 
 
-def _figure(picture: Picture) -> str:
+def _anchor(section: _Section) -> str:
+    return quote(section.notebook, safe="")
+
+
+def _html(section: _Section) -> str:
+    values = {name: value for name, value in vars(section).items() if name != "figures"}
+    head = json.dumps(values).replace("-", "\\u002d").replace(">", "\\u003e")  # ends no comment
+    title = html.escape(section.notebook)
+    state = ""
+    if not section.ok:
+        state = f'<p class="failed">failed: {html.escape(section.reason)}</p>\n'
+        if section.kept:
+            state += f"<p>The pictures are of the last good run, {section.drawn}.</p>\n"
+    link = ""
+    if section.executed:
+        link = f' · <a href="{html.escape(section.executed)}">executed notebook</a>'
+    return (
+        f"<!--notebook {head}-->\n"
+        f'<section id="{_anchor(section)}"><h2>{title}</h2>\n<p>{section.time}{link}</p>\n'
+        f'{state}<div class="pictures">{section.figures}</div></section>\n<!--/notebook-->'
+    )
+
+
+def _figure(picture: Picture, page: Path) -> str:
     scale = max(1, -(-SHOWN_AT_LEAST // max(picture.width, picture.height)))
     large = "" if scale > 1 else ' class="large"'
-    caption = html.escape(picture.caption)
     source = base64.b64encode(picture.png).decode("ascii")
+    image = (
+        f'<img{large} src="data:image/png;base64,{source}" alt="{html.escape(picture.alt)}" '
+        f'width="{picture.width * scale}" height="{picture.height * scale}">'
+    )
+    link = _link(picture.file, page)
+    link = f' · <a href="{html.escape(link)}">file</a>' if link else ""
+    caption = f'<figcaption dir="auto">{html.escape(picture.caption)}{link}</figcaption>'
+    if picture.recipe is None:
+        kind = '<div class="kind">no recipe: painted, plotted or computed</div>'
+        return f'<figure class="other">{image}{caption}{kind}</figure>'
+    details = json.dumps(picture.recipe, ensure_ascii=False, indent=1)
     return (
-        f'<figure><img{large} src="data:image/png;base64,{source}" alt="{caption}" '
-        f'width="{picture.width * scale}"><figcaption>{caption}</figcaption></figure>'
+        f"<figure><details><summary>{image}</summary><pre>{html.escape(_call(picture))}</pre>"
+        f"<pre>{html.escape(details)}</pre></details>{caption}</figure>"
     )
 
 
-def _saved(run: NotebookRun) -> Iterator[tuple[bytes, str]]:
-    for path in run.saved:
-        try:
-            made = recipe(path)["params"]
-            caption = f"{made['prompt']} · seed {made['seed']}"
-        except KandiError:  # a plot, or a picture that another program wrote
-            caption = path.stem
-        try:
-            yield path.read_bytes(), caption
-        except OSError:
-            continue  # gone since the run
+def _call(picture: Picture) -> str:
+    """Return the Python that draws a picture with a recipe again."""
+    made = picture.recipe or {}
+    if made.get("task") == "generate":
+        with suppress(Exception):
+            params = Params.from_dict(made["params"])
+            return f"k = kn.load({made['model']!r})\nkn.generate(k, kn.{params!r})"
+    return f"kn.replay({str(picture.file)!r})" if picture.file else "kn.replay(path)"
 
 
-def _shown(run: NotebookRun) -> Iterator[tuple[bytes, str]]:
-    """Yield the pictures in the outputs of the executed copy, with their alt texts."""
-    import nbformat
-
-    if run.executed is None or not run.executed.is_file():
-        return
-    for cell in nbformat.read(run.executed, as_version=4).cells:
-        for output in cell.get("outputs", ()):
-            data = output.get("data", {})
-            if "text/html" in data:
-                finder = _Images()
-                finder.feed(data["text/html"])
-                yield from finder.found
-            elif "image/png" in data:
-                yield _bytes(data["image/png"]), ""
-
-
-class _Images(HTMLParser):
-    """Collect the PNG pictures that stand inside an HTML output itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[tuple[bytes, str]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        head, _, data = (values.get("src") or "").partition(",")
-        if tag == "img" and head == "data:image/png;base64":
-            self.found.append((_bytes(data), values.get("alt") or ""))
-
-
-def _bytes(text: str) -> bytes:
+def _link(file: Path | None, page: Path) -> str | None:
+    """Return a file's address as seen from the page, which may be moved with its folder."""
+    if file is None:
+        return None
     try:
-        return base64.b64decode(text)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _decoded(data: bytes, caption: str) -> tuple[str, Picture | None]:
-    """Return a key made of size and pixels, and the picture, or None for a damaged one."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            pixels = image.convert("RGBA").tobytes()
-            width, height = image.size
-    except (OSError, SyntaxError, ValueError):
-        return "", None
-    key = hashlib.sha256(f"{width} {height} ".encode() + pixels).hexdigest()
-    return key, Picture(data, width, height, caption)
+        relative = os.path.relpath(Path(file).resolve(), page.parent.resolve())
+    except ValueError:  # another drive
+        return None
+    return quote(Path(relative).as_posix())

@@ -107,6 +107,14 @@ def recipe(source: str | os.PathLike | Image) -> dict[str, Any]:
         ) from None
 
 
+def recipe_of(picture: Image) -> dict[str, Any] | None:
+    """Return the recipe of a picture in memory, None when it has none or was changed since."""
+    try:
+        return recipe(picture)
+    except KandiError:
+        return None
+
+
 def carried(source: str | os.PathLike | Image) -> dict[str, Image]:
     """Return name → picture of the inputs that travel with a picture; raise KandiError."""
     return _read(source)[1]

@@ -14,7 +14,7 @@ from ..words.errors import KandiError, shown
 from ..words.files import write
 from .fonts import drawable, font_for
 from .pixels import MOST_PIXELS, PAPER, rgb
-from .recipe import png_bytes
+from .recipe import png_bytes, recipe_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -114,7 +114,8 @@ def _cell(picture: Image | None, label: str | None, alt: str, factor: float) -> 
     width, height = (max(1, round(side * factor)) for side in picture.size)
     # Enlarged pixels stay square: blur would hide what a 64-pixel model really draws.
     pixelated = ";image-rendering:pixelated" if factor > 1 else ""
-    source = base64.b64encode(png_bytes(picture)).decode()
+    # A picture that a task drew tells its recipe wherever it is shown.
+    source = base64.b64encode(png_bytes(picture, recipe_of(picture))).decode()
     below = ""
     if label:
         room = f"max-width:{max(width, 96)}px;margin:auto"

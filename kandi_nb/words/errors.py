@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 import unicodedata
 import warnings
 from collections.abc import Iterable
 from typing import Any
+
+HEADLESS = "KANDI_NB_HEADLESS"  # set it to 1 for kernels that nobody looks at
 
 
 class KandiError(Exception):
@@ -18,7 +21,15 @@ class KandiError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         # What a notebook prints: the cell stands right above, our own frames help nobody.
-        return [f"{type(self).__name__}: {self}"]
+        return [f"{type(self).__name__}: {self}", *self._cell_line()]
+
+    def _cell_line(self) -> list[str]:
+        """Return the line of the cell where nobody looks at it: the runner reports it."""
+        trace = self.__traceback__
+        while trace and "ipykernel_" not in trace.tb_frame.f_code.co_filename:
+            trace = trace.tb_next
+        alone = os.environ.get(HEADLESS, "0") not in ("", "0")
+        return [f"Cell, line {trace.tb_lineno}"] if alone and trace else []
 
 
 class Cancelled(KandiError):

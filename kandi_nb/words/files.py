@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import KandiError, shortened, shown
+from .leftovers import clear, temporary_name
 
 # Windows keeps these names for devices, with any ending.
 _DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
@@ -50,11 +50,13 @@ def expanded(path: str | os.PathLike) -> Path:
 def writable(folder: str | os.PathLike) -> Path:
     """Make the folder if need be and prove that files can be written there.
 
-    Call it before a long computation. Raises KandiError.
+    Call it before a long computation. Half-written files of processes that were killed are
+    cleared away. Raises KandiError.
     """
     with _plain_errors(folder):
         path = expanded(folder)
         path.mkdir(parents=True, exist_ok=True)
+        clear(path)
         _temporary(path, b"").unlink()
     return path
 
@@ -137,7 +139,7 @@ def file_stem(name: str) -> str:
 
 def _temporary(folder: Path, data: bytes) -> Path:
     # Not tempfile: its files are private to the user, and os.replace would keep them so.
-    part = folder / f".{secrets.token_hex(8)}.part"
+    part = folder / temporary_name()
     try:
         with open(part, "xb") as file:
             file.write(data)

@@ -13,6 +13,7 @@ import time
 import types
 import urllib.request
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 import pytest
@@ -24,7 +25,7 @@ from kandi_nb import cli
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.words.fields import FIELDS
 
-COMMANDS = ["check", "models", "draw", "run", "lab", "bench", "mini"]
+COMMANDS = ["check", "models", "draw", "run", "new", "lab", "bench", "mini"]
 QUICK = ["--steps", "2", "--prior-steps", "2"]
 
 
@@ -120,7 +121,13 @@ def test_every_setting_is_an_option_with_its_range(capsys):
         (["run", "03", "-p", "SEDE=7"], "did you mean SEED"),
         (["run", "03", "-p", "SEED"], "NAME=value"),
         (["run", "03", "-p", "SEED=x"], "SEED of 03_x must be like 7"),
-        (["run", "03", "04", "-p", "SEED=7"], "one notebook"),
+        (["run", "all", "-p", "SEDE=7"], "did you mean SEED"),
+        (["run", "03", "04", "-p", "OUT=x"], "no parameter 'OUT'"),
+        (["run", "03", "03_x"], "named twice"),
+        (["run", "03", "--out", "~nosuch/x"], "out must be a folder"),
+        (["run", "03", "--junit", "notebooks"], "is a folder"),
+        (["run", "03", "-p", "SEED=caf\udce9"], "SEED of 03_x must be like 7"),
+        (["new", "masks"], "such as 05_my_masks"),
         (["bench", "--repeats", "0"], "repeats"),
         (["bench", "--steps", "1"], "steps must be from 2"),
         (["bench", "--model", "mini-9"], "unknown model"),
@@ -245,6 +252,43 @@ def test_run_one_all_and_failing(notebook, capsys):
     ]
     assert "2/2 done" in err, "progress is told on stderr"
     assert Path("outputs/gallery.html").is_file()
+
+
+def test_one_parameter_goes_to_every_notebook_that_is_run(notebook, capsys, here):
+    notebook("01_a", "print('seed', SEED)")
+    notebook("02_b", "print('seed', SEED)")
+    assert cli.main(["run", "all", "-p", "SEED=3"]) == 0
+    for name in ("01_a", "02_b"):
+        assert "seed 3" in (here / "outputs" / name / f"{name}.ipynb").read_text()
+    assert str(here / "notebooks") in capsys.readouterr().err, "which folder was used is said"
+
+
+def test_a_failure_names_its_line_and_copy_and_the_report_says_the_same(notebook, capsys, here):
+    notebook("01_a", "x = 1\nif x:\n    y = x / 0")
+    notebook("02_b", "import kandi_nb as kn\n\nkn.Params('a', steps=0)")
+    notebook("03_c", "print('\\x1b[1m \\x00 ok')")
+    assert cli.main(["run", "01", "--junit", "r/one.xml"]) == 1
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.endswith("01_a/01_a.ipynb, line 3: y = x / 0") and "; look into /" in line
+    assert cli.main(["run", "all", "--junit", "r/all.xml"]) == 1
+    out = capsys.readouterr().out
+    assert "02_b: cell 2: KandiError: steps must be" in out
+    assert "02_b.ipynb, line 3: kn.Params('a', steps=0)" in out
+    suite = ElementTree.parse(here / "r" / "all.xml").getroot().find("testsuite")
+    assert (suite.get("tests"), suite.get("failures")) == ("3", "2")
+    cases = {case.get("name"): case.find("failure") for case in suite}
+    assert list(cases) == ["01_a", "02_b", "03_c"] and cases["03_c"] is None
+    assert "division by zero" in cases["01_a"].get("message")
+    assert "line 3: y = x / 0" in cases["01_a"].text
+
+
+def test_a_folder_in_the_gallery_s_place_is_refused_before_anything_runs(
+    notebook, capsys, here
+):
+    notebook("01_a", "print(1)")
+    (here / "outputs" / "gallery.html").mkdir(parents=True)
+    assert "gallery.html is a folder" in bad(capsys, "run", "01")
+    assert not (here / "outputs" / "01_a").exists()
 
 
 def test_ctrl_c_ends_the_command_and_its_kernels(notebook, here):

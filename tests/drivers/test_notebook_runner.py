@@ -6,20 +6,34 @@ import base64
 import io
 import os
 import re
+import shutil
+import signal
+import struct
+import subprocess
 import sys
 import time
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from kandi_nb.drivers import notebooks
+from kandi_nb.drivers import kernels, notebooks
 from kandi_nb.drivers.notebooks import NotebookFailed, run_notebook, run_notebooks
 from kandi_nb.pictures.gallery import pictures, write_gallery
 from kandi_nb.pictures.result import Result
-from kandi_nb.words.errors import KandiError
+from kandi_nb.words.errors import KandiError, KandiWarning
+from kandi_nb.words.leftovers import temporary_name
 from kandi_nb.words.params import Params
+
+pytestmark = pytest.mark.filterwarnings("ignore:the notebooks are those")
 
 PARAMETERS = """\
 MODEL = "mini-2.2"  # which model
@@ -182,6 +196,13 @@ def test_a_senseless_timeout_is_refused(write, timeout):
         run_notebook("01", timeout=timeout)
 
 
+@pytest.mark.parametrize("at_once", [0, -1, "2", 1.5, None])
+def test_a_senseless_number_at_once_is_refused(write, at_once):
+    write("01_x", "print(1)")
+    with pytest.raises(KandiError, match="at_once"):
+        run_notebooks("01", at_once=at_once)
+
+
 def test_an_unwritable_folder_is_refused_first(write, tmp_path):
     write("01_x", "print(1)")
     (tmp_path / "taken").write_text("a file")
@@ -261,6 +282,250 @@ def test_pictures_saved_and_shown_are_counted_once(write, tmp_path):
     assert run.pictures == 2, "red is saved and shown, blue only shown, green is of another run"
 
 
+WITH_OUT = PARAMETERS + 'OUT = "../outputs/x"  # folder\n'
+
+
+def bomb(size):
+    """Return a PNG of a few kilobytes that says it has size × size pixels."""
+
+    def chunk(name, data):
+        checksum = zlib.crc32(name + data)
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", size, size, 8, 0, 0, 0, 0)
+    body = zlib.compress(bytes(100_000))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", body)
+        + chunk(b"IEND", b"")
+    )
+
+
+def test_no_picture_ends_the_run_of_others(write, tmp_path, recwarn):
+    (tmp_path / "bomb").write_bytes(bomb(20_000))
+    (tmp_path / "large").write_bytes(bomb(10_000))
+    (tmp_path / "whole").write_bytes(bomb(100))
+    write(
+        "01_x",
+        "import os, shutil\nfrom pathlib import Path\nout = Path(OUT)\n"
+        "for name in ('bomb', 'large'):\n    shutil.copy(f'../{name}', out / f'{name}.png')\n"
+        "data = Path('../whole').read_bytes()\n(out / 'cut.png').write_bytes(data[:60])\n"
+        "(out / 'none.png').write_bytes(b'')\n(out / 'text.png').write_text('text')\n"
+        "(out / 'nan.png').write_bytes(data.replace(b'IDAT', b'IDAX'))",
+        "os.mkfifo(out / 'pipe.png'); (out / 'folder.png').mkdir()\n"
+        "(out / 'gone.png').symlink_to('nowhere'); (out / 'loop.png').symlink_to('loop.png')",
+        "from IPython.display import HTML, Image, display\n"
+        "display(HTML('<img src=\"data:image/png;base64,!\">'))\n"
+        "display(HTML('<img src=\"data:image/png;base64,aaaaa\">'))\n"
+        "Image(data=Path('../bomb').read_bytes())",
+        parameters=WITH_OUT,
+    )
+    write("02_y", "print(1)")
+    one, two = run_notebooks()
+    assert one.ok and two.ok, (one, two)
+    assert len(one.saved) == 6 and one.pictures == 0
+    assert "data:image" not in write_gallery([one, two], tmp_path / "gallery.html").read_text()
+    assert not [w for w in recwarn if "Bomb" in str(w.category)]
+
+
+def test_a_picture_written_over_an_older_one_is_saved_anew(write):
+    write(
+        "01_x",
+        "from pathlib import Path\nfrom PIL import Image\n"
+        "Image.new('RGB', (8, 8), (SEED, 0, 0)).save(Path(OUT) / 'red.png')",
+        parameters=WITH_OUT,
+    )
+    for seed in (1, 1):
+        run = run_notebook("01", {"SEED": seed})
+        assert [path.name for path in run.saved] == ["red.png"] and run.pictures == 1
+
+
+def test_pictures_are_counted_where_the_user_sends_them(write, tmp_path):
+    (tmp_path / "mine").mkdir()
+    write(
+        "01_x",
+        "from pathlib import Path\nfrom PIL import Image\n"
+        "Image.new('RGB', (8, 8), 'red').save(Path(OUT) / 'red.png')",
+        parameters=WITH_OUT,
+    )
+    run = run_notebook("01", {"OUT": "../mine"})
+    assert [path.resolve() for path in run.saved] == [tmp_path / "mine" / "red.png"]
+
+
+def test_a_second_run_into_the_same_folder_is_refused_until_the_first_ends(write, tmp_path):
+    write("01_x", "import time\ntime.sleep(2 * (SEED == 7))")
+    write("02_y", "print(1)")
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(run_notebook, "01")
+        while not first.done() and not list(tmp_path.glob("outputs/.*.lock")):
+            time.sleep(0.05)
+        with pytest.raises(KandiError, match="another run of 01_x writes to"):
+            run_notebooks(["02", "01"])
+        assert run_notebook("01", {"SEED": 8}, out="elsewhere").ok, "another folder is free"
+        assert first.result().ok
+    assert run_notebooks(["02", "01"])[1].ok
+
+
+def test_files_of_dead_processes_are_cleared_and_those_of_living_ones_kept(write, tmp_path):
+    write("01_x", "print(1)")
+    folder = tmp_path / "outputs" / "01_x"
+    folder.mkdir(parents=True)
+    code = "from kandi_nb.words.leftovers import temporary_name as n; print(n())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    dead, living = done.stdout.strip(), temporary_name()
+    foreign = ".00000000-" + dead.split("-", 1)[1]
+    kept = {living, foreign, ".mine.part", "notes.part"}
+    for name in {dead, *kept}:
+        (folder / name).write_text("half")
+    assert run_notebook("01").ok
+    assert {path.name for path in folder.iterdir()} == {"01_x.ipynb", *kept}
+
+
+def test_a_killed_run_leaves_nothing_that_the_next_one_keeps(write, tmp_path):
+    write("01_x", "import os, time\nprint(1, flush=True)\ntime.sleep(60 * (SEED == 7))")
+    code = "from kandi_nb.drivers.notebooks import run_notebooks; run_notebooks(['01'])"
+    command = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(Path(kernels.__file__).parent.parent)},
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "outputs" / "01_x").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(2)
+    command.send_signal(signal.SIGTERM)
+    command.wait()
+    assert run_notebook("01", {"SEED": 8}).ok
+    assert os.listdir(tmp_path / "outputs" / "01_x") == ["01_x.ipynb"]
+
+
+HANGS = [sys.executable, "-c", "import time; time.sleep(600)"]
+
+
+def test_a_kernel_that_hangs_at_its_start_is_started_once_more(write, tmp_path, monkeypatch):
+    write("01_x", "print(1)")
+    first = tmp_path / "first"
+    hangs_once = (
+        f"import pathlib, runpy, sys, time; p = pathlib.Path({str(first)!r})\n"
+        "if not p.exists():\n    p.touch(); time.sleep(600)\n"
+        "sys.argv[0] = 'x'; runpy.run_module('ipykernel_launcher', run_name='__main__')"
+    )
+    monkeypatch.setattr(kernels, "START", 6)
+    monkeypatch.setattr(kernels, "COMMAND", [sys.executable, "-c", hangs_once])
+    run = run_notebook("01")
+    assert run.ok and first.exists() and run.seconds < 60
+
+
+def test_a_kernel_that_never_starts_is_one_line(write, monkeypatch):
+    write("01_x", "print(1)")
+    monkeypatch.setattr(kernels, "START", 1)
+    monkeypatch.setattr(kernels, "COMMAND", HANGS)
+    (run,) = run_notebooks()
+    assert "no kernel started in 2 times 1 s" in run.reason and "\n" not in run.reason
+    assert run.seconds < 40 and run.executed.is_file()
+    monkeypatch.setattr(kernels, "COMMAND", [sys.executable, "-c", "raise SystemExit(3)"])
+    (run,) = run_notebooks()
+    assert run.reason == "the kernel died while it started; look at kandi-nb check"
+
+
+def test_a_foreign_folder_of_notebooks_is_named(write, tmp_path):
+    path = write("01_x", "print(1)")
+    with pytest.warns(KandiWarning, match=re.escape(str(tmp_path / "notebooks"))):
+        run_notebook("01")
+    with pytest.raises(KandiError, match=re.escape(f"known in {tmp_path / 'notebooks'}: 01_x")):
+        run_notebook("99")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", KandiWarning)
+        run_notebook(path)  # a path says it by itself
+
+
+class Page(HTMLParser):
+    """What a reader of the page meets: addresses, alt texts, names of places, elements."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.sources, self.alts, self.ids, self.tags = [], [], [], [], []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.tags.append(tag)
+        self.links += [values["href"]] if "href" in values else []
+        self.sources += [values["src"]] if "src" in values else []
+        self.alts += [values["alt"]] if tag == "img" else []
+        self.ids += [values["id"]] if "id" in values else []
+
+
+DRAWS = """\
+import kandi_nb as kn
+from PIL import Image, ImageDraw
+from kandi_nb.results import Result
+params = [kn.Params("a <red> fox -->", seed=SEED), kn.Params("an owl", seed=SEED + 1, steps=4)]
+images = [Image.new("RGB", (8, 8), (SEED, n, 0)) for n in range(2)]
+result = Result(images, params, "mini-2.2")
+Result(images[:1], params[:1], "mini-2.2").save(OUT, name="fox")
+result
+"""
+PLOTS = "kn.plot([{'a': 1, 'seconds': 2.0}, {'a': 2, 'seconds': 3.0}], 'a', 'seconds')"
+PAINTS = "kn.grid([Image.new('RGB', (8, 8), 'blue')], ['painted fox'])"
+
+
+def test_the_gallery_says_what_each_picture_is_and_how_to_draw_it_again(write, tmp_path):
+    heading = new_markdown_cell("## 3 · Steps")
+    write("01_x", DRAWS, heading, PLOTS, PAINTS, parameters=WITH_OUT)
+    run = run_notebook("01")
+    drawn, owl, plot, painted = pictures(run)
+    assert (drawn.caption, owl.caption) == (
+        "a <red> fox --> · seed 7",
+        "an owl · seed 8 · steps 4",
+    )
+    assert drawn.file and drawn.recipe and owl.recipe and not owl.file
+    assert plot.caption == "3 · Steps" and "kn.plot(" in plot.alt and plot.recipe is None
+    assert painted.caption == "painted fox" and painted.recipe is None
+    for picture in (drawn, owl, plot, painted):
+        assert picture.alt and picture.alt not in picture.caption, "read twice"
+        assert picture.caption not in picture.alt, "read twice"
+
+    path = write_gallery([run], tmp_path / "outputs" / "gallery.html")
+    page, text = Page(path), path.read_text(encoding="utf-8")
+    assert len(page.sources) == 4 and all(s.startswith("data:image/png") for s in page.sources)
+    local = [link for link in page.links if not link.startswith("#")]
+    assert local == ["01_x/01_x.ipynb", "01_x/fox.png"]
+    assert all((path.parent / unquote(link)).is_file() for link in local)
+    assert [link for link in page.links if link.startswith("#")] == [f"#{i}" for i in page.ids]
+    assert {"main", "nav", "details", "summary"} <= set(page.tags) and "script" not in page.tags
+    call = "kn.generate(k, kn.Params('a <red> fox -->', seed=7))"
+    assert f"k = kn.load('mini-2.2')\n{call}" in unescape(text)
+    assert text.count("no recipe: painted, plotted or computed") == 2
+    assert "prefers-color-scheme: dark" in text and "color-scheme: light dark" in text
+
+
+def test_the_gallery_keeps_what_did_not_run_and_the_last_good_pictures(write, tmp_path):
+    write("01_x", DRAWS + "1 / (SEED - 9)", parameters=WITH_OUT)
+    write("02_y", DRAWS, parameters=WITH_OUT.replace("/x", "/y"))
+    path = tmp_path / "outputs" / "gallery.html"
+
+    def update(*which, **parameters):
+        runs = run_notebooks(list(which), parameters or None)
+        return Page(write_gallery(runs, path, merge=True)), path.read_text(encoding="utf-8")
+
+    update("01", "02")
+    page, _ = update("02")
+    assert page.ids == ["02_y", "01_x"], "the newest stands first"
+    good = page.sources[2:]
+    for _ in range(2):  # a failure after a failure keeps them, too
+        page, text = update("01", SEED=9)
+        assert page.ids == ["01_x", "02_y"] and page.sources[: len(good)] == good
+        assert "failed: cell 3: ZeroDivisionError" in text
+        assert "The pictures are of the last good run" in text
+    page, text = update("01", SEED=10)
+    assert "last good run" not in text and page.sources[0] != good[0]
+    shutil.rmtree(tmp_path / "outputs" / "02_y")
+    path.write_text(text.replace("\\u002d", "-", 1) + "<!--notebook {-->\n\n<!--/notebook-->")
+    page, text = update("01", SEED=10)
+    assert page.ids == ["01_x"], "what somebody deleted does not live on"
+
+
 def test_gallery_is_one_file_with_prompts_that_cannot_break_out(tmp_path):
     prompt = "<script>alert('лиса')</script> & 狐狸"
     result = Result(
@@ -273,7 +538,8 @@ def test_gallery_is_one_file_with_prompts_that_cannot_break_out(tmp_path):
     assert page.count("data:image/png;base64,") == len(pictures(run)) == 2
     assert "<script" not in page and "<b>" not in page
     assert "&lt;script&gt;alert(&#x27;лиса&#x27;)&lt;/script&gt; &amp; 狐狸 · seed 1" in page
-    assert not re.search(r"""(?:src|href)=["'](?!data:)""", page), "nothing outside is needed"
+    assert not re.search(r"""src=["'](?!data:)""", page), "nothing outside is needed"
+    assert not re.search(r"""href=["'](?:\w+:|//)|<link|@import|url\(""", page)
     assert write_gallery([], path) == path, "the gallery of the next run replaces it"
     assert "data:image" not in path.read_text()
 
