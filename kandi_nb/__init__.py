@@ -39,7 +39,7 @@ _HOMES = {
     "tokens": "tasks.tokens",
     "bench": "drivers.bench",
     "pair": "drivers.bench",
-    "run_notebook": "drivers.notebooks",
+    "run_notebook": "drivers.notebooks.run",
 }
 
 __all__ = [

@@ -58,7 +58,7 @@ def _run(words: list[str]) -> int:
         _say("stopped")
         return INTERRUPTED
     except KandiError as error:
-        from .drivers.notebooks import NotebookFailed
+        from .drivers.notebooks.run import NotebookFailed
 
         _say(str(error))
         return commands.FAILED if isinstance(error, NotebookFailed) else BAD_INPUT

@@ -23,7 +23,7 @@ from test_layers import TABLE
 
 import kandi_nb as kn
 from kandi_nb import cli
-from kandi_nb.drivers.notebooks import defaults, find, from_text
+from kandi_nb.drivers.notebooks.run import defaults, find, from_text
 from kandi_nb.mini.names import FAMILY
 from kandi_nb.mini.world import vocabulary
 from kandi_nb.words.fields import FIELDS
@@ -323,7 +323,8 @@ def test_the_exported_family_is_listed():
 def test_layers_are_those_that_the_tests_hold():
     table = rows("Layout and import rule")
     written = {folder: re.findall(r"`(\w+)`", modules) for folder, modules in table}
-    assert written == {folder: modules.split() for folder, modules in TABLE.items()}
+    held = {name.replace(".", "/"): modules.split() for name, modules in TABLE.items()}
+    assert written == held
 
 
 def test_pythons_are_those_of_the_project():

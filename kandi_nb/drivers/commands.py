@@ -100,12 +100,12 @@ def _numbered(target: Path, count: int) -> list[Path]:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..pictures.gallery import write_gallery
     from ..words.files import writable, write
     from ..words.tables import Table
-    from . import notebooks
-    from .junit import junit
-    from .notebook_jobs import GALLERY
+    from .notebooks import run as notebooks
+    from .notebooks.gallery import write_gallery
+    from .notebooks.jobs import GALLERY
+    from .notebooks.junit import junit
 
     everything = options.notebooks == ["all"]
     chosen = notebooks.listed() if everything else [*map(notebooks.find, options.notebooks)]
@@ -149,7 +149,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _parameters(chosen: Sequence[Path], pairs: Sequence[str]) -> dict[str, Any] | None:
     """Return the parameters that `pairs` say, which every chosen notebook must have."""
-    from .notebooks import from_text
+    from .notebooks.run import from_text
 
     if not pairs:
         return None
@@ -182,14 +182,14 @@ def _clear_line() -> None:
 
 
 def new(options: argparse.Namespace) -> None:
-    from .new_notebook import new_notebook
+    from .notebooks.new import new_notebook
 
     for path in new_notebook(options.name, options.folder):
         print(path)
 
 
 def lab(options: argparse.Namespace) -> int:
-    from . import notebooks
+    from .notebooks import run as notebooks
 
     if notebooks.foreign():
         print(f"kandi-nb: {notebooks.foreign()}", file=sys.stderr)

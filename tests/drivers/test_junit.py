@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from kandi_nb.drivers.headless import NotebookRun
-from kandi_nb.drivers.junit import junit
+from kandi_nb.drivers.notebooks.headless import NotebookRun
+from kandi_nb.drivers.notebooks.junit import junit
 
 
 def test_times_and_failures_are_told_whatever_the_text_holds():

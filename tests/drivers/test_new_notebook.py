@@ -7,8 +7,8 @@ import pytest
 import test_notebook_rules as rules
 
 from kandi_nb import cli
-from kandi_nb.drivers.new_notebook import new_notebook
-from kandi_nb.drivers.notebooks import run_notebooks
+from kandi_nb.drivers.notebooks.new import new_notebook
+from kandi_nb.drivers.notebooks.run import run_notebooks
 from kandi_nb.words.errors import KandiError
 
 pytestmark = pytest.mark.filterwarnings("ignore:the notebooks are those")

@@ -25,9 +25,10 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from kandi_nb.drivers import kernels, notebooks
-from kandi_nb.drivers.notebooks import NotebookFailed, run_notebook, run_notebooks
-from kandi_nb.pictures.gallery import pictures, write_gallery
+from kandi_nb.drivers.notebooks import kernels
+from kandi_nb.drivers.notebooks import run as notebooks
+from kandi_nb.drivers.notebooks.gallery import pictures, write_gallery
+from kandi_nb.drivers.notebooks.run import NotebookFailed, run_notebook, run_notebooks
 from kandi_nb.pictures.result import Result
 from kandi_nb.words.errors import KandiError, KandiWarning
 from kandi_nb.words.leftovers import temporary_name
@@ -384,7 +385,7 @@ def test_files_of_dead_processes_are_cleared_and_those_of_living_ones_kept(write
 
 def test_a_killed_run_leaves_nothing_that_the_next_one_keeps(write, tmp_path):
     write("01_x", "import os, time\nprint(1, flush=True)\ntime.sleep(60 * (SEED == 7))")
-    code = "from kandi_nb.drivers.notebooks import run_notebooks; run_notebooks(['01'])"
+    code = "from kandi_nb.drivers.notebooks.run import run_notebooks; run_notebooks(['01'])"
     command = subprocess.Popen(
         [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(Path(kernels.__file__).parent.parent)},

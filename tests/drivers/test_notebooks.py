@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from kandi_nb.drivers.notebooks import defaults, run_notebook
+from kandi_nb.drivers.notebooks.run import defaults, run_notebook
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.words.errors import KandiError
 

@@ -10,21 +10,11 @@ from kandi_nb.mini.captions import caption
 from kandi_nb.mini.training import loop, pieces
 from kandi_nb.mini.training import networks as parts
 from kandi_nb.mini.training import stages as recipe
-from kandi_nb.mini.training.losses import (
-    conditions as stage_inpaint,
-)
-from kandi_nb.mini.training.losses import (
-    decoder as stage_decoder,
-)
-from kandi_nb.mini.training.losses import (
-    depth as stage_depth,
-)
-from kandi_nb.mini.training.losses import (
-    text as stage_text,
-)
-from kandi_nb.mini.training.losses import (
-    told as stage_reading,
-)
+from kandi_nb.mini.training.losses import conditions as stage_inpaint
+from kandi_nb.mini.training.losses import decoder as stage_decoder
+from kandi_nb.mini.training.losses import depth as stage_depth
+from kandi_nb.mini.training.losses import text as stage_text
+from kandi_nb.mini.training.losses import told as stage_reading
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
 from kandi_nb.mini.world.vocabulary import LANGUAGES

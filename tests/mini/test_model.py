@@ -14,18 +14,10 @@ import pytest
 import kandi_nb as kn
 from kandi_nb.mini import judge, names
 from kandi_nb.mini.captions import canonical, expects
-from kandi_nb.mini.evaluation import (
-    command as evaluate,
-)
-from kandi_nb.mini.evaluation import (
-    inpaint as evaluate_inpaint,
-)
-from kandi_nb.mini.evaluation import (
-    mix as evaluate_mix,
-)
-from kandi_nb.mini.evaluation import (
-    text as readings,
-)
+from kandi_nb.mini.evaluation import command as evaluate
+from kandi_nb.mini.evaluation import inpaint as evaluate_inpaint
+from kandi_nb.mini.evaluation import mix as evaluate_mix
+from kandi_nb.mini.evaluation import text as readings
 from kandi_nb.mini.evaluation.painter import painter
 from kandi_nb.mini.export import export
 from kandi_nb.mini.world.render import render_many

@@ -15,15 +15,9 @@ from torch import nn
 from kandi_nb.mini.training import loop
 from kandi_nb.mini.training import networks as parts
 from kandi_nb.mini.training.fast import fast_group_norm
-from kandi_nb.mini.training.losses import (
-    decoder as stage_decoder,
-)
-from kandi_nb.mini.training.losses import (
-    movq as stage_movq,
-)
-from kandi_nb.mini.training.losses import (
-    prior as stage_prior,
-)
+from kandi_nb.mini.training.losses import decoder as stage_decoder
+from kandi_nb.mini.training.losses import movq as stage_movq
+from kandi_nb.mini.training.losses import prior as stage_prior
 from kandi_nb.mini.training.stages import STAGES
 from kandi_nb.mini.training.train import main
 

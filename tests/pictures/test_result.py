@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from kandi_nb.drivers.notebooks import find, run_notebook
+from kandi_nb.drivers.notebooks.run import find, run_notebook
 from kandi_nb.mini.export import export
 from kandi_nb.mini.world.make_sprites import make_sprites
 from kandi_nb.model.load import load

@@ -309,7 +309,7 @@ def test_on_step_ends_at_the_embedding(tiny, guidance):
 
 
 def test_on_step_sees_all_of_many_texts(tiny, monkeypatch):
-    monkeypatch.setattr(stages, "PRIOR_BATCH", 2)
+    monkeypatch.setattr(prior, "PRIOR_BATCH", 2)
     runs = [QUICK.replace(prompt=prompt) for prompt in "abc"]
     seen = []
     embed(tiny, runs, on_step=lambda i, t, e: seen.append(len(e)))
@@ -601,8 +601,8 @@ def test_numbers_that_overflow_point_at_the_number_format(tiny, dtype, remedy):
 def test_bad_input_fails_before_any_computation(tiny, monkeypatch, arguments, message):
     k, params, *rest = arguments
     touched = lambda *a, **b: pytest.fail("computed before the input was checked")  # noqa: E731
-    monkeypatch.setattr(stages, "embed_texts", touched)
-    monkeypatch.setattr(stages, "draw", touched)
+    monkeypatch.setattr(prior, "embeddings", touched)
+    monkeypatch.setattr(decoder, "draw", touched)
     with pytest.raises(KandiError, match=message):
         generate(tiny if k == "k" else k, params, **(rest[0] if rest else {}))
 

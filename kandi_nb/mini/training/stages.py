@@ -19,33 +19,15 @@ from . import assemble, pieces, trained
 from . import networks as parts
 from .data import Data
 from .loop import Loss, Plan
-from .losses import (
-    clip as stage_clip,
-)
-from .losses import (
-    conditions as stage_inpaint,
-)
-from .losses import (
-    decoder as stage_decoder,
-)
-from .losses import (
-    depth as stage_depth,
-)
-from .losses import (
-    judge as stage_judge,
-)
-from .losses import (
-    movq as stage_movq,
-)
-from .losses import (
-    prior as stage_prior,
-)
-from .losses import (
-    text as stage_text,
-)
-from .losses import (
-    told as stage_reading,
-)
+from .losses import clip as stage_clip
+from .losses import conditions as stage_inpaint
+from .losses import decoder as stage_decoder
+from .losses import depth as stage_depth
+from .losses import judge as stage_judge
+from .losses import movq as stage_movq
+from .losses import prior as stage_prior
+from .losses import text as stage_text
+from .losses import told as stage_reading
 from .losses.decoder import Extra
 from .tokenizers import make_clip_tokenizer
 

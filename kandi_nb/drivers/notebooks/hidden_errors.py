@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .notebook_files import number
+from .files import number
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

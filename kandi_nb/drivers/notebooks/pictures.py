@@ -15,13 +15,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..drivers.notebook_files import read_notebook
-from ..words.errors import KandiError
-from ..words.fields import FIELDS
-from .recipe import CHUNK
+from ...pictures.recipe import CHUNK
+from ...words.errors import KandiError
+from ...words.fields import FIELDS
+from .files import read_notebook
 
 if TYPE_CHECKING:
-    from ..drivers.headless import NotebookRun
+    from .headless import NotebookRun
 
 # A larger picture, or one that unpacks to more, would make a page that no browser opens.
 LARGEST_FILE = 32 * 2**20  # bytes

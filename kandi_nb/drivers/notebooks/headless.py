@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError
-from ..words.files import write
+from ...words.errors import KandiError
+from ...words.files import write
 from . import kernels
+from .files import number, read_notebook
 from .hidden_errors import failing_line, first_error, hidden_error, one_line
-from .notebook_files import number, read_notebook
-from .notebook_parameters import with_parameters
+from .parameters import with_parameters
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

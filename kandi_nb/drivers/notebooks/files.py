@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..words.errors import KandiError
+from ...words.errors import KandiError
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..words.errors import KandiError, nearest, shown, warn
-from ..words.files import expanded
+from ...words.errors import KandiError, nearest, shown, warn
+from ...words.files import expanded
 from .headless import NotebookFailed, NotebookRun
+from .jobs import Job, check_folders, summary
 from .kernels import stop_kernels
-from .notebook_jobs import Job, check_folders, summary
-from .notebook_parameters import defaults, from_pairs
+from .parameters import defaults, from_pairs
 
 __all__ = [
     "NotebookFailed", "NotebookRun", "defaults", "find", "from_text", "listed", "run_notebook",
@@ -28,7 +28,7 @@ AT_ONCE = 2  # notebooks: each keeps about one core busy
 
 def own_folder() -> Path:
     """Return where the workbook's own notebooks are, in a clone."""
-    return Path(__file__).resolve().parents[2] / "notebooks"
+    return Path(__file__).resolve().parents[3] / "notebooks"
 
 
 def folder() -> Path:

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from ..words.files import write
-from ..words.params import Params
-from .gallery_pictures import Picture, pictures
+from ...words.files import write
+from ...words.params import Params
+from .pictures import Picture, pictures
 
 if TYPE_CHECKING:
-    from ..drivers.headless import NotebookRun
+    from .headless import NotebookRun
 
 __all__ = ["Picture", "pictures", "write_gallery"]
 

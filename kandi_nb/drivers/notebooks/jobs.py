@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..pictures.gallery import pictures
-from ..words.errors import KandiError
-from ..words.files import writable
-from ..words.models import SPECS
+from ...words.errors import KandiError
+from ...words.files import writable
+from ...words.models import SPECS
+from .gallery import pictures
 from .headless import NotebookRun, execute
-from .notebook_parameters import check_parameters, defaults
+from .parameters import check_parameters, defaults
 
 if TYPE_CHECKING:
     from filelock import FileLock

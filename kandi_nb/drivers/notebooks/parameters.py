@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, nearest, shown
-from .notebook_files import INJECTED, read_notebook, tagged
+from ...words.errors import KandiError, nearest, shown
+from .files import INJECTED, read_notebook, tagged
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

@@ -9,7 +9,7 @@ import sys
 import weakref
 from typing import Any
 
-from ..words.errors import HEADLESS
+from ...words.errors import HEADLESS
 
 START = 60  # seconds: a cold disk and two kernels at once can take half a minute
 STARTS = 2  # a kernel that did not start is tried once more: its ports may have been taken

@@ -9,9 +9,9 @@ import os
 import re
 from pathlib import Path
 
-from ..words.errors import KandiError, shown
-from ..words.files import writable, write
-from .notebooks import folder
+from ...words.errors import KandiError, shown
+from ...words.files import writable, write
+from .run import folder
 
 TEMPLATES = Path(__file__).parent / "templates"
 STEM, TITLE, INDEX = "00_new_notebook", "New notebook", "../README.md#notebooks"
