@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from kandi_nb.mini import (
     judge,
     names,
     readings,
+    record,
 )
 from kandi_nb.mini.captions import canonical
 from kandi_nb.mini.recipe import STAGES
@@ -123,7 +127,7 @@ def test_cards_say_what_was_measured(tmp_path):
     log = tmp_path / "movq.csv"
     log.write_text("step,seconds,rate,loss\n25,9,1e-3,0.5000\n50,20,1e-3,0.2500\n", "utf-8")
     for stage in ("movq", "clip", "depth-2.2"):
-        cards.record(stage, log, "1 CPU thread", tmp_path)
+        record.record(stage, log, "1 CPU thread", tmp_path)
     kept = json.loads((tmp_path / "training.json").read_text("utf-8"))
     assert list(kept) == ["movq", "clip", "depth-2.2"] and kept["movq"]["steps"] == 50
     for name in (names.PRIOR, names.DECODER):
@@ -141,6 +145,39 @@ def test_cards_say_what_was_measured(tmp_path):
     assert "prior: [" not in prior
     for name in (names.PRIOR, names.DECODER):
         assert Image.open(tmp_path / name / cards.SHEET).size == (64, 64)
+
+
+@pytest.fixture
+def read_before_written(monkeypatch):
+    """Let two that change one file both read it before either writes, if they can."""
+    meeting, write = threading.Barrier(2, timeout=0.5), record.write
+
+    def late(*args, **settings):
+        with contextlib.suppress(threading.BrokenBarrierError):  # the other one waits: good
+            meeting.wait()
+        return write(*args, **settings)
+
+    monkeypatch.setattr(record, "write", late)
+    monkeypatch.setattr(evaluate, "write", late)
+
+
+def test_two_that_end_at_once_are_both_recorded(tmp_path, read_before_written):
+    log = tmp_path / "log.csv"
+    log.write_text("step,seconds,rate,loss\n50,20,1e-3,0.2500\n", "utf-8")
+    stages = ["movq", "clip"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda stage: record.record(stage, log, "a CPU", tmp_path), stages))
+    assert set(record.recorded(tmp_path)) == set(stages)
+
+
+def test_two_evaluations_at_once_are_both_kept(tmp_path, read_before_written):
+    def keep(name):
+        evaluate.keep(name, _evaluation(), tmp_path, 40)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(keep, [names.PRIOR, names.DECODER]))
+    known = json.loads((tmp_path / evaluate.FILE).read_text("utf-8"))
+    assert list(known) == [names.PRIOR, names.DECODER]
 
 
 def test_every_stage_stands_in_a_card():

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import types
+from pathlib import Path
 
 import pytest
 import torch
 
 import kandi_nb as kn
-from kandi_nb.mini import loop, names, parts, recipe, trained
+from kandi_nb.mini import assemble, loop, names, parts, recipe, trained
 from kandi_nb.mini.data import Data
+from kandi_nb.writing import replace_folder
 
 
 def test_landed_weights_fill_their_modules(tmp_path):
@@ -120,8 +124,6 @@ def test_commands_say_in_one_line_what_is_missing(tmp_path, capsys):
 
 
 def test_the_landed_movq_lands_again_byte_for_byte(tmp_path):
-    from kandi_nb.mini import assemble
-
     data = Data(tmp_path / "training", count=10)
     unet = parts.unet(**recipe.SHAPES["depth-2.2"])
     made = assemble.save_decoder("depth-2.2", unet, trained.movq(data), weights=tmp_path)
@@ -163,6 +165,63 @@ def test_a_stage_trains_and_lands_from_a_fresh_clone(stage, tmp_path):
         same |= part.parts[0] == "tokenizer" and stage != "prior"  # CLIP's is written anew
         if same or "00002-of" in part.name:  # the shard that the decoders of 2.2 share
             assert (folder / part).read_bytes() == (landed / part).read_bytes(), part
+
+
+@pytest.fixture
+def tiny_pipeline():
+    """A pipeline that is nothing but its index."""
+
+    def save(folder, **_):
+        folder.mkdir(parents=True)
+        (folder / "model_index.json").write_text('{"new": 1}', "utf-8")
+
+    return types.SimpleNamespace(components={}, save_pretrained=save)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", [0, 1])
+def test_an_interrupted_landing_loses_nothing(
+    number, when, tmp_path, tiny_pipeline, monkeypatch
+):
+    folder, rename, renamed = tmp_path / names.DECODER, Path.rename, []
+    folder.mkdir()
+    (folder / "model_index.json").write_text('{"old": 1}', "utf-8")
+    (folder / "README.md").write_text("mine", "utf-8")
+
+    def interrupted(path, target):
+        renamed.append(path)
+        now = len(renamed) == number + 1
+        if now and when == "before":
+            raise KeyboardInterrupt
+        rename(path, target)
+        if now:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            assemble._save_pipeline(tiny_pipeline, folder)
+    stands = "new" if (number, when) == (1, "after") else "old"
+    assert json.loads((folder / "model_index.json").read_text("utf-8")) == {stands: 1}
+    assert (folder / "README.md").read_text("utf-8") == "mine"
+    assemble._save_pipeline(tiny_pipeline, folder)
+    assert json.loads((folder / "model_index.json").read_text("utf-8")) == {"new": 1}
+    assert {path.name for path in tmp_path.iterdir()} <= {folder.name, ".lock"}
+
+
+def test_what_a_killed_landing_left_comes_back_with_the_next(tmp_path):
+    folder, fresh = tmp_path / names.DECODER, tmp_path / "fresh"
+    waiting = tmp_path / ".replaced" / folder.name
+    waiting.mkdir(parents=True)
+    (waiting / "old").touch()
+    with pytest.raises(FileNotFoundError):
+        replace_folder(fresh, folder)  # there is none
+    assert (folder / "old").exists() and not waiting.parent.exists()
+    fresh.mkdir()
+    (fresh / "new").touch()
+    replace_folder(fresh, folder)
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
 
 
 def _bytes(folder):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..integrity import SUMS
-from ..writing import write
+from ..writing import replace_folder, write
 from . import parts
 from .names import (
     DECODER,
@@ -25,6 +24,7 @@ from .names import (
     PRIOR,
     PRIOR_21,
     WEIGHTS,
+    changing,
 )
 
 if TYPE_CHECKING:
@@ -109,8 +109,6 @@ def _save_pipeline(
             scheduler.save_pretrained(fresh / name)
         for path in extra:
             shutil.copy(path, fresh / "tokenizer" / path.name)
-        for path in (*folder.glob("*.md"), *folder.glob("*.png")):
-            shutil.copy(path, fresh / path.name)
         if share:
             _share(fresh / "unet")
         for path in fresh.glob("*/*.safetensors") if variant else ():
@@ -118,9 +116,10 @@ def _save_pipeline(
         for path in fresh.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         _write_sums(fresh)
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        os.replace(fresh, folder)
+        with changing(folder.parent):  # a card may be written just now
+            for path in (*folder.glob("*.md"), *folder.glob("*.png")):
+                shutil.copyfile(path, fresh / path.name)
+            replace_folder(fresh, folder)
     return folder
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from ..writing import write
 from . import judge, names
 from .captions import LANGUAGE_NAMES
 from .evaluate import BARS, Evaluation, reached, shown
+from .record import recorded
 
 WORLD = """\
 One thing (fox, cat, dog, frog, lion, bear, rabbit, owl, castle, house, car, rocket, sailboat,
@@ -164,59 +163,13 @@ CARDS = {
 }
 
 
-def hardware(device: str = "cpu") -> str:
-    """Return in a few words what a stage trains on."""
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{threads} CPU thread{'s' if threads > 1 else ''}"
-
-
-def _recorded(weights: Path) -> dict[str, dict]:
-    path = weights / "training.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
-
-
-def trained_so_far(stage: str, called: str, weights: Path = names.WEIGHTS) -> str:
-    """Return ``called`` and how long a stage was trained, for what begins with its weights."""
-    known = _recorded(weights).get(stage)
-    if known is None:
-        return called
-    return f"{called} ({known['steps']} steps, {known['seconds']} s)"
-
-
-def record(
-    stage: str,
-    log: Path,
-    trained_on: str,
-    weights: Path = names.WEIGHTS,
-    began: str | None = None,
-) -> None:
-    """Keep the end of a stage's log, and what it ``began`` with, for the cards."""
-    with log.open(newline="", encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
-    known = _recorded(weights)
-    known[stage] = {
-        "steps": int(last["step"]),
-        "seconds": int(last["seconds"]),
-        "loss": float(last["loss"]),
-        "hardware": trained_on,
-    }
-    if began:
-        known[stage]["began"] = began
-    text = json.dumps(known, indent=2) + "\n"
-    write(weights / "training.json", text.encode(), overwrite=True)
-
-
 def _training(weights: Path, stages: str) -> str:
-    """Return what `record` kept of some stages as a Markdown table.
+    """Return what is recorded of some stages as a Markdown table.
 
     Under "began" stands with which earlier weights a stage began, if it did: its own, or those
     of another stage as it then was.
     """
-    known = _recorded(weights)
+    known = recorded(weights)
     rows = [
         "| stage | steps | seconds | loss at the end | on | began with |",
         "|---|---|---|---|---|---|",
@@ -250,7 +203,10 @@ _VERDICTS = {True: "reached", False: "**missed**", None: ""}
 
 
 def write_card(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
-    """Write a checkpoint's ``README.md`` and contact sheet from what the judge read of it."""
+    """Write a checkpoint's ``README.md`` and contact sheet from what the judge read of it.
+
+    Call it inside `names.changing`, so that the folder is not replaced meanwhile.
+    """
     from PIL import Image
 
     card = CARDS[name]

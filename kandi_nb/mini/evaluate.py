@@ -240,11 +240,12 @@ def keep(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
     from .cards import write_card
 
     path = weights / FILE
-    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    known[name] = {"figures": evaluation.figures, "languages": evaluation.languages}
-    ordered = {each: known[each] for each in EVALUATIONS if each in known}
-    write(path, (json.dumps(ordered, indent=2) + "\n").encode(), overwrite=True)
-    write_card(name, evaluation, weights, scenes)
+    with names.changing(weights):
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        known[name] = {"figures": evaluation.figures, "languages": evaluation.languages}
+        ordered = {each: known[each] for each in EVALUATIONS if each in known}
+        write(path, (json.dumps(ordered, indent=2) + "\n").encode(), overwrite=True)
+        write_card(name, evaluation, weights, scenes)
 
 
 if __name__ == "__main__":

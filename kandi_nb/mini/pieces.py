@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..writing import write
+from ..writing import replace_folder, write
 from .parts import TOKENS, TOKENS_3, VOCABULARY
 from .tokens import corpus
 
@@ -85,7 +83,5 @@ def _write(folder: Path, name: str, model: bytes, kind: type, length: int):
         kept = {k: v for k, v in said.items() if k not in _NEWER}
         text = json.dumps(kept, indent=2, sort_keys=True) + "\n"
         write(config, text.encode(), overwrite=True)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(fresh, folder)
+        replace_folder(fresh, folder)
     return kind.from_pretrained(folder)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import nn
 
 from . import (
     assemble,
-    cards,
     names,
     parts,
     pieces,
+    record,
     stage_clip,
     stage_decoder,
     stage_depth,
@@ -55,10 +56,12 @@ def tokenizer_folder(data: Data, kind: str) -> Path:
     _, landed, make = _TOKENIZERS[kind]
     folder = data.folder / ("tokenizer" if kind == "clip" else kind)
     last = "merges.txt" if kind == "clip" else "tokenizer_config.json"  # whole if it is there
-    for found in (folder, data.weights / landed / "tokenizer"):
-        if (found / last).exists():
-            return found
-    make(folder)
+    data.folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(data.folder / f"tokenizer-{kind}.lock"):  # one process learns, others wait
+        for place in (folder, data.weights / landed / "tokenizer"):
+            if (place / last).exists():
+                return place
+        make(folder)
     return folder
 
 
@@ -164,7 +167,7 @@ def _continued(
 
 
 def _grown(stage: str, start: str, data: Data, plan: Plan) -> nn.Module:
-    plan.began = cards.trained_so_far(start, start, data.weights)
+    plan.began = record.trained_so_far(start, start, data.weights)
     weights = trained.weights_of(start, data.folder, data.weights)
     return stage_decoder.grown(parts.unet(**SHAPES[stage], size=data.size), weights)
 

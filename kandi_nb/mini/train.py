@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from ..errors import KandiError
-from . import cards, loop, names, trained
+from . import loop, names, record, trained
 from .data import Data
 from .landing import land
 from .loop import Plan
@@ -87,11 +87,11 @@ def _train(given: argparse.Namespace, data: Data) -> None:
     module, loss_of = STAGES[given.stage](data, plan)
     if given.begin == "landed":
         plan.rate /= 2  # what is trained already would be torn apart by the full rate
-        plan.began = cards.trained_so_far(given.stage, "what had landed", given.weights)
+        plan.began = record.trained_so_far(given.stage, "what had landed", given.weights)
         trained.begin(module, given.stage, given.weights)
     loop.train(plan, module, loss_of)
-    trained_on = cards.hardware(given.device)
-    cards.record(given.stage, plan.log, trained_on, given.weights, plan.began)
+    trained_on = record.hardware(given.device)
+    record.record(given.stage, plan.log, trained_on, given.weights, plan.began)
 
 
 if __name__ == "__main__":
