@@ -24,7 +24,7 @@ from kandi_nb.mini import (
     record,
 )
 from kandi_nb.mini.captions import canonical
-from kandi_nb.mini.recipe import STAGES
+from kandi_nb.mini.recipe import CHECKPOINTS, STAGES
 from kandi_nb.mini.render import render, render_many
 from kandi_nb.mini.vocabulary import ANIMALS, LANGUAGES
 from kandi_nb.mini.world import HELD_OUT, Scene, accepted_colours
@@ -75,8 +75,8 @@ def test_missed_bars_are_named():
 
 def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
     """No bar is met by a reading that is never made."""
-    assert list(evaluate.EVALUATIONS) == list(names.FAMILY)
-    assert set(cards.CARDS) == set(names.FAMILY)
+    assert list(CHECKPOINTS) == list(names.FAMILY)
+    assert set(evaluate.READERS) == set(cards.KINDS)
     read = {}
     drawn = {"scenes": [], "images": {language: [] for language in LANGUAGES}}
     quick = {
@@ -103,8 +103,8 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
         def see(self, images):
             return self.imagine(images)[0]
 
-    for name, (_, reader) in evaluate.EVALUATIONS.items():
-        read[name] = set(reader(Drawn(), 10).figures)
+    for name, checkpoint in CHECKPOINTS.items():
+        read[name] = set(evaluate.READERS[checkpoint.purpose](Drawn(), 10).figures)
     assert set(evaluate.BARS) <= set().union(*read.values())
     for name in (names.DECODER, names.DECODER_21, names.KANDINSKY_3):
         wanted = {"object", "colour", "place", "headwear", "seconds", "edit: colour arrives"}
@@ -181,8 +181,8 @@ def test_two_evaluations_at_once_are_both_kept(tmp_path, read_before_written):
 
 
 def test_every_stage_stands_in_a_card():
-    told = {stage for card in cards.CARDS.values() for stage in card.stages.split()}
-    assert told == set(STAGES)
+    named = {stage for card in CHECKPOINTS.values() for stage in card.stages.split()}
+    assert named == set(STAGES)
 
 
 def test_the_sheet_has_a_row_a_language_and_the_scenes():

@@ -25,7 +25,7 @@ def _train(folder, steps, stop_after=None):
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
     done = 0
 
-    def loss(model, generator, progress):
+    def loss(model, generator):
         nonlocal done
         if done == stop_after:
             raise KeyboardInterrupt
@@ -33,7 +33,7 @@ def _train(folder, steps, stop_after=None):
         index = torch.randint(64, (16,), generator=generator)
         x = data[index] + 0.1 * torch.randn(16, 8)
         error = (model(x)[:, 0] - data[index].sum(1)).square().mean()
-        return error, {"figure": progress}
+        return error, {"figure": x.mean().item()}
 
     plan = loop.Plan(
         "test",
@@ -56,8 +56,8 @@ def _losses(folder):
 def test_what_a_training_began_with_is_known_after_it_was_killed(tmp_path):
     def run(began, steps):
         plan = loop.Plan("test", tmp_path, steps=steps, began=began)
-        loop.train(plan, nn.Linear(1, 1), lambda m, g, p: (next(m.parameters()).sum(), {}))
-        return plan.began
+        loop.train(plan, nn.Linear(1, 1), lambda m, g: (next(m.parameters()).sum(), {}))
+        return loop.began_with(plan)
 
     assert run("what had landed", 2) == "what had landed"
     assert run(None, 4) == run("something newer", 6) == "what had landed"
@@ -97,7 +97,7 @@ def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path):
     plan = loop.Plan("nan", tmp_path, steps=3)
     with pytest.raises(FloatingPointError, match="step 0"):
         loop.train(
-            plan, nn.Linear(1, 1), lambda m, g, p: (next(m.parameters()).sum() * torch.nan, {})
+            plan, nn.Linear(1, 1), lambda m, g: (next(m.parameters()).sum() * torch.nan, {})
         )
 
 

@@ -21,11 +21,12 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from . import captions, loop, parts, places, trained, vocabulary
+from . import captions, loop, parts, places, vocabulary
 from .blends import Blend, blends, render_blend
 from .captions import caption
 from .names import WEIGHTS
 from .render import SPRITES, render
+from .trained import Trained, digest
 from .vocabulary import LANGUAGES, PLACES
 from .world import THINGS, Scene, scenes
 
@@ -39,15 +40,15 @@ ALONE = {
 }
 
 
-def _draw(part: Sequence[Scene], size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    drawn = [render(scene, size) for scene in part]
+def _draw(some: Sequence[Scene], size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    drawn = [render(scene, size) for scene in some]
     return tuple(
         np.stack([getattr(d, f) for d in drawn]) for f in ("image", "silhouette", "depth")
     )
 
 
-def _blend(part: Sequence[Blend], size: int) -> np.ndarray:
-    return np.stack([render_blend(blend, size) for blend in part])
+def _blend(some: Sequence[Blend], size: int) -> np.ndarray:
+    return np.stack([render_blend(blend, size) for blend in some])
 
 
 def digest_of(files: Iterable[Path]) -> str:
@@ -101,6 +102,11 @@ class Data:
     count: int = 40_000
     size: int = 64
     weights: Path = WEIGHTS
+
+    @property
+    def trained(self) -> Trained:
+        """What earlier stages learned."""
+        return Trained(self.folder, self.weights)
 
     @cached_property
     def scenes(self) -> list[Scene]:
@@ -197,21 +203,21 @@ class Data:
 
         Those of the mixtures, (m, 4, …), with ``blended``.
         """
-        weights = trained.weights_of("movq", self.folder, self.weights)
+        weights = self.trained.weights_of("movq")
         encoder = {k: v for k, v in weights.items() if k.startswith(("encoder", "quant_conv"))}
         # Half precision, where the machine is made for it, moves a latent by some thousandths.
         dtype = loop.fast_dtype(device)
-        model = trained.loaded(parts.movq(self.size), weights).to(device)
+        model = parts.loaded(parts.movq(self.size), weights).to(device)
         model = loop.cast(model, dtype)
-        name, pictures = f"latents-{trained.digest(encoder)}", lambda: self.pictures
+        name, pictures = f"latents-{digest(encoder)}", lambda: self.pictures
         if blended:
             name, pictures = f"mixture-{self._which}-{name}", lambda: self.blended
         return self._coded(name, pictures, lambda x: model.encode(x.to(dtype)).latents, device)
 
     def embeddings(self, device: str = "cpu") -> torch.Tensor:
         """Return CLIP's picture embeddings (n, 128), float32."""
-        vision = trained.clip_towers(self.folder, self.weights)[1].to(device)
-        name = f"embeddings-{trained.digest(vision.state_dict())}"
+        vision = self.trained.clip_towers()[1].to(device)
+        name = f"embeddings-{digest(vision.state_dict())}"
         return self._coded(
             name, lambda: self.pictures, lambda x: vision(_to_clip(x)).image_embeds, device
         )
@@ -222,7 +228,7 @@ class Data:
         What is mixed are pictures' embeddings. In every second blend the prior's embedding of a
         sentence takes the place of what a sentence says alone: those are what people mix.
         """
-        every, said = self.embeddings(device), self.imagined(device)
+        every, sentences = self.embeddings(device), self.imagined(device)
         draw = random.Random("kandi mixtures")
         mixed = []
         for number, blend in enumerate(self.blends):
@@ -231,7 +237,7 @@ class Data:
             for place, index in enumerate(numbers):
                 row = ALONE.get(replace(self.scenes[index], seed=0))
                 if number % 2 and row is not None:
-                    both[place] = said[row, draw.randrange(said.shape[1])]
+                    both[place] = sentences[row, draw.randrange(sentences.shape[1])]
             mixed.append(blend.share * both[0] + (1 - blend.share) * both[1])
         return torch.stack(mixed)
 
@@ -241,9 +247,9 @@ class Data:
         Embeddings (things and places, n, 128), float32, in the order of `ALONE`, for a sentence
         in every 1,000 scenes, in five languages in turn and each with a seed of its own.
         """
-        pipe = trained.prior(self.weights, device)
+        pipe = self.trained.prior(device)
         weights = pipe.prior.state_dict() | pipe.text_encoder.state_dict()
-        digests = f"{trained.digest(weights)}-{captions_digest()}"
+        digests = f"{digest(weights)}-{captions_digest()}"
         path = self.folder / f"imagined-{digests}-{self.count}.npy"
 
         def imagine() -> Iterable[np.ndarray]:

@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import KandiError
-from .assemble import WEIGHTS
-
-OWNER = "kandinsky-community"
+from .names import PUBLISHER, WEIGHTS
 
 
 def export(folder: str | os.PathLike, *, weights: Path = WEIGHTS) -> list[Path]:
@@ -30,7 +28,7 @@ def export(folder: str | os.PathLike, *, weights: Path = WEIGHTS) -> list[Path]:
             f"no bundled checkpoints in {weights}: "
             f"restore them with `git checkout -- {weights}`"
         )
-    target = Path(folder).expanduser() / OWNER
+    target = Path(folder).expanduser() / PUBLISHER
     taken = [source.name for source in sources if (target / source.name).exists()]
     if taken:
         raise KandiError(

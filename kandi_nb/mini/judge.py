@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .names import JUDGE, WEIGHTS
 from .vocabulary import COLOURS, HEADWEAR, OBJECTS, PLACES
 from .world import Scene, accepted_colours
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-WEIGHTS = Path(__file__).parent / "weights" / "judge" / "model.safetensors"
 SIZE = 64
 HEADS = {"object": OBJECTS, "colour": COLOURS, "place": PLACES, "headwear": HEADWEAR}
 
@@ -94,7 +93,7 @@ def _judge() -> torch.nn.Module:
     from safetensors.torch import load_file
 
     net = network().eval().requires_grad_(False)
-    net.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()})
+    net.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS / JUDGE).items()})
     return net
 
 
@@ -126,9 +125,11 @@ def read(
         return []
     net = net or _judge()
     with torch.inference_mode():
-        logits = torch.cat([net(part) for part in tensor(images).split(256)])
+        logits = torch.cat([net(batch) for batch in tensor(images).split(256)])
     split = torch.split(logits, [len(words) for words in HEADS.values()], 1)
-    chances = {what: part.softmax(1).tolist() for what, part in zip(HEADS, split, strict=True)}
+    chances = {
+        what: votes.softmax(1).tolist() for what, votes in zip(HEADS, split, strict=True)
+    }
     readings = []
     for i in range(len(logits)):
         named = {w: dict(zip(HEADS[w], chances[w][i], strict=True)) for w in HEADS}

@@ -6,14 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..registry import WEIGHTS as WEIGHTS
 from ..writing import writable
 
-WEIGHTS = Path(__file__).parent / "weights"
+PUBLISHER = "kandinsky-community"
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
 INPAINT, DEPTH = "kandinsky-2-2-decoder-inpaint", "kandinsky-2-2-controlnet-depth"
 PRIOR_21, DECODER_21 = "kandinsky-2-1-prior", "kandinsky-2-1"
 INPAINT_21 = "kandinsky-2-1-inpaint"
 KANDINSKY_3 = "kandinsky-3"
+JUDGE = "judge/model.safetensors"
 FAMILY = (PRIOR, DECODER, INPAINT, DEPTH, PRIOR_21, DECODER_21, INPAINT_21, KANDINSKY_3)
 
 
