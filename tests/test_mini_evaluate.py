@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -82,7 +83,7 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
     quick = {
         "read_text": (_evaluation().languages, drawn),
         "language_sheet": None,
-        "cosines": {"same scene": 1.0},
+        "cosines": {"same scene": 1.0, "different scenes": 0.1},
         "read_judge": {f"judge: {what}": 1.0 for what in judge.HEADS},
         "read_movq": {f"MoVQ: {what}": 1.0 for what in judge.HEADS},
         "seconds_a_picture": 0.1,
@@ -178,6 +179,17 @@ def test_two_evaluations_at_once_are_both_kept(tmp_path, read_before_written):
         list(pool.map(keep, [names.PRIOR, names.DECODER]))
     known = json.loads((tmp_path / evaluate.FILE).read_text("utf-8"))
     assert list(known) == [names.PRIOR, names.DECODER]
+
+
+def test_the_bundled_cards_are_what_is_written_of_their_figures(tmp_path):
+    shutil.copy(names.WEIGHTS / record.FILE, tmp_path)
+    known = json.loads((names.WEIGHTS / evaluate.FILE).read_text("utf-8"))
+    for name, read in known.items():
+        evaluation = evaluate.Evaluation(read["figures"], read["languages"])
+        cards.write_card(name, evaluation, tmp_path, 40)
+        card = (tmp_path / name / "README.md").read_text("utf-8")
+        bundled = (names.WEIGHTS / name / "README.md").read_text("utf-8")
+        assert bundled.partition("\n![Contact sheet]")[0] == card
 
 
 def test_every_stage_stands_in_a_card():

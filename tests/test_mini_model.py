@@ -336,9 +336,4 @@ def test_the_cards_say_what_was_last_evaluated():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names.FAMILY)
 def test_every_bar_is_reached(name):
-    found = evaluate.evaluate(name)
-    assert evaluate.missed({name: found}) == []
-    if "mix: by chance" in found.figures:
-        assert found.figures["mix: by chance"] <= 0.2
-    if "same scene" in found.figures:
-        assert found.figures["same scene"] > found.figures["different scenes"] + 0.2
+    assert evaluate.missed({name: evaluate.evaluate(name)}) == []

@@ -44,17 +44,17 @@ class Reading:
         chances = self.chances[what]
         return sorted(chances, key=chances.get, reverse=True)[:count]
 
-    def agrees(self, **said: str) -> dict[str, bool]:
-        """Compare with what was asked: for each attribute said, whether the picture shows it.
+    def agrees(self, **asked: str) -> dict[str, bool]:
+        """Compare with what was asked: for each attribute named, whether the picture shows it.
 
         A natural look that is one of the named colours counts as either (a natural frog is
         green).
         """
         right = {}
-        for what, word in said.items():
+        for what, word in asked.items():
             if what == "colour":
                 right[what] = self.colour in accepted_colours(
-                    said.get("object", self.object), word
+                    asked.get("object", self.object), word
                 )
             elif what in HEADS:
                 right[what] = getattr(self, what) == word
