@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..registry import WEIGHTS as WEIGHTS
+from ..sources import PUBLISHER as PUBLISHER
 from ..writing import writable
 
-PUBLISHER = "kandinsky-community"
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
 INPAINT, DEPTH = "kandinsky-2-2-decoder-inpaint", "kandinsky-2-2-controlnet-depth"
 PRIOR_21, DECODER_21 = "kandinsky-2-1-prior", "kandinsky-2-1"
