@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import gallery
-from .errors import KandiError, nearest, shown
+from .errors import KandiError, did_you_mean, shown
 from .headless import NotebookFailed, NotebookRun, execute, stop_kernels
 from .registry import SPECS
 from .writing import writable
@@ -63,8 +63,7 @@ def find(which: str | os.PathLike | int) -> Path:
     if len(found) == 1:
         return found[0]
     known = [path.stem for path in listed()]
-    close = nearest(last, known)
-    hint = f"did you mean {close}? " if close else ""
+    hint = did_you_mean(last, known)
     problem = "fits several notebooks" if found else "is no notebook"
     raise KandiError(f"{text!r} {problem}; {hint}known: {', '.join(known) or 'none'}")
 
@@ -214,8 +213,7 @@ def _tagged(path: Path) -> list[str]:
 def _checked(path: Path, name: str, value: Any, known: Mapping[str, Any]) -> Any:
     """Return the value if the notebook has such a parameter of such a type."""
     if name not in known:
-        close = nearest(name, known)
-        hint = f"did you mean {close}? " if close else ""
+        hint = did_you_mean(name, known)
         names = ", ".join(known) or "none"
         raise KandiError(f"{path.stem} has no parameter {name!r}; {hint}known: {names}")
     default = known[name]

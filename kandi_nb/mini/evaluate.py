@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import KandiError
+from ..errors import KandiError, did_you_mean
 from ..tables import Table
 from ..writing import write
 from . import judge, names
@@ -132,7 +132,8 @@ READERS: dict[str, Callable[[Painter, int], Evaluation]] = {
 def checkpoint(name: str) -> Checkpoint:
     """Return a checkpoint of the family by its folder's name; KandiError if there is none."""
     if name not in CHECKPOINTS:
-        raise KandiError(f"unknown checkpoint {name!r}; known: {', '.join(CHECKPOINTS)}")
+        hint = did_you_mean(name, CHECKPOINTS)
+        raise KandiError(f"unknown checkpoint {name!r}; {hint}known: {', '.join(CHECKPOINTS)}")
     return CHECKPOINTS[name]
 
 
