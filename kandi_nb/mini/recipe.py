@@ -285,5 +285,6 @@ STAGES: dict[str, Stage] = {
     ),
 }
 
-_BY_NAME = {row.name: row for stage in STAGES.values() for row in stage.checkpoints}
-CHECKPOINTS: dict[str, Checkpoint] = {name: _BY_NAME[name] for name in names.FAMILY}
+_ROWS = [row for stage in STAGES.values() for row in stage.checkpoints]
+_ROWS.sort(key=lambda row: names.FAMILY.index(row.name))
+CHECKPOINTS: dict[str, Checkpoint] = {row.name: row for row in _ROWS}

@@ -1,10 +1,8 @@
 """Train the bundled models: ``python -m kandi_nb.mini.train STAGE --minutes N``.
 
-Stages, in their order: judge, clip, movq, movq-decoder, prior, decoder-2.2; from that decoder's
-weights on inpaint-2.2 and depth-2.2; for Kandinsky 2.1 text-2.1, decoder-2.1, inpaint-2.1; for
-Kandinsky 3 text-3, decoder-3. Each goes on from its own checkpoint in ``--folder`` when
-there is one. What an earlier stage learned comes from that folder too, or else from
-``--weights``, where judge, prior and the decoders write their checkpoint folders.
+The stages are the rows of `recipe.STAGES`, in their order. Each goes on from its own checkpoint
+in ``--folder`` when there is one. What an earlier stage learned comes from that folder too, or
+else from ``--weights``, where judge, prior and the decoders write their checkpoint folders.
 """
 
 from __future__ import annotations
