@@ -46,7 +46,7 @@ bench: $(STAMP)  ## measure the speed goals; prints ratios
 	@HF_HUB_OFFLINE=1 $(PY) benchmarks/goals.py $(ARGS)
 
 judge: $(STAMP)  ## let the judge read the bundled model's pictures (minutes)
-	@HF_HUB_OFFLINE=1 $(PY) -m pytest -m slow $(ARGS)
+	@HF_HUB_OFFLINE=1 $(PY) -m kandi_nb.cli mini judge --no-write $(ARGS)
 
 # One line a stage; pip's own words go to the log, whose end is shown if a stage fails.
 define stage
