@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import KandiError
 from .progress import HEADLESS
+from .threads import WAITING, wait_passively
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -164,6 +165,8 @@ def _kernel_class(threads: int | None) -> type:
     from jupyter_client.manager import AsyncKernelManager
 
     environment = {HEADLESS: "1"}  # no bars, no buttons
+    if WAITING not in os.environ:
+        wait_passively(environment)
     if threads is not None and "OMP_NUM_THREADS" not in os.environ:
         environment["OMP_NUM_THREADS"] = str(threads)
     # Level 40 keeps quiet about TCP without encryption: the kernel listens on loopback only.

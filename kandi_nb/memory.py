@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import integrity
+from . import integrity, threads
 from .errors import KandiError, nearest, shown
 from .peak import MIB, Peak, track_peak
 from .registry import SPECS
@@ -151,6 +151,8 @@ def _look_at_machine() -> Iterator[_Finding]:
         where = device()
         number_format = str(dtype(where)).removeprefix("torch.")
         yield "device", f"{_device_name(where)}, {number_format}", ""
+        if where == "cpu":
+            yield "threads", threads.described(), ""
         if where == "cuda":
             yield "GPU memory", f"{available_mb(where) / 1024:.1f} GB free", ""
     if not _version("psutil"):  # named above already
@@ -239,8 +241,8 @@ def _torchvision_mismatch() -> str:
 
 
 def _device_name(where: str) -> str:
+    if where != "cuda":
+        return where
     import torch
 
-    if where == "cuda":
-        return f"cuda ({torch.cuda.get_device_name()})"
-    return f"{where} ({torch.get_num_threads()} threads)" if where == "cpu" else where
+    return f"cuda ({torch.cuda.get_device_name()})"

@@ -16,7 +16,8 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 TABLE = {
     0: "errors fields params registry tables writing",  # words
     1: "recipes results grids fonts plots heatmaps show",  # pictures
-    2: "quiet peak integrity sources memory convolutions padding loading progress",  # the model
+    # the model
+    2: "quiet peak integrity sources threads memory convolutions padding loading progress",
     3: "inputs texts stages generate languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers
     5: "commands cli __init__",  # the door
