@@ -126,8 +126,8 @@ _LITTLE_MB = 1500  # the libraries and the bundled model together need about a g
 
 def _look_at_python() -> Iterator[_Finding]:
     found = platform.python_version()
-    good = (3, 10) <= sys.version_info < (3, 14)
-    remedy = "" if good else "install Python 3.10 to 3.13, then: make setup"
+    good = (3, 10) <= sys.version_info < (3, 15)
+    remedy = "" if good else "install Python 3.10 to 3.14, then: make setup"
     yield "Python", f"{found} on {platform.system()} {platform.machine()}", remedy
 
 
