@@ -15,6 +15,7 @@ from typing import Any
 from . import commands
 from .errors import Cancelled, KandiError, KandiWarning
 from .fields import FIELDS, Setting
+from .threads import wait_passively
 
 DEFAULT_MODEL = "mini-2.2"
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -52,6 +53,7 @@ def _run(words: list[str]) -> int:
             if len(words) > 1 and words[0] == "mini" and words[1] in MINI_TOOLS:
                 tool = importlib.import_module(MINI_TOOLS[words[1]][0])
                 return int(tool.main(words[2:]) or 0)
+            wait_passively(os.environ)
             options = _parser().parse_args(words)
             return int(options.command(options) or 0)
     except (KeyboardInterrupt, Cancelled):

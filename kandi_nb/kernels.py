@@ -10,6 +10,7 @@ import weakref
 from typing import Any
 
 from .errors import HEADLESS
+from .threads import WAITING, wait_passively
 
 START = 60  # seconds: a cold disk and two kernels at once can take half a minute
 STARTS = 2  # a kernel that did not start is tried once more: its ports may have been taken
@@ -29,6 +30,8 @@ def kernel_class(threads: int | None) -> type:
     from jupyter_client.manager import AsyncKernelManager
 
     environment = {HEADLESS: "1"}  # no bars, no buttons
+    if WAITING not in os.environ:
+        wait_passively(environment)
     if threads is not None and "OMP_NUM_THREADS" not in os.environ:
         environment["OMP_NUM_THREADS"] = str(threads)
 

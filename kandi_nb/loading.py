@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import integrity, memory
+from . import integrity, memory, threads
 from .check import torchvision_fault
 from .convolutions import ease
 from .errors import KandiError
@@ -123,6 +123,7 @@ def load(
         remedies = {role: remedy_for(chosen, role, bool(found)) for role in stages}
         for role, folder in stages.items():
             integrity.check_folder(folder, remedies[role], chosen.variant)
+        threads.choose(stages.values(), where)
         pipelines = {
             role: _pipeline(chosen, role, folder, number_format, remedies[role]).to(where)
             for role, folder in stages.items()

@@ -83,6 +83,13 @@ def test_imports_go_down_only(module):
     assert ours(PACKAGE / f"{module}.py") - {module} <= allowed
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_the_rule_is_written_as_it_is_tested(name):
+    words = " ".join((PACKAGE.parent / name).read_text(encoding="utf-8").split())
+    rule = "module imports only from its own layer and those above it in"
+    assert rule in words and "never in a circle" in words
+
+
 def test_no_circle_of_imports():
     graph = {module: ours(PACKAGE / f"{module}.py") - {module, "mini"} for module in MODULES}
     graph["__init__"] = {home for home in LAYERS if home not in ("__init__", "cli")}
