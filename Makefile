@@ -1,6 +1,6 @@
 # `make` lists the targets. GNU make 3.81 or newer. Each target first makes sure of .venv.
 #
-#   PYTHON=python3.12   the Python that .venv is made with (3.10 to 3.13)
+#   PYTHON=python3.12   the Python that .venv is made with (3.10 to 3.14)
 #   TORCH=FILE          a wheel to install PyTorch from. On Linux the default build brings CUDA
 #                       (about 3 GB); PyTorch's "Get started" page says how to find the CPU build:
 #                       put the address it names into PIP_EXTRA_INDEX_URL, or the wheel into TORCH.
@@ -46,7 +46,7 @@ bench: $(STAMP)  ## measure the speed goals; prints ratios
 	@HF_HUB_OFFLINE=1 $(PY) benchmarks/goals.py $(ARGS)
 
 judge: $(STAMP)  ## let the judge read the bundled model's pictures (minutes)
-	@HF_HUB_OFFLINE=1 $(PY) -m pytest -m slow $(ARGS)
+	@HF_HUB_OFFLINE=1 $(PY) -m kandi_nb.cli mini judge --no-write $(ARGS)
 
 # One line a stage; pip's own words go to the log, whose end is shown if a stage fails.
 define stage
@@ -55,9 +55,9 @@ define stage
 endef
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
-	  echo "kandi_nb needs Python 3.10 to 3.13, and $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)" >&2; \
-	  for p in python3.13 python3.12 python3.11 python3.10; do \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || { \
+	  echo "kandi_nb needs Python 3.10 to 3.14, and $(PYTHON) is: $$($(PYTHON) --version 2>&1 | tail -n 1)" >&2; \
+	  for p in python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	    if $$p -c '' 2>/dev/null; then echo "Found one that fits: make setup PYTHON=$$p" >&2; exit 1; fi; \
 	  done; \
 	  echo "Install one, then name it: make setup PYTHON=/path/to/python3" >&2; exit 1; }
@@ -68,7 +68,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@if [ -e $(VENV) ] && ! { [ -e $(VENV)/pyvenv.cfg ] && [ -w $(VENV) ]; }; then \
 	  echo "$(VENV) is there, but is no environment that can be written to: move it away." >&2; exit 1; fi
 	@rm -f $(VENV)/.ready-*
-	@$(PY) -c 'import pip, sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	@$(PY) -c 'import pip, sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || { \
 	  echo "[1/3] making $(VENV) with $$($(PYTHON) --version)"; \
 	  $(PYTHON) -m venv --clear $(VENV); }
 	@: >$(LOG)

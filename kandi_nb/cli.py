@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .drivers import commands
+from .model.threads import wait_passively
 from .words.errors import Cancelled, KandiError, KandiWarning
 from .words.fields import FIELDS, Setting
 
@@ -52,6 +53,7 @@ def _run(words: list[str]) -> int:
             if len(words) > 1 and words[0] == "mini" and words[1] in MINI_TOOLS:
                 tool = importlib.import_module(MINI_TOOLS[words[1]][0])
                 return int(tool.main(words[2:]) or 0)
+            wait_passively(os.environ)
             options = _parser().parse_args(words)
             return int(options.command(options) or 0)
     except (KeyboardInterrupt, Cancelled):

@@ -24,7 +24,7 @@ else:  # pytest brings it for Python 3.10
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
-PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
+PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # conda-forge's names where they differ; -base leaves graphical toolkits out.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 TARGETS = ["help", "setup", "run", "test", "lab", "bench", "judge"]
@@ -72,9 +72,23 @@ def test_every_requirement_has_one_pin_inside_its_range(python):
 def test_python_range_is_that_of_the_makefile():
     supported = SpecifierSet(project()["requires-python"])
     assert all(f"{python}.5" in supported for python in PYTHONS)
-    assert "3.9.20" not in supported and "3.14.0" not in supported
+    assert "3.9.20" not in supported and "3.15.0" not in supported
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert makefile.count("(3, 10) <= sys.version_info[:2] <= (3, 13)") == 2
+    assert makefile.count("(3, 10) <= sys.version_info[:2] <= (3, 14)") == 2
+
+
+def test_every_allowed_python_is_named_where_somebody_looks():
+    python = re.compile(r"Programming Language :: Python :: (3\.\d+)")
+    named = [found[1] for line in project()["classifiers"] if (found := python.match(line))]
+    assert named == PYTHONS
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    tried = re.search(r"for p in ([^;]+);", makefile)[1].split()
+    assert tried == [f"python{number}" for number in reversed(PYTHONS)]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"Python {PYTHONS[0]} to {PYTHONS[-1]}" in readme
+    assert f"(3, {int(PYTHONS[-1][2:]) + 1})" in (ROOT / "kandi_nb/memory.py").read_text(
+        encoding="utf-8"
+    ), "kn.check() takes the newest one, too"
 
 
 def test_torch_is_pinned_and_torchvision_is_no_dependency():
@@ -123,7 +137,7 @@ def test_conda_asks_for_the_same_packages_and_ranges(conda):
     assert set(ranges) - extra == set(expected)
     for name, specifier in expected.items():
         assert ranges[name] == specifier, name
-    assert ranges["python"].contains("3.13.1") and not ranges["python"].contains("3.14.0")
+    assert ranges["python"].contains("3.14.1") and not ranges["python"].contains("3.15.0")
 
 
 def test_conda_takes_nothing_but_the_project_itself_from_pip(conda):
@@ -261,7 +275,7 @@ def test_every_target_sets_up_first(make):
 def test_an_old_python_is_refused_with_a_clear_word(make, tmp_path):
     done = make("setup", version=1, number="3.9.2")
     assert done.returncode != 0
-    assert "needs Python 3.10 to 3.13" in done.stderr and "3.9.2" in done.stderr
+    assert "needs Python 3.10 to 3.14" in done.stderr and "3.9.2" in done.stderr
     assert "make setup PYTHON=" in done.stderr
     assert not (tmp_path / ".venv").exists()
 

@@ -112,6 +112,13 @@ def test_imports_go_one_way(module):
     assert ours(path_of(module)) - {module} <= allowed
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_the_rule_is_written_as_it_is_tested(name):
+    words = " ".join((PACKAGE.parent / name).read_text(encoding="utf-8").split())
+    rule = "module imports only from its own layer and those above it in"
+    assert rule in words and "never in a circle" in words
+
+
 def test_no_circle_of_imports():
     graph = {module: ours(path_of(module)) - {module} for module in LAYERS}
     try:

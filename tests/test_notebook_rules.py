@@ -179,6 +179,11 @@ def checks(notebook, path) -> Complaints:
     for cell in cells:
         if not any(isinstance(node, ast.Assert) for node in ast.walk(tree(cell))):
             yield "the check cell asserts nothing"
+        for node in ast.walk(tree(cell)):
+            if isinstance(node, ast.Assert) and not (
+                node.msg and ast.unparse(node.msg).strip("'")
+            ):
+                yield f"line {node.lineno} of the check cell does not say what it holds"
 
 
 def short_cells(notebook, path) -> Complaints:
@@ -370,7 +375,7 @@ def sample():
     cells += [new_code_cell("result") for _ in range(3)]
     cells += [
         new_markdown_cell("## Recap\n\nDone.\n\n| call | what it does |\n|---|---|\n| a | b |"),
-        new_code_cell("assert result == 7", metadata={"tags": ["check"]}),
+        new_code_cell("assert result == 7, 'seven'", metadata={"tags": ["check"]}),
         new_markdown_cell("Next"),
     ]
     notebook = new_notebook(cells=cells)
@@ -430,6 +435,8 @@ BROKEN = {
     ],
     checks: [
         lambda n: tagged(n, "check")[0].update(source="result == 7"),
+        lambda n: tagged(n, "check")[0].update(source="assert result == 7"),
+        lambda n: tagged(n, "check")[0].update(source="assert result == 7, ''"),
         lambda n: tagged(n, "check")[0].metadata.update(tags=[]),
     ],
     short_cells: [

@@ -11,9 +11,7 @@ from pathlib import Path
 
 from ..words.errors import KandiError
 from ..words.files import expanded
-from .training.assemble import WEIGHTS
-
-OWNER = "kandinsky-community"
+from .names import PUBLISHER, WEIGHTS
 
 
 def export(folder: str | os.PathLike, *, weights: Path = WEIGHTS) -> list[Path]:
@@ -31,7 +29,7 @@ def export(folder: str | os.PathLike, *, weights: Path = WEIGHTS) -> list[Path]:
             f"no bundled checkpoints in {weights}: "
             f"restore them with `git checkout -- {weights}`"
         )
-    target = expanded(folder) / OWNER
+    target = expanded(folder) / PUBLISHER
     taken = [source.name for source in sources if (target / source.name).exists()]
     if taken:
         raise KandiError(

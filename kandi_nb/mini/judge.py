@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..pictures.pixels import rgb
+from .names import JUDGE, WEIGHTS
 from .world.scenes import Scene, accepted_colours
 from .world.vocabulary import COLOURS, HEADWEAR, OBJECTS, PLACES
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image
 
-WEIGHTS = Path(__file__).parent / "weights" / "judge" / "model.safetensors"
 SIZE = 64
 HEADS = {"object": OBJECTS, "colour": COLOURS, "place": PLACES, "headwear": HEADWEAR}
 
@@ -46,17 +45,17 @@ class Reading:
         chances = self.chances[what]
         return sorted(chances, key=chances.get, reverse=True)[:count]
 
-    def agrees(self, **said: str) -> dict[str, bool]:
-        """Compare with what was asked: for each attribute said, whether the picture shows it.
+    def agrees(self, **asked: str) -> dict[str, bool]:
+        """Compare with what was asked: for each attribute named, whether the picture shows it.
 
         A natural look that is one of the named colours counts as either (a natural frog is
         green).
         """
         right = {}
-        for what, word in said.items():
+        for what, word in asked.items():
             if what == "colour":
                 right[what] = self.colour in accepted_colours(
-                    said.get("object", self.object), word
+                    asked.get("object", self.object), word
                 )
             elif what in HEADS:
                 right[what] = getattr(self, what) == word
@@ -95,7 +94,7 @@ def _judge() -> torch.nn.Module:
     from safetensors.torch import load_file
 
     net = network().eval().requires_grad_(False)
-    net.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS).items()})
+    net.load_state_dict({k: v.float() for k, v in load_file(WEIGHTS / JUDGE).items()})
     return net
 
 
@@ -127,9 +126,11 @@ def read(
         return []
     net = net or _judge()
     with torch.inference_mode():
-        logits = torch.cat([net(part) for part in tensor(images).split(256)])
+        logits = torch.cat([net(batch) for batch in tensor(images).split(256)])
     split = torch.split(logits, [len(words) for words in HEADS.values()], 1)
-    chances = {what: part.softmax(1).tolist() for what, part in zip(HEADS, split, strict=True)}
+    chances = {
+        what: votes.softmax(1).tolist() for what, votes in zip(HEADS, split, strict=True)
+    }
     readings = []
     for i in range(len(logits)):
         named = {w: dict(zip(HEADS[w], chances[w][i], strict=True)) for w in HEADS}

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-WEIGHTS = Path(__file__).parent / "weights"
+from ..model.find import PUBLISHER as PUBLISHER
+from ..words.files import writable
+from ..words.models import WEIGHTS as WEIGHTS
+
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
 INPAINT, DEPTH = "kandinsky-2-2-decoder-inpaint", "kandinsky-2-2-controlnet-depth"
 PRIOR_21, DECODER_21 = "kandinsky-2-1-prior", "kandinsky-2-1"
 INPAINT_21 = "kandinsky-2-1-inpaint"
 KANDINSKY_3 = "kandinsky-3"
+JUDGE = "judge/model.safetensors"
 FAMILY = (PRIOR, DECODER, INPAINT, DEPTH, PRIOR_21, DECODER_21, INPAINT_21, KANDINSKY_3)
+
+
+@contextmanager
+def changing(weights: Path) -> Iterator[None]:
+    """Let nobody else change what lies in a weights folder meanwhile: wait until it is free.
+
+    Cards and figures are read, changed and written again, so two at once would lose one's.
+    """
+    from filelock import FileLock
+
+    with FileLock(writable(weights) / ".lock"):
+        yield

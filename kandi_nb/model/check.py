@@ -15,7 +15,7 @@ from ..words.errors import KandiError
 from ..words.models import SPECS, ModelSpec
 from ..words.tables import Table
 from . import device as memory
-from . import hub, integrity
+from . import hub, integrity, threads
 from .find import check_snapshot, remedy_for
 from .peak import MIB
 
@@ -42,8 +42,8 @@ def check() -> Table:
 
 def _look_at_python() -> Iterator[_Finding]:
     found = platform.python_version()
-    good = (3, 10) <= sys.version_info < (3, 14)
-    remedy = "" if good else "install Python 3.10 to 3.13, then: make setup"
+    good = (3, 10) <= sys.version_info < (3, 15)
+    remedy = "" if good else "install Python 3.10 to 3.14, then: make setup"
     yield "Python", f"{found} on {platform.system()} {platform.machine()}", remedy
 
 
@@ -67,6 +67,8 @@ def _look_at_machine() -> Iterator[_Finding]:
         where = memory.device()
         number_format = str(memory.dtype(where)).removeprefix("torch.")
         yield "device", f"{_device_name(where)}, {number_format}", ""
+        if where == "cpu":
+            yield "threads", threads.described(), ""
         if where == "cuda":
             yield "GPU memory", f"{memory.available_mb(where) / 1024:.1f} GB free", ""
     if not _version("psutil"):  # named above already
@@ -176,8 +178,8 @@ def _torchvision_mismatch() -> str:
 
 
 def _device_name(where: str) -> str:
+    if where != "cuda":
+        return where
     import torch
 
-    if where == "cuda":
-        return f"cuda ({torch.cuda.get_device_name()})"
-    return f"{where} ({torch.get_num_threads()} threads)" if where == "cpu" else where
+    return f"cuda ({torch.cuda.get_device_name()})"

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, nearest, shown
+from ..words.errors import KandiError, did_you_mean, shown
 from .peak import MIB, Peak, track_peak
 
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ def device(preferred: str | None = None) -> str:
         return usable[0]
     wanted = re.fullmatch(r"(cuda|mps|cpu)(:\d+)?", str(preferred).strip().lower())
     if not wanted:
-        close = nearest(str(preferred), ("cuda", "mps", "cpu"))
-        hint = f"did you mean {close}? " if close else ""
+        hint = did_you_mean(str(preferred), ("cuda", "mps", "cpu"))
         raise KandiError(f"unknown device {shown(preferred)}; {hint}known: cuda, mps, cpu")
     kind, number = wanted.groups()
     if kind not in usable:

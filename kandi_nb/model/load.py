@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError
 from ..words.models import SPECS, ModelSpec
-from . import integrity
+from . import integrity, threads
 from .assemble import Component, assemble, native_size
 from .device import device as device_for
 from .device import dtype as dtype_for
@@ -114,7 +114,9 @@ class Kandinsky:
                 )
         with self.lock, torch.inference_mode(False), quiet():
             missing = [role for role in roles if role not in self._pipelines]
-            for role, folder in places(self.spec, self.folders, missing).items():
+            here = places(self.spec, self.folders, missing)
+            threads.choose(here.values(), self.device)
+            for role, folder in here.items():
                 with (
                     restorable(self.spec, role, local=bool(self.folders)),
                     enough_memory(self.device, self.spec.key),

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, nearest, shown
+from ..words.errors import KandiError, did_you_mean, shown
 from . import pixels
 from .sheet import Grid
 
@@ -212,7 +212,6 @@ def plot(rows: Iterable[Mapping[str, Any]], x: str, y: str, *, by: str | None = 
     known = list(dict.fromkeys(str(key) for row in found for key in row))
     for name in (x, y, by):
         if name is not None and name not in known:
-            close = nearest(name, known)
-            hint = f"did you mean {close}? " if close else ""
+            hint = did_you_mean(name, known)
             raise KandiError(f"no column {name!r}; {hint}known: {', '.join(known)}")
     return line_plot(found, x, y, by)

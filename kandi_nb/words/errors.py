@@ -64,6 +64,12 @@ def nearest(name: str, choices: Iterable[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """Return "did you mean X? ", to put before the known choices; "" when none is close."""
+    close = nearest(name, choices)
+    return f"did you mean {close}? " if close else ""
+
+
 def shown(value: Any) -> str:
     """Return repr on one line and at most 60 characters, to quote a value in a message."""
     try:

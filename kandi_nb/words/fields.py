@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import KandiError, nearest, shown, warn
+from .errors import KandiError, did_you_mean, shown, warn
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,7 @@ def refuse_unknown(names: Iterable[str]) -> None:
     """Raise KandiError, with the nearest name, for the first that is not in `FIELDS`."""
     for name in names:
         if name not in FIELDS:
-            close = ALIASES.get(name.casefold()) or nearest(name, FIELDS)
-            hint = f"did you mean {close}? " if close else ""
+            hint = did_you_mean(ALIASES.get(name.casefold(), name), FIELDS)
             raise KandiError(f"unknown setting {shown(name)}; {hint}known: {', '.join(FIELDS)}")
 
 

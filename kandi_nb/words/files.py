@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import KandiError, shortened, shown
@@ -103,6 +104,35 @@ def write_new(folder: str | os.PathLike, stem: str, suffix: str, data: bytes) ->
                 return target
         finally:
             part.unlink(missing_ok=True)
+
+
+def replace_folder(fresh: Path, folder: Path) -> None:
+    """Give a finished folder the place of another; wherever this stops, nothing is lost.
+
+    Both must lie on one disk. The old one waits in ``.replaced`` beside it until the new one
+    stands; what a killed process left waiting there comes back with the next call.
+    """
+    waiting = folder.parent / ".replaced" / folder.name
+    _bring_back(waiting, folder)
+    if folder.exists():
+        waiting.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if folder.exists():
+            folder.rename(waiting)
+        fresh.rename(folder)
+    finally:
+        _bring_back(waiting, folder)
+
+
+def _bring_back(waiting: Path, folder: Path) -> None:
+    """Put a waiting folder back where it was, or remove it if its place is taken."""
+    if waiting.exists():
+        if folder.exists():
+            shutil.rmtree(waiting)
+        else:
+            waiting.rename(folder)
+    with suppress(OSError):  # not there, or others wait in it
+        waiting.parent.rmdir()
 
 
 def slug(text: str, limit: int = 48) -> str:

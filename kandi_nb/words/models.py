@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .errors import KandiError, nearest, shown
+from .errors import KandiError, did_you_mean, shown
 from .tables import Table
 
 WEIGHTS = Path(__file__).parent.parent / "mini" / "weights"
@@ -240,8 +240,7 @@ def spec(key: str) -> ModelSpec:
     """Return the ModelSpec of a key such as "mini-2.2"; raise KandiError for an unknown one."""
     if isinstance(key, str) and key in SPECS:
         return SPECS[key]
-    close = nearest(key, SPECS) if isinstance(key, str) else None
-    hint = f"did you mean {close}? " if close else ""
+    hint = did_you_mean(key, SPECS) if isinstance(key, str) else ""
     raise KandiError(f"unknown model {shown(key)}; {hint}known: {', '.join(SPECS)}")
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
-from kandi_nb.mini import judge, names
-from kandi_nb.mini.training import trained
+from kandi_nb.mini import judge
 from kandi_nb.mini.training.data import ALONE, Data
 from kandi_nb.mini.world.blends import Blend, blends, mixed, render_blend
 from kandi_nb.mini.world.render import render
@@ -129,7 +128,7 @@ def test_codes_are_kept_under_the_weights_that_made_them(tmp_path):
     for seed in (0, 1):
         torch.manual_seed(seed)
         plan.checkpoint.unlink(missing_ok=True)
-        loop.train(plan, parts.movq(), lambda m, g, p: (_small(m), {}))
+        loop.train(plan, parts.movq(), lambda m, g: (_small(m), {}))
         latents = data.latents()
         assert latents.shape == (20, parts.LATENT_CHANNELS, 8, 8)
         assert torch.equal(latents, data.latents())
@@ -178,7 +177,7 @@ def test_mixtures_are_sums_of_embeddings(tmp_path):
     assert data.blended.shape == (24, 64, 64, 3)
     # What the prior imagines of a thing is near to what CLIP sees in pictures of it.
     cat = data.imagined()[THINGS.index("cat"), 0]
-    seen = trained.clip_towers(tmp_path, names.WEIGHTS)[1](
+    seen = data.trained.clip_towers()[1](
         judge.tensor([render(Scene(thing, seed=1)).image for thing in THINGS])
     ).image_embeds
     near = torch.nn.functional.cosine_similarity(seen, cat[None])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -10,14 +14,14 @@ import torch
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.mini import judge, names
+from kandi_nb.mini import judge, names, record
 from kandi_nb.mini.captions import canonical
 from kandi_nb.mini.evaluation import cards
 from kandi_nb.mini.evaluation import command as evaluate
 from kandi_nb.mini.evaluation import inpaint as evaluate_inpaint
 from kandi_nb.mini.evaluation import mix as evaluate_mix
 from kandi_nb.mini.evaluation import text as readings
-from kandi_nb.mini.training.stages import STAGES
+from kandi_nb.mini.training.stages import CHECKPOINTS, STAGES
 from kandi_nb.mini.world.render import render, render_many
 from kandi_nb.mini.world.scenes import HELD_OUT, Scene, accepted_colours
 from kandi_nb.mini.world.vocabulary import ANIMALS, LANGUAGES
@@ -68,14 +72,14 @@ def test_missed_bars_are_named():
 
 def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
     """No bar is met by a reading that is never made."""
-    assert list(evaluate.EVALUATIONS) == list(names.FAMILY)
-    assert set(cards.CARDS) == set(names.FAMILY)
+    assert list(CHECKPOINTS) == list(names.FAMILY)
+    assert set(evaluate.READERS) == set(cards.KINDS)
     read = {}
     drawn = {"scenes": [], "images": {language: [] for language in LANGUAGES}}
     quick = {
         "read_text": (_evaluation().languages, drawn),
         "language_sheet": None,
-        "cosines": {"same scene": 1.0},
+        "cosines": {"same scene": 1.0, "different scenes": 0.1},
         "read_judge": {f"judge: {what}": 1.0 for what in judge.HEADS},
         "read_movq": {f"MoVQ: {what}": 1.0 for what in judge.HEADS},
         "seconds_a_picture": 0.1,
@@ -96,8 +100,8 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
         def see(self, images):
             return self.imagine(images)[0]
 
-    for name, (_, reader) in evaluate.EVALUATIONS.items():
-        read[name] = set(reader(Drawn(), 10).figures)
+    for name, checkpoint in CHECKPOINTS.items():
+        read[name] = set(evaluate.READERS[checkpoint.purpose](Drawn(), 10).figures)
     assert set(evaluate.BARS) <= set().union(*read.values())
     for name in (names.DECODER, names.DECODER_21, names.KANDINSKY_3):
         wanted = {"object", "colour", "place", "headwear", "seconds", "edit: colour arrives"}
@@ -120,7 +124,7 @@ def test_cards_say_what_was_measured(tmp_path):
     log = tmp_path / "movq.csv"
     log.write_text("step,seconds,rate,loss\n25,9,1e-3,0.5000\n50,20,1e-3,0.2500\n", "utf-8")
     for stage in ("movq", "clip", "depth-2.2"):
-        cards.record(stage, log, "1 CPU thread", tmp_path)
+        record.record(stage, log, "1 CPU thread", tmp_path)
     kept = json.loads((tmp_path / "training.json").read_text("utf-8"))
     assert list(kept) == ["movq", "clip", "depth-2.2"] and kept["movq"]["steps"] == 50
     for name in (names.PRIOR, names.DECODER):
@@ -140,9 +144,53 @@ def test_cards_say_what_was_measured(tmp_path):
         assert Image.open(tmp_path / name / cards.SHEET).size == (64, 64)
 
 
+@pytest.fixture
+def read_before_written(monkeypatch):
+    """Let two that change one file both read it before either writes, if they can."""
+    meeting, write = threading.Barrier(2, timeout=0.5), record.write
+
+    def late(*args, **settings):
+        with contextlib.suppress(threading.BrokenBarrierError):  # the other one waits: good
+            meeting.wait()
+        return write(*args, **settings)
+
+    monkeypatch.setattr(record, "write", late)
+    monkeypatch.setattr(evaluate, "write", late)
+
+
+def test_two_that_end_at_once_are_both_recorded(tmp_path, read_before_written):
+    log = tmp_path / "log.csv"
+    log.write_text("step,seconds,rate,loss\n50,20,1e-3,0.2500\n", "utf-8")
+    stages = ["movq", "clip"]
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda stage: record.record(stage, log, "a CPU", tmp_path), stages))
+    assert set(record.recorded(tmp_path)) == set(stages)
+
+
+def test_two_evaluations_at_once_are_both_kept(tmp_path, read_before_written):
+    def keep(name):
+        evaluate.keep(name, _evaluation(), tmp_path, 40)
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(keep, [names.PRIOR, names.DECODER]))
+    known = json.loads((tmp_path / evaluate.FILE).read_text("utf-8"))
+    assert list(known) == [names.PRIOR, names.DECODER]
+
+
+def test_the_bundled_cards_are_what_is_written_of_their_figures(tmp_path):
+    shutil.copy(names.WEIGHTS / record.FILE, tmp_path)
+    known = json.loads((names.WEIGHTS / evaluate.FILE).read_text("utf-8"))
+    for name, read in known.items():
+        evaluation = evaluate.Evaluation(read["figures"], read["languages"])
+        cards.write_card(name, evaluation, tmp_path, 40)
+        card = (tmp_path / name / "README.md").read_text("utf-8")
+        bundled = (names.WEIGHTS / name / "README.md").read_text("utf-8")
+        assert bundled.partition("\n![Contact sheet]")[0] == card
+
+
 def test_every_stage_stands_in_a_card():
-    told = {stage for card in cards.CARDS.values() for stage in card.stages.split()}
-    assert told == set(STAGES)
+    named = {stage for card in CHECKPOINTS.values() for stage in card.stages.split()}
+    assert named == set(STAGES)
 
 
 def test_the_sheet_has_a_row_a_language_and_the_scenes():

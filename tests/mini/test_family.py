@@ -60,10 +60,10 @@ def test_repainted_cells_grow_as_in_the_pipeline():
 def test_inpainting_is_told_the_kept_latents_only():
     silhouettes = np.repeat(SILHOUETTE[None], 6, 0)
     clean = torch.randn(6, parts.LATENT_CHANNELS, 8, 8)
-    told = stage_inpaint.masks_of(silhouettes)(
+    channels = stage_inpaint.masks_of(silhouettes)(
         torch.arange(6), clean, torch.Generator().manual_seed(3)
     )["channels"]
-    kept, keep = told[:, :-1], told[:, -1:]
+    kept, keep = channels[:, :-1], channels[:, -1:]
     assert torch.equal(kept, clean * keep)
     assert set(keep.unique().tolist()) <= {0.0, 1.0}
 
@@ -72,18 +72,17 @@ def test_inpainting_is_told_the_kept_latents_only():
 def test_a_grown_decoder_starts_as_the_decoder(stage):
     torch.manual_seed(0)
     plain = parts.unet().eval()
-    shape = recipe.SHAPES[stage]
-    hint, extra = shape.get("hint", False), shape["extra"]
-    larger = stage_decoder.grown(parts.unet(**shape), plain.state_dict()).eval()
+    network = recipe.STAGES[stage].network(64)
+    larger = stage_decoder.grown(network, plain.state_dict()).eval()
     x, e = torch.randn(2, parts.LATENT_CHANNELS, 8, 8), torch.randn(2, parts.EMBEDDING)
-    told = {"image_embeds": e}
+    added = {"image_embeds": e}
     with torch.inference_mode():
-        wanted = plain(x, 500, None, added_cond_kwargs=told).sample
-        if hint:
-            told["hint"] = torch.rand(2, 3, 64, 64)
+        wanted = plain(x, 500, None, added_cond_kwargs=added).sample
+        if stage == "depth-2.2":
+            added["hint"] = torch.rand(2, 3, 64, 64)
         else:
-            x = torch.cat([x, torch.randn(2, extra, 8, 8)], 1)
-        got = larger(x, 500, None, added_cond_kwargs=told).sample
+            x = torch.cat([x, torch.randn(2, parts.LATENT_CHANNELS + 1, 8, 8)], 1)
+        got = larger(x, 500, None, added_cond_kwargs=added).sample
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
 
@@ -92,13 +91,16 @@ def test_a_step_of_each_moves_the_new_inputs(stage, tmp_path):
     torch.manual_seed(0)
     latents, embeddings = torch.randn(6, 4, 8, 8), torch.randn(6, parts.EMBEDDING)
     if stage == "inpaint":
-        unet, extra = parts.unet(5), stage_inpaint.masks_of(np.repeat(SILHOUETTE[None], 6, 0))
+        unet, extra = (
+            parts.unet(extra=5),
+            stage_inpaint.masks_of(np.repeat(SILHOUETTE[None], 6, 0)),
+        )
     else:
         depths = np.repeat(render(Scene("cat", seed=4)).depth[None], 6, 0)
-        unet, extra = parts.unet(4, hint=True), stage_depth.hints_of(depths)
+        unet, extra = parts.unet(extra=4, hint=True), stage_depth.hints_of(depths)
     unet = stage_decoder.grown(unet, parts.unet().state_dict())
-    told = stage_decoder.pictured(embeddings, embeddings[0])
-    loss = stage_decoder.loss_of(latents, told, batch=4, extra=extra)
+    conditioning = stage_decoder.pictured(embeddings, embeddings[0])
+    loss = stage_decoder.loss_of(latents, conditioning, batch=4, extra=extra)
     plan = loop.Plan(stage, tmp_path, steps=2, warmup=1, ema=0.0)
     trained = loop.train(plan, unet, loss)
     assert trained.conv_in.weight[:, parts.LATENT_CHANNELS :].abs().max() > 0
@@ -113,9 +115,10 @@ def test_depth_readings_run_on_any_depth_decoder(tmp_path):
     for name in (names.PRIOR, names.DECODER):
         (tmp_path / name).symlink_to(names.WEIGHTS / name)
     torch.manual_seed(0)
-    unet = parts.unet(**recipe.SHAPES["depth-2.2"])
-    made = assemble.save_decoder("depth-2.2", unet, parts.movq(), weights=tmp_path)
-    assert made == tmp_path / names.DEPTH
+    unet = recipe.STAGES["depth-2.2"].network(64)
+    checkpoint = recipe.CHECKPOINTS[names.DEPTH]
+    folder = assemble.save_decoder(checkpoint, unet, parts.movq(), weights=tmp_path)
+    assert folder == tmp_path / names.DEPTH
     painter = Painter(tmp_path, steps=2, prior_steps=2)
     figures, (hints, drawn) = evaluate_inpaint.read_depth(painter, 6)
     assert len(hints) == len(drawn) == 6
@@ -175,15 +178,17 @@ def test_2_1_is_told_as_its_pipeline_tells_it(tokenizers):
     torch.manual_seed(0)
     world, encoder = list(scenes(100)), parts.multilingual_clip().eval()
     e, nothing = torch.randn(110, parts.EMBEDDING), torch.zeros(parts.EMBEDDING)
-    told = stage_reading.told_21(world, e, nothing, tokenizers["xlm-r"], encoder)
-    given = told(torch.arange(110), torch.Generator().manual_seed(0))
-    states, added = given["encoder_hidden_states"], given["added_cond_kwargs"]
+    conditioning = stage_reading.conditioning_21(
+        world, e, nothing, tokenizers["xlm-r"], encoder
+    )
+    arguments = conditioning(torch.arange(110), torch.Generator().manual_seed(0))
+    states, added = arguments["encoder_hidden_states"], arguments["added_cond_kwargs"]
     assert states.shape == (110, parts.TOKENS, parts.STATES)
     assert set(added) == {"image_embeds", "text_embeds"}
     pipeline = KandinskyPipeline(
         encoder,
         tokenizers["xlm-r"],
-        parts.unet(**recipe.SHAPES["decoder-2.1"]),
+        recipe.STAGES["decoder-2.1"].network(64),
         DDIMScheduler(**parts.ddim_scheduler()),
         parts.movq(),
     )
@@ -203,10 +208,10 @@ def test_3_is_told_as_its_pipeline_tells_it(tokenizers):
 
     torch.manual_seed(0)
     world, encoder = list(scenes(40)), parts.t5().eval()
-    told = stage_reading.told_3(world, tokenizers["t5"], encoder)
+    conditioning = stage_reading.conditioning_3(world, tokenizers["t5"], encoder)
     index, seed = torch.arange(40), 5
-    given = told(index, torch.Generator().manual_seed(seed))
-    states, mask = given["encoder_hidden_states"], given["encoder_attention_mask"]
+    arguments = conditioning(index, torch.Generator().manual_seed(seed))
+    states, mask = arguments["encoder_hidden_states"], arguments["encoder_attention_mask"]
     assert not states[mask == 0].any() and not mask[:, -1].any()
     nothing = (mask == 0).all(1)
     assert 0 < nothing.sum() < 15 and not states[nothing].any()
@@ -233,14 +238,17 @@ def test_a_step_of_the_decoders_that_read(kind, tokenizers, tmp_path):
     if kind == "2.1":
         e = torch.randn(8, parts.EMBEDDING)
         encoder = parts.multilingual_clip().bfloat16().eval()
-        told = stage_reading.told_21(world, e, e[0], tokenizers["xlm-r"], encoder)
-        unet, alphas = parts.unet(**recipe.SHAPES["decoder-2.1"]), None
+        conditioning = stage_reading.conditioning_21(
+            world, e, e[0], tokenizers["xlm-r"], encoder
+        )
+        unet, alphas = recipe.STAGES["decoder-2.1"].network(64), None
         unet = stage_decoder.grown(unet, parts.unet().state_dict())
     else:
-        told = stage_reading.told_3(world, tokenizers["t5"], parts.t5().bfloat16().eval())
+        encoder = parts.t5().bfloat16().eval()
+        conditioning = stage_reading.conditioning_3(world, tokenizers["t5"], encoder)
         unet, alphas = parts.unet_3(), stage_decoder.schedule(parts.scheduler_3())
     before = {k: v.clone() for k, v in unet.state_dict().items()}
-    loss = stage_decoder.loss_of(latents, told, batch=4, alphas=alphas)
+    loss = stage_decoder.loss_of(latents, conditioning, batch=4, alphas=alphas)
     plan = loop.Plan(kind, tmp_path, steps=2, warmup=1, ema=0.0)
     after = loop.train(plan, unet, loss).state_dict()
     assert all(torch.isfinite(v).all() for v in after.values())
@@ -258,7 +266,7 @@ def test_a_text_encoder_learns_a_step_from_clip(tokenizers, tmp_path):
         list(scenes(30)), tokenizers["t5"], parts.clip_text(), clip_tokenizer, batch=24
     )
     model = stage_text.TextEncoder(parts.t5())
-    loss, figures = loss_of(model, torch.Generator().manual_seed(1), 0.0)
+    loss, figures = loss_of(model, torch.Generator().manual_seed(1))
     loss.backward()
     assert all(p.grad is not None for p in model.encoder.parameters() if p.requires_grad)
     assert {"gap", "near", "object"} <= set(figures)

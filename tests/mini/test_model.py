@@ -224,7 +224,7 @@ def test_older_files_of_the_tokenizers_give_the_same_ids():
 
 
 def test_weights_are_small_and_without_pickles():
-    files = [path for path in names.WEIGHTS.rglob("*") if path.is_file()]
+    files = [p for p in names.WEIGHTS.rglob("*") if p.is_file() and p.name != ".lock"]
     weights = [path for path in files if path.suffix == ".safetensors"]
     # The judge; prior, text and picture encoder, twice; MoVQ and UNet of six decoders, three of
     # them in two files; text encoders of three; and the fp16 variant of Kandinsky 3.
@@ -340,9 +340,4 @@ def test_the_cards_say_what_was_last_evaluated():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names.FAMILY)
 def test_every_bar_is_reached(name):
-    found = evaluate.evaluate(name)
-    assert evaluate.missed({name: found}) == []
-    if "mix: by chance" in found.figures:
-        assert found.figures["mix: by chance"] <= 0.2
-    if "same scene" in found.figures:
-        assert found.figures["same scene"] > found.figures["different scenes"] + 0.2
+    assert evaluate.missed({name: evaluate.evaluate(name)}) == []

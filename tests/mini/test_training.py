@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from kandi_nb.mini.training.fast import fast_group_norm
 from kandi_nb.mini.training.losses import decoder as stage_decoder
 from kandi_nb.mini.training.losses import movq as stage_movq
 from kandi_nb.mini.training.losses import prior as stage_prior
-from kandi_nb.mini.training.stages import STAGES
+from kandi_nb.mini.training.stages import STAGES, Stage
 from kandi_nb.mini.training.train import main
 
 
@@ -29,7 +30,7 @@ def _train(folder, steps, stop_after=None):
     net = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 1))
     done = 0
 
-    def loss(model, generator, progress):
+    def loss(model, generator):
         nonlocal done
         if done == stop_after:
             raise KeyboardInterrupt
@@ -37,7 +38,7 @@ def _train(folder, steps, stop_after=None):
         index = torch.randint(64, (16,), generator=generator)
         x = data[index] + 0.1 * torch.randn(16, 8)
         error = (model(x)[:, 0] - data[index].sum(1)).square().mean()
-        return error, {"figure": progress}
+        return error, {"figure": x.mean().item()}
 
     plan = loop.Plan(
         "test",
@@ -60,8 +61,8 @@ def _losses(folder):
 def test_what_a_training_began_with_is_known_after_it_was_killed(tmp_path):
     def run(began, steps):
         plan = loop.Plan("test", tmp_path, steps=steps, began=began)
-        loop.train(plan, nn.Linear(1, 1), lambda m, g, p: (next(m.parameters()).sum(), {}))
-        return plan.began
+        loop.train(plan, nn.Linear(1, 1), lambda m, g: (next(m.parameters()).sum(), {}))
+        return loop.began_with(plan)
 
     assert run("what had landed", 2) == "what had landed"
     assert run(None, 4) == run("something newer", 6) == "what had landed"
@@ -101,7 +102,7 @@ def test_a_loss_that_is_not_a_number_stops_the_training(tmp_path):
     plan = loop.Plan("nan", tmp_path, steps=3)
     with pytest.raises(FloatingPointError, match="step 0"):
         loop.train(
-            plan, nn.Linear(1, 1), lambda m, g, p: (next(m.parameters()).sum() * torch.nan, {})
+            plan, nn.Linear(1, 1), lambda m, g: (next(m.parameters()).sum() * torch.nan, {})
         )
 
 
@@ -189,6 +190,49 @@ def test_commands_name_every_stage(capsys):
         main(["no-such-stage"])
     assert stopped.value.code == 2
     assert "decoder-2.2" in capsys.readouterr().err
+
+
+def test_a_new_stage_is_one_row_and_one_loss(tmp_path, monkeypatch):
+    """It trains, begins with another's weights, keeps what is frozen, lands and is recorded."""
+
+    def loss(data, plan):
+        return lambda model, generator: (model(torch.ones(4, 1)).square().mean(), {})
+
+    def land(stage, network, data):
+        file = data.weights / "toy.txt"
+        file.write_text(f"{network.weight.item():.4f} {network.bias.item():.4f}", "utf-8")
+        return [file]
+
+    def start(network, data, plan):
+        nn.init.ones_(network.weight)
+        nn.init.ones_(network.bias)
+
+    def network(size):
+        return nn.Linear(1, 1)
+
+    first = Stage(network, loss, {"rate": 1e-2}, prepare=start)
+    monkeypatch.setitem(STAGES, "first", first)
+    toy = Stage(network, loss, {"ema": 0.0}, begins="first", frozen=("bias",), land=land)
+    monkeypatch.setitem(STAGES, "toy", toy)
+    folders = ["--folder", str(tmp_path), "--weights", str(tmp_path / "weights")]
+    for name in ("first", "toy"):
+        assert main([name, "--steps", "3", "--scenes", "12", *folders]) == 0
+    weight, bias = (tmp_path / "weights" / "toy.txt").read_text("utf-8").split()
+    assert float(bias) == pytest.approx(
+        loop.averaged(tmp_path, "first")["bias"].item(), abs=1e-4
+    )
+    assert float(weight) < loop.averaged(tmp_path, "first")["weight"].item()
+    kept = json.loads((tmp_path / "weights" / "training.json").read_text("utf-8"))
+    assert kept["toy"]["began"].startswith("first (3 steps")
+
+
+def test_a_plan_is_not_changed_by_training(tmp_path):
+    plan = loop.Plan("test", tmp_path, steps=2)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        plan.rate = 1.0
+    assert plan.rate_at(0, 0.0) == plan.rate / plan.warmup
+    assert plan.rate_at(plan.warmup, 1.0) == pytest.approx(0, abs=1e-9)
+    assert [round(plan.ema_at(step), 3) for step in (0, 90, 10**6)] == [0.1, 0.91, plan.ema]
 
 
 def test_first_stage_trains_from_the_command_line(tmp_path):

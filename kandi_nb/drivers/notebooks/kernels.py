@@ -9,6 +9,7 @@ import sys
 import weakref
 from typing import Any
 
+from ...model.threads import WAITING, wait_passively
 from ...words.errors import HEADLESS
 
 START = 60  # seconds: a cold disk and two kernels at once can take half a minute
@@ -29,6 +30,8 @@ def kernel_class(threads: int | None) -> type:
     from jupyter_client.manager import AsyncKernelManager
 
     environment = {HEADLESS: "1"}  # no bars, no buttons
+    if WAITING not in os.environ:
+        wait_passively(environment)
     if threads is not None and "OMP_NUM_THREADS" not in os.environ:
         environment["OMP_NUM_THREADS"] = str(threads)
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...words.errors import KandiError, nearest, shown, warn
+from ...words.errors import KandiError, did_you_mean, shown, warn
 from ...words.files import expanded
 from .headless import NotebookFailed, NotebookRun
 from .jobs import Job, check_folders, summary
@@ -80,8 +80,7 @@ def find(which: str | os.PathLike | int) -> Path:
     if len(found) == 1:
         return found[0]
     known = [path.stem for path in listed()]
-    close = nearest(last, known)
-    hint = f"did you mean {close}? " if close else ""
+    hint = did_you_mean(last, known)
     problem = "fits several notebooks" if found else "is no notebook"
     where = f" in {folder()}" if foreign() else ""
     names = ", ".join(known) or "none"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...words.files import write
 from .. import judge, names
 from ..captions import LANGUAGE_NAMES
+from ..record import recorded
+from ..training.stages import CHECKPOINTS, Checkpoint
 from .command import BARS, Evaluation, reached, shown
 
 WORLD = """\
@@ -56,18 +55,6 @@ Apache-2.0, see NOTICE). The project's `docs/training-log.md` tells what was tri
 """
 
 
-@dataclass(frozen=True)
-class Card:
-    """What a card says that figures do not: ``stages`` are those whose weights it holds."""
-
-    title: str
-    tag: str
-    about: str
-    stages: str
-    how: str
-    prior: str | None = None
-
-
 _SECONDS = (
     " “seconds” are those of one picture of 25 steps, all stages, on two CPU cores after "
     "loading, as kandi_nb draws it: the median of five. Diffusers alone also works on the "
@@ -85,10 +72,6 @@ _INPAINT = (
     "object into an empty place, another place around an object. “kept”: what should have "
     "stayed, and did." + _SECONDS
 )
-_MASKS = (
-    "White in the mask is repainted. Latent cells are 8 pixels wide, and the pipeline lets "
-    "what is repainted grow by one of them."
-)
 _MIX = (
     "Its embeddings are judged by what the decoder draws of them. “mix”: two sentences about "
     "one thing each, half and half, and both things are among the judge's first three words "
@@ -96,136 +79,47 @@ _MIX = (
     "“picture + text”: half a picture, half a sentence about a place, and the picture's thing "
     "stands in the sentence's place."
 )
-_PRIOR = (
-    "CLIP, made anew for five languages, and the diffusion prior that turns a sentence into "
-    "the embedding of a picture. The priors of 2.1 and 2.2 are the same here. Of two things "
-    "mixed half and half, the decoders draw the left half of one beside the right half of the "
-    "other; a sentence without a thing gives its place."
+_DEPTH = (
+    "Read by the judge from two times {scenes} held-out scenes, the five languages and two "
+    "seeds in turn, 25 steps. “silhouette IoU” is the overlap of the asked and the drawn "
+    "object, on the bare backdrop, where all that differs from it is object; white and natural "
+    "things, which it could resemble, are left out." + _SECONDS
 )
-_COMMON = "judge clip movq movq-decoder"
-
-CARDS = {
-    names.PRIOR: Card("Kandinsky 2.2 prior", "prior", _PRIOR, "judge clip prior", _MIX),
-    names.PRIOR_21: Card("Kandinsky 2.1 prior", "prior", _PRIOR, "judge clip prior", _MIX),
-    names.DECODER: Card(
-        "Kandinsky 2.2 decoder",
-        "text-to-image",
-        "The decoder draws from a picture embedding alone; it reads no text.",
-        f"{_COMMON} decoder-2.2",
-        _TEXT,
-        names.PRIOR,
-    ),
-    names.INPAINT: Card(
-        "Kandinsky 2.2 inpainting decoder",
-        "inpainting",
-        _MASKS,
-        f"{_COMMON} decoder-2.2 inpaint-2.2",
-        _INPAINT,
-        names.PRIOR,
-    ),
-    names.DEPTH: Card(
-        "Kandinsky 2.2 depth decoder",
-        "controlnet",
-        "The hint is the scene's depth, the same in three channels: 0 far, 1 near.",
-        f"{_COMMON} decoder-2.2 depth-2.2",
-        "Read by the judge from two times {scenes} held-out scenes, the five languages and two "
-        "seeds in turn, 25 steps. “silhouette IoU” is the overlap of the asked and the drawn "
-        "object, on the bare backdrop, where all that differs from it is object; white and "
-        "natural things, which it could resemble, are left out." + _SECONDS,
-        names.PRIOR,
-    ),
-    names.DECODER_21: Card(
-        "Kandinsky 2.1 decoder",
-        "text-to-image",
-        "The decoder is told the text itself beside the picture embedding: a small XLM-R "
-        "(`MultilingualCLIP`) reads it. `ddpm_scheduler` holds a second scheduler, as in the "
-        "published one.",
-        f"{_COMMON} text-2.1 decoder-2.1",
-        _TEXT,
-        names.PRIOR_21,
-    ),
-    names.INPAINT_21: Card(
-        "Kandinsky 2.1 inpainting decoder",
-        "inpainting",
-        _MASKS,
-        f"{_COMMON} text-2.1 inpaint-2.1",
-        _INPAINT,
-        names.PRIOR_21,
-    ),
-    names.KANDINSKY_3: Card(
-        "Kandinsky 3",
-        "text-to-image",
-        "A small T5 reads the text, and the decoder draws from its states: there is no prior. "
-        "The files of the `fp16` variant hold the same bytes as the plain ones, which are "
-        "half precision too.",
-        "judge clip movq movq-decoder text-3 decoder-3",
-        _TEXT,
-    ),
+# What a checkpoint is for → its tag on the hub, and how its figures are read.
+KINDS = {
+    "prior": ("prior", _MIX),
+    "text": ("text-to-image", _TEXT),
+    "inpaint": ("inpainting", _INPAINT),
+    "depth": ("controlnet", _DEPTH),
 }
 
 
-def hardware(device: str = "cpu") -> str:
-    """Return in a few words what a stage trains on."""
-    import torch
-
-    if device.startswith("cuda"):
-        return torch.cuda.get_device_name(device)
-    threads = torch.get_num_threads()
-    return f"{threads} CPU thread{'s' if threads > 1 else ''}"
-
-
-def _recorded(weights: Path) -> dict[str, dict]:
-    path = weights / "training.json"
-    return json.loads(path.read_text("utf-8")) if path.exists() else {}
-
-
-def trained_so_far(stage: str, called: str, weights: Path = names.WEIGHTS) -> str:
-    """Return ``called`` and how long a stage was trained, for what begins with its weights."""
-    known = _recorded(weights).get(stage)
-    if known is None:
-        return called
-    return f"{called} ({known['steps']} steps, {known['seconds']} s)"
-
-
-def record(
-    stage: str,
-    log: Path,
-    trained_on: str,
-    weights: Path = names.WEIGHTS,
-    began: str | None = None,
-) -> None:
-    """Keep the end of a stage's log, and what it ``began`` with, for the cards."""
-    with log.open(newline="", encoding="utf-8") as file:
-        last = list(csv.DictReader(file))[-1]
-    known = _recorded(weights)
-    known[stage] = {
-        "steps": int(last["step"]),
-        "seconds": int(last["seconds"]),
-        "loss": float(last["loss"]),
-        "hardware": trained_on,
-    }
-    if began:
-        known[stage]["began"] = began
-    text = json.dumps(known, indent=2) + "\n"
-    write(weights / "training.json", text.encode(), overwrite=True)
+def _prior_of(card: Checkpoint) -> str | None:
+    """Return the folder of the prior that a decoder needs."""
+    priors = [
+        other.name
+        for other in CHECKPOINTS.values()
+        if other.family == card.family and other.purpose == "prior"
+    ]
+    return priors[0] if priors and card.name not in priors else None
 
 
 def _training(weights: Path, stages: str) -> str:
-    """Return what `record` kept of some stages as a Markdown table.
+    """Return what is recorded of some stages as a Markdown table.
 
     Under "began" stands with which earlier weights a stage began, if it did: its own, or those
     of another stage as it then was.
     """
-    known = _recorded(weights)
+    known = recorded(weights)
     rows = [
         "| stage | steps | seconds | loss at the end | on | began with |",
         "|---|---|---|---|---|---|",
     ]
     for stage in stages.split():
         if stage in known:
-            what = known[stage]
-            cells = [stage, *(str(what[c]) for c in ("steps", "seconds", "loss", "hardware"))]
-            rows.append(f"| {' | '.join(cells)} | {what.get('began', '–')} |")
+            end = known[stage]
+            cells = [stage, *(str(end[c]) for c in ("steps", "seconds", "loss", "hardware"))]
+            rows.append(f"| {' | '.join(cells)} | {end.get('began', '–')} |")
     return "\n".join(rows)
 
 
@@ -250,18 +144,22 @@ _VERDICTS = {True: "reached", False: "**missed**", None: ""}
 
 
 def write_card(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
-    """Write a checkpoint's ``README.md`` and contact sheet from what the judge read of it."""
+    """Write a checkpoint's ``README.md`` and contact sheet from what the judge read of it.
+
+    Call it inside `names.changing`, so that the folder is not replaced meanwhile.
+    """
     from PIL import Image
 
-    card = CARDS[name]
-    how = card.how.format(scenes=scenes)
+    card = CHECKPOINTS[name]
+    tag, how = KINDS[card.purpose]
+    prior, how = _prior_of(card), how.format(scenes=scenes)
     how += f" Repeat it with `python -m kandi_nb.mini.evaluate {name}`."
     text = HEADER.format(
         title=card.title,
-        tag=card.tag,
+        tag=tag,
         about=textwrap.fill(card.about, 92),
         world=WORLD,
-        prior=f"prior: [kandinsky-community/{card.prior}]\n" if card.prior else "",
+        prior=f"prior: [{names.PUBLISHER}/{prior}]\n" if prior else "",
         stages=_training(weights, card.stages),
         how=textwrap.fill(how, 92, break_on_hyphens=False),
         figures=_figures(evaluation),

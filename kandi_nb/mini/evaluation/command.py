@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import KandiError
+from ...words.errors import KandiError, did_you_mean
 from ...words.files import write
 from ...words.tables import Table
 from .. import judge, names
 from ..captions import LANGUAGE_NAMES
+from ..training.stages import CHECKPOINTS, Checkpoint
 from .inpaint import read_depth, read_inpaint
 from .mix import read_edit, read_mix
 from .painter import Painter
@@ -35,7 +36,7 @@ from .text import (
 if TYPE_CHECKING:
     from PIL import Image
 
-# Least share or cosine; what ends in "seconds" must not take longer.
+# Least share or cosine; those of `UPPER` must not be passed.
 BARS = {
     **{f"judge: {what}": 0.99 for what in judge.HEADS},
     **{f"MoVQ: {what}": 0.98 for what in judge.HEADS},
@@ -44,6 +45,7 @@ BARS = {
     "place": 0.95,
     "headwear": 0.85,
     "same scene": 0.9,
+    "different scenes": 0.7,
     "put there": 0.85,
     "kept": 0.95,
     "silhouette IoU": 0.75,
@@ -54,10 +56,11 @@ BARS = {
     "edit: place stays": 0.80,
     "mix: both in the top three": 0.80,
     "mix: cat and dog": 0.80,
+    "mix: by chance": 0.20,
     "picture + text": 0.70,
     "seconds": 1.5,
 }
-UPPER = ("seconds",)
+UPPER = ("seconds", "different scenes", "mix: by chance")
 COSINES = ("same scene", "different scenes", "silhouette IoU")
 FILE = "evaluation.json"  # beside the checkpoint folders
 
@@ -80,54 +83,58 @@ class Evaluation:
 def _evaluate_text(painter: Painter, count: int) -> Evaluation:
     table, drawn = read_text(painter, count)
     # A bar holds in each language: the figure is that of the worst.
-    found = {what: min(scores[what] for scores in table.values()) for what in judge.HEADS}
-    found |= read_movq(painter)
+    figures = {what: min(scores[what] for scores in table.values()) for what in judge.HEADS}
+    figures |= read_movq(painter)
     if painter.family == "2.2":
-        found = read_judge() | found | cosines(painter, drawn["images"])
+        figures = read_judge() | figures | cosines(painter, drawn["images"])
     edited, _ = read_edit(painter, 3 * count // 2)
-    found |= edited | {"seconds": seconds_a_picture(painter)}
-    said = ", ".join(LANGUAGE_NAMES.values())
-    return Evaluation(found, table, language_sheet(drawn), f"{said}, and the drawn scene")
+    figures |= edited | {"seconds": seconds_a_picture(painter)}
+    rows = f"{', '.join(LANGUAGE_NAMES.values())}, and the drawn scene"
+    return Evaluation(figures, table, language_sheet(drawn), rows)
 
 
 def _evaluate_mix(painter: Painter, count: int) -> Evaluation:
-    found, rows = read_mix(painter, 3 * count // 2)
-    said = "two things half and half (three times cat and dog first), a picture, and the same "
-    said += "thing moved by a sentence"
-    shown = [rows[0][3 * count // 10 - 3 :], *rows[1:]]
-    return Evaluation(found, {}, sheet([row[:12] for row in shown]), said)
+    figures, rows = read_mix(painter, 3 * count // 2)
+    words = "two things half and half (three times cat and dog first), a picture, and the same "
+    words += "thing moved by a sentence"
+    rows = [rows[0][3 * count // 10 - 3 :], *rows[1:]]
+    return Evaluation(figures, {}, sheet([row[:12] for row in rows]), words)
 
 
 def _evaluate_inpaint(painter: Painter, count: int) -> Evaluation:
-    found, rows = read_inpaint(painter, count)
-    found["seconds"] = seconds_a_picture(painter, "inpaint")
+    figures, rows = read_inpaint(painter, count)
+    figures["seconds"] = seconds_a_picture(painter, "inpaint")
     some = [row[i] for row in rows for i in _spread(len(row), 12)]
-    shown = sheet([some[i : i + 12] for i in range(0, len(some), 12)])
-    return Evaluation(found, {}, shown, "the picture, the mask, what was painted")
+    picture = sheet([some[i : i + 12] for i in range(0, len(some), 12)])
+    return Evaluation(figures, {}, picture, "the picture, the mask, what was painted")
 
 
 def _evaluate_depth(painter: Painter, count: int) -> Evaluation:
-    found, rows = read_depth(painter, 2 * count)
-    found["seconds"] = seconds_a_picture(painter, "depth")
-    return Evaluation(
-        found, {}, sheet([row[:12] for row in rows]), "the depth map, the picture"
-    )
+    figures, rows = read_depth(painter, 2 * count)
+    figures["seconds"] = seconds_a_picture(painter, "depth")
+    picture = sheet([row[:12] for row in rows])
+    return Evaluation(figures, {}, picture, "the depth map, the picture")
 
 
 def _spread(total: int, count: int) -> list[int]:
     return [i * total // count for i in range(min(count, total))]
 
 
-EVALUATIONS: dict[str, tuple[str, Callable[[Painter, int], Evaluation]]] = {
-    names.PRIOR: ("2.2", _evaluate_mix),
-    names.DECODER: ("2.2", _evaluate_text),
-    names.INPAINT: ("2.2", _evaluate_inpaint),
-    names.DEPTH: ("2.2", _evaluate_depth),
-    names.PRIOR_21: ("2.1", _evaluate_mix),
-    names.DECODER_21: ("2.1", _evaluate_text),
-    names.INPAINT_21: ("2.1", _evaluate_inpaint),
-    names.KANDINSKY_3: ("3", _evaluate_text),
+# What a checkpoint is for → what the judge reads of it.
+READERS: dict[str, Callable[[Painter, int], Evaluation]] = {
+    "prior": _evaluate_mix,
+    "text": _evaluate_text,
+    "inpaint": _evaluate_inpaint,
+    "depth": _evaluate_depth,
 }
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """Return a checkpoint of the family by its folder's name; KandiError if there is none."""
+    if name not in CHECKPOINTS:
+        hint = did_you_mean(name, CHECKPOINTS)
+        raise KandiError(f"unknown checkpoint {name!r}; {hint}known: {', '.join(CHECKPOINTS)}")
+    return CHECKPOINTS[name]
 
 
 def evaluate(
@@ -137,14 +144,12 @@ def evaluate(
 
     Raises KandiError for a name that is not in the family or whose folder is not there.
     """
-    if name not in EVALUATIONS:
-        raise KandiError(f"unknown checkpoint {name!r}; known: {', '.join(EVALUATIONS)}")
+    row = checkpoint(name)
     if not (weights / name / "model_index.json").exists():
         raise KandiError(
             f"no checkpoint {weights / name}: train it with python -m kandi_nb.mini.train"
         )
-    family, read = EVALUATIONS[name]
-    return read(Painter(weights, family, **settings), count)
+    return READERS[row.purpose](Painter(weights, row.family, **settings), count)
 
 
 def reached(what: str, value: float) -> bool | None:
@@ -156,7 +161,7 @@ def reached(what: str, value: float) -> bool | None:
 
 def shown(what: str, value: float) -> str:
     """Return a figure as people write it."""
-    if what in UPPER:
+    if what == "seconds":
         return f"{value:.2f} s"
     return f"{value:.2f}" if what in COSINES else f"{100 * value:.1f} %"
 
@@ -195,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="kandi-nb mini judge", description=__doc__.split("\n\n")[0]
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(EVALUATIONS)} (default: all)"
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(CHECKPOINTS)} (default: all)"
     )
     parser.add_argument(
         "--scenes", type=int, default=40, help="held-out scenes (each in 5 languages, 2 seeds)"
@@ -211,24 +216,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="print only, and leave the model cards as they are",
     )
-    given = parser.parse_args(argv)
-    chosen = given.names or list(EVALUATIONS)
-    for name in chosen:  # before minutes of drawing
-        if name not in EVALUATIONS:
-            parser.error(f"unknown checkpoint {name!r}; known: {', '.join(EVALUATIONS)}")
-    settings = {"guidance": given.guidance, "prior_guidance": given.prior_guidance}
+    options = parser.parse_args(argv)
+    chosen = options.names or list(CHECKPOINTS)
+    settings = {"guidance": options.guidance, "prior_guidance": options.prior_guidance}
     done: dict[str, Evaluation] = {}
-    for number, name in enumerate(chosen, 1):
-        print(f"{number}/{len(chosen)} {name} …", file=sys.stderr, flush=True)
-        try:
-            done[name] = evaluate(name, given.weights, given.scenes, **settings)
-        except KandiError as error:
-            parser.exit(2, f"{parser.prog}: {error}\n")
-        if given.sheets and done[name].picture:
-            given.sheets.mkdir(parents=True, exist_ok=True)
-            done[name].picture.save(given.sheets / f"{name}.png")
-        if not given.no_write:
-            keep(name, done[name], given.weights, given.scenes)
+    try:
+        for name in chosen:  # before minutes of drawing
+            checkpoint(name)
+        for number, name in enumerate(chosen, 1):
+            print(f"{number}/{len(chosen)} {name} …", file=sys.stderr, flush=True)
+            done[name] = evaluate(name, options.weights, options.scenes, **settings)
+            if options.sheets and done[name].picture:
+                options.sheets.mkdir(parents=True, exist_ok=True)
+                done[name].picture.save(options.sheets / f"{name}.png")
+            if not options.no_write:
+                keep(name, done[name], options.weights, options.scenes)
+    except KandiError as error:
+        parser.exit(2, f"{parser.prog}: {error}\n")
     print(table(done))
     lines = missed(done)
     print("\n".join(["bars missed:", *lines]) if lines else "every bar is reached")
@@ -240,11 +244,12 @@ def keep(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
     from .cards import write_card
 
     path = weights / FILE
-    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    known[name] = {"figures": evaluation.figures, "languages": evaluation.languages}
-    ordered = {each: known[each] for each in EVALUATIONS if each in known}
-    write(path, (json.dumps(ordered, indent=2) + "\n").encode(), overwrite=True)
-    write_card(name, evaluation, weights, scenes)
+    with names.changing(weights):
+        known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+        known[name] = {"figures": evaluation.figures, "languages": evaluation.languages}
+        ordered = {each: known[each] for each in CHECKPOINTS if each in known}
+        write(path, (json.dumps(ordered, indent=2) + "\n").encode(), overwrite=True)
+        write_card(name, evaluation, weights, scenes)
 
 
 if __name__ == "__main__":

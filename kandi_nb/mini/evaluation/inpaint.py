@@ -16,7 +16,7 @@ from ..world.vocabulary import ANIMALS, PLACES
 from .text import sentences
 
 if TYPE_CHECKING:
-    from .mix import Reading
+    from .mix import Read
     from .painter import Painter
 
 SIZE = 64
@@ -49,28 +49,28 @@ def tasks(count: int) -> list[Task]:
     plain = [
         replace(s, style="plain") for s in scenes(40 * count, held_out=True, salt="inpaint")
     ]
-    made: list[Task] = []
+    every: list[Task] = []
     animals = [s for s in plain if s.object in ANIMALS and s.headwear == "none"]
     for before in animals[:count]:
         after = replace(before, headwear=draw.choice(("crown", "hat")))
         mask = 1 - _outside(render(before).head, 3)
-        made.append(Task(before, after, mask, "headwear", ("object", "colour", "place")))
+        every.append(Task(before, after, mask, "headwear", ("object", "colour", "place")))
     for after in [s for s in plain if s.headwear == "none"][:count]:
         before = Scene("nothing", place=after.place, seed=after.seed)
         mask = 1 - _outside((10, 14, 54, 58), 0)
-        made.append(Task(before, after, mask, "object", ("place",)))
+        every.append(Task(before, after, mask, "object", ("place",)))
     for before in [s for s in plain if s.headwear == "none"][count : 2 * count]:
         after = replace(before, place=draw.choice([p for p in PLACES if p != before.place]))
         mask = _outside(render(before).box)
-        made.append(Task(before, after, mask, "place", ("object", "colour")))
-    return made
+        every.append(Task(before, after, mask, "place", ("object", "colour")))
+    return every
 
 
 def _share(right: list[bool]) -> float:
     return float(np.mean(right)) if right else float("nan")
 
 
-def read_inpaint(painter: Painter, count: int = 40) -> Reading:
+def read_inpaint(painter: Painter, count: int = 40) -> Read:
     """Return the shares of tasks done and of words kept; and before, mask and after.
 
     Languages and seeds take turns. The pictures are as the pipeline gives them: nothing is
@@ -80,23 +80,22 @@ def read_inpaint(painter: Painter, count: int = 40) -> Reading:
     from PIL import Image
 
     asked = tasks(count)
-    given = {
+    inputs = {
         "image": [Image.fromarray(render(task.before).image) for task in asked],
         "mask_image": [Image.fromarray((task.mask * 255).astype(np.uint8)) for task in asked],
     }
     prompts = sentences([task.after for task in asked])
     seeds = [i % 2 for i in range(len(asked))]
-    drawn = painter.draw(prompts, seeds, "inpaint", given=given, batch=1)
+    drawn = painter.draw(prompts, seeds, "inpaint", inputs=inputs, batch=1)
     done: dict[str, list[bool]] = {}
     kept: list[bool] = []
     for task, reading in zip(asked, judge.read(drawn), strict=True):
-        said = {what: getattr(task.after, what) for what in judge.HEADS}
-        right = reading.agrees(**said)
+        right = reading.agrees(**{what: getattr(task.after, what) for what in judge.HEADS})
         done.setdefault(task.wanted, []).append(right[task.wanted])
         kept += [right[what] for what in task.kept]
     figures = {f"put there: {what}": _share(right) for what, right in done.items()}
     figures["put there"] = _share([one for right in done.values() for one in right])
-    return figures | {"kept": _share(kept)}, [*given.values(), drawn]
+    return figures | {"kept": _share(kept)}, [*inputs.values(), drawn]
 
 
 def _covered(picture: np.ndarray) -> np.ndarray:
@@ -105,7 +104,7 @@ def _covered(picture: np.ndarray) -> np.ndarray:
     return np.abs(picture - backdrop).max(-1) > 60
 
 
-def read_depth(painter: Painter, count: int = 80) -> Reading:
+def read_depth(painter: Painter, count: int = 80) -> Read:
     """Return how well silhouettes are followed, and colour and place; and hints and pictures.
 
     The drawn silhouette is taken on the plain backdrop, where what is not backdrop is object:
@@ -123,8 +122,8 @@ def read_depth(painter: Painter, count: int = 80) -> Reading:
     hints = torch.stack([torch.tensor(r.depth).float() / 255 for r in real])
     prompts = sentences(asked)
     seeds = [i % 2 for i in range(count)]
-    given = {"hint": hints[:, None].repeat(1, 3, 1, 1)}
-    drawn = painter.draw(prompts, seeds, "depth", given=given)
+    inputs = {"hint": hints[:, None].repeat(1, 3, 1, 1)}
+    drawn = painter.draw(prompts, seeds, "depth", inputs=inputs)
     overlap = []
     for scene, picture, wanted in zip(asked, drawn, real, strict=True):
         if scene.place == "plain" and scene.colour not in ("white", "natural"):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 PAIR = ("cat", "dog")  # what everybody mixes first
 
-Reading = tuple[dict[str, float], list[list["Image.Image"]]]
+# Figures, and rows of the pictures that they are read from.
+Read = tuple[dict[str, float], list[list["Image.Image"]]]
 
 
 def _drawn(asked: Sequence[Scene]) -> list[Image.Image]:
@@ -35,7 +36,7 @@ def _drawn(asked: Sequence[Scene]) -> list[Image.Image]:
 def edits(count: int) -> list[tuple[Scene, Scene]]:
     """Return ``count`` changes of colour: what is there, and the held-out scene asked for."""
     draw = random.Random("edit")
-    made = []
+    changes = []
     for after in scenes(4 * count, held_out=True, salt="edit"):
         after = replace(after, style="plain")
         same = accepted_colours(after.object, after.colour)
@@ -44,18 +45,18 @@ def edits(count: int) -> list[tuple[Scene, Scene]]:
             for colour in COLOURS
             if not set(same) & set(accepted_colours(after.object, colour))
         ]
-        made.append((replace(after, colour=draw.choice(others)), after))
-    return made[:count]
+        changes.append((replace(after, colour=draw.choice(others)), after))
+    return changes[:count]
 
 
-def read_edit(painter: Painter, count: int = 60, strength: float = 0.5) -> Reading:
+def read_edit(painter: Painter, count: int = 60, strength: float = 0.5) -> Read:
     """Ask image-to-image for another colour: return the shares, and before and after."""
     asked = edits(count)
     start = _drawn([before for before, _ in asked])
     wanted = [after for _, after in asked]
     seeds = [i % 2 for i in range(count)]
-    given = {"image": start}
-    drawn = painter.draw(sentences(wanted), seeds, "image", given=given, strength=strength)
+    inputs = {"image": start}
+    drawn = painter.draw(sentences(wanted), seeds, "image", inputs=inputs, strength=strength)
     scores = judge.score(judge.read(drawn), wanted)
     return {
         "edit: colour arrives": scores["colour"],
@@ -71,7 +72,7 @@ def pairs(count: int) -> list[tuple[str, str]]:
     return [PAIR] * (count // 5) + every[: count - count // 5]
 
 
-def read_mix(painter: Painter, count: int = 60) -> Reading:
+def read_mix(painter: Painter, count: int = 60) -> Read:
     """Mix two sentences half and half, then a picture with a sentence.
 
     Returns the shares of mixtures whose halves are both among the judge's first three words
@@ -93,24 +94,24 @@ def read_mix(painter: Painter, count: int = 60) -> Reading:
 
     mixed = painter.draw(blank, seeds, embedded=((one + other) / 2, nothing))
     alone = painter.draw(blank[:count], seeds[:count], embedded=(one[:count], nothing[:count]))
-    found = named(mixed)
+    both = named(mixed)
     figures = {
-        "mix: both in the top three": float(found[:count].mean()),
-        "mix: cat and dog": float(found[[pair == PAIR for pair in asked]].mean()),
+        "mix: both in the top three": float(both[:count].mean()),
+        "mix: cat and dog": float(both[[pair == PAIR for pair in asked]].mean()),
         "mix: by chance": float(named(alone).mean()),
     }
     draw = random.Random("picture and text")
-    shown = [
+    before = [
         replace(s, style="plain") for s in scenes(count, held_out=True, salt="picture and text")
     ]
-    places = [draw.choice([p for p in PLACES if p != s.place]) for s in shown]
+    places = [draw.choice([p for p in PLACES if p != s.place]) for s in before]
     text, nothing = painter.imagine(sentences([Scene("nothing", place=p) for p in places]))
-    start = _drawn(shown)
+    start = _drawn(before)
     halves = (painter.see(start) + text) / 2
     moved = painter.draw(blank[:count], seeds[:count], embedded=(halves, nothing))
     right = [
         (reading.object, reading.place) == (scene.object, place)
-        for reading, scene, place in zip(judge.read(moved), shown, places, strict=True)
+        for reading, scene, place in zip(judge.read(moved), before, places, strict=True)
     ]
     figures["picture + text"] = float(np.mean(right))
     return figures, [mixed[:count], start, moved]

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 def held_out(count: int, salt: str = "evaluate") -> list[Scene]:
     """Return ``count`` scenes in the plain style, each of another held-out triple."""
-    found: dict[tuple, Scene] = {}
+    by_triple: dict[tuple, Scene] = {}
     number = 0
-    while len(found) < count:
+    while len(by_triple) < count:
         (scene,) = scenes(1, start=number, held_out=True, salt=salt)
         number += 1
         if scene.style == "plain":
-            found.setdefault(scene.triple, scene)
-    return list(found.values())
+            by_triple.setdefault(scene.triple, scene)
+    return list(by_triple.values())
 
 
 def sentences(asked: Sequence[Scene]) -> list[str]:
@@ -44,8 +44,8 @@ def read_judge(count: int = 1000) -> dict[str, float]:
         *scenes(count // 2, salt="unseen"),
         *scenes(count // 2, held_out=True, salt="unseen"),
     ]
-    found = judge.score(judge.read(render_many(asked)), asked)
-    return {f"judge: {what}": share for what, share in found.items()}
+    shares = judge.score(judge.read(render_many(asked)), asked)
+    return {f"judge: {what}": share for what, share in shares.items()}
 
 
 def read_movq(painter: Painter, count: int = 400) -> dict[str, float]:
@@ -56,8 +56,8 @@ def read_movq(painter: Painter, count: int = 400) -> dict[str, float]:
     pictures = render_many(asked, painter.size)
     movq, rows = painter.pipeline("text").movq, []
     with torch.inference_mode():
-        for part in judge.tensor(pictures, painter.size).split(50):
-            back = movq.decode(movq.encode(part).latents, force_not_quantize=True).sample
+        for batch in judge.tensor(pictures, painter.size).split(50):
+            back = movq.decode(movq.encode(batch).latents, force_not_quantize=True).sample
             rows.append(
                 ((back.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
             )
@@ -114,14 +114,14 @@ def seconds_a_picture(painter: Painter, kind: str = "text", repeats: int = 5) ->
 
     grey = Image.new("RGB", (painter.size,) * 2, "grey")
     mask = Image.new("L", grey.size, 255)
-    given = {
+    inputs = {
         "inpaint": {"image": [grey], "mask_image": [mask]},
         "depth": {"hint": torch.zeros(1, 3, *grey.size)},
     }.get(kind)
     times = []
     for number in range(repeats + 1):
         start = time.perf_counter()
-        painter.draw(["A red fox in a snowy forest"], [number], kind, given=given, batch=1)
+        painter.draw(["A red fox in a snowy forest"], [number], kind, inputs=inputs, batch=1)
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
 
@@ -139,9 +139,9 @@ def sheet(rows: Sequence[Sequence[Image.Image]], zoom: int = 64) -> Image.Image:
     """Lay rows of pictures out on white, each picture ``zoom`` pixels wide."""
     from PIL import Image
 
-    made = Image.new("RGB", (max(map(len, rows)) * (zoom + 2), len(rows) * (zoom + 2)), "white")
+    page = Image.new("RGB", (max(map(len, rows)) * (zoom + 2), len(rows) * (zoom + 2)), "white")
     for y, row in enumerate(rows):
         for x, image in enumerate(row):
             enlarged = image.convert("RGB").resize((zoom, zoom), Image.BICUBIC)
-            made.paste(enlarged, (x * (zoom + 2), y * (zoom + 2)))
-    return made
+            page.paste(enlarged, (x * (zoom + 2), y * (zoom + 2)))
+    return page

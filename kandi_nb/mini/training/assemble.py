@@ -1,10 +1,9 @@
-"""Put trained parts together as checkpoint folders in the publisher's layout."""
+"""Put trained networks together as checkpoint folders in the publisher's layout."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,18 +12,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ...model.integrity import SUMS
-from ...words.files import write
-from ..names import (
-    DECODER,
-    DECODER_21,
-    DEPTH,
-    INPAINT,
-    INPAINT_21,
-    KANDINSKY_3,
-    PRIOR,
-    PRIOR_21,
-    WEIGHTS,
-)
+from ...words.files import replace_folder, write
+from ..names import JUDGE, WEIGHTS, changing
 from . import networks as parts
 
 if TYPE_CHECKING:
@@ -32,9 +21,11 @@ if TYPE_CHECKING:
     from torch import nn
     from transformers import PreTrainedTokenizerBase
 
+    from .stages import Checkpoint
 
-# The coarsest part of 2.2's UNets, at 4 x 4 cells. Inpainting and depth control are trained
-# around the decoder's, so it lies in a file of its own, which git keeps once for all three.
+
+# The coarsest blocks of 2.2's UNets, at 4 x 4 cells. Inpainting and depth control are trained
+# around the decoder's, so they lie in a file of their own, which git keeps once for all three.
 SHARED = ("mid_block.", "up_blocks.0.")
 
 
@@ -48,10 +39,10 @@ def _share(unet: Path) -> None:
     shared = {k: v for k, v in tensors.items() if k.startswith(SHARED)}
     index: dict = {"metadata": {"total_size": sum(v.nbytes for v in tensors.values())}}
     index["weight_map"] = {}
-    for number, part in enumerate((own, shared), 1):
+    for number, shard in enumerate((own, shared), 1):
         name = f"diffusion_pytorch_model-0000{number}-of-00002.safetensors"
-        save_file(part, unet / name, {"format": "pt"})
-        index["weight_map"] |= dict.fromkeys(part, name)
+        save_file(shard, unet / name, {"format": "pt"})
+        index["weight_map"] |= dict.fromkeys(shard, name)
     whole.unlink()
     text = json.dumps(index, indent=2, sort_keys=True) + "\n"
     (unet / f"{whole.name}.index.json").write_text(text, "utf-8")
@@ -88,9 +79,9 @@ def _save_pipeline(
     ``variant`` says under which other name each weight file shall lie a second time, and with
     ``share`` the UNet is written in two files (`SHARED`).
     """
-    for part in pipeline.components.values():
-        if hasattr(part, "half"):
-            part.half()
+    for component in pipeline.components.values():
+        if hasattr(component, "half"):
+            component.half()
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         fresh = Path(scratch) / folder.name
@@ -101,16 +92,14 @@ def _save_pipeline(
         for settings in fresh.glob("*/preprocessor_config.json"):
             _edit_json(settings, image_processor_type="CLIPImageProcessor")
         index = fresh / "model_index.json"
-        named = index.read_text("utf-8").replace("CLIPImageProcessorPil", "CLIPImageProcessor")
+        text = index.read_text("utf-8").replace("CLIPImageProcessorPil", "CLIPImageProcessor")
         # transformers 4 has a class that reads tokenizer.json; in 5 the name means the same.
-        named = named.replace('"XLMRobertaTokenizer"', '"XLMRobertaTokenizerFast"')
-        index.write_text(named, "utf-8")
+        text = text.replace('"XLMRobertaTokenizer"', '"XLMRobertaTokenizerFast"')
+        index.write_text(text, "utf-8")
         for name, scheduler in schedulers.items():
             scheduler.save_pretrained(fresh / name)
         for path in extra:
             shutil.copy(path, fresh / "tokenizer" / path.name)
-        for path in (*folder.glob("*.md"), *folder.glob("*.png")):
-            shutil.copy(path, fresh / path.name)
         if share:
             _share(fresh / "unet")
         for path in fresh.glob("*/*.safetensors") if variant else ():
@@ -118,22 +107,25 @@ def _save_pipeline(
         for path in fresh.rglob("*"):
             path.chmod(0o755 if path.is_dir() else 0o644)
         _write_sums(fresh)
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        os.replace(fresh, folder)
+        with changing(folder.parent):  # a card may be written just now
+            for path in (*folder.glob("*.md"), *folder.glob("*.png")):
+                shutil.copyfile(path, fresh / path.name)
+            replace_folder(fresh, folder)
     return folder
 
 
 def save_priors(
+    kinds: Mapping[str, str],
     prior: nn.Module,
     text: nn.Module,
     vision: nn.Module,
     tokenizer: Path,
     weights: Path = WEIGHTS,
 ) -> list[Path]:
-    """Write the folders of both priors, 2.2's and 2.1's, from one set of trained parts.
+    """Write the folders of several priors from one set of trained networks, and return them.
 
-    ``tokenizer`` is the folder that `make_clip_tokenizer` wrote.
+    ``kinds`` says folder → class of its pipeline; ``tokenizer`` is the folder that
+    `make_clip_tokenizer` wrote.
     """
     import diffusers
     from transformers import CLIPImageProcessor, CLIPTokenizer
@@ -146,12 +138,8 @@ def save_priors(
     )
     # transformers 5 keeps a tokenizer in one file; 4 asks for these two.
     older = [tokenizer / "vocab.json", tokenizer / "merges.txt"]
-    kinds = {
-        PRIOR: diffusers.KandinskyV22PriorPipeline,
-        PRIOR_21: diffusers.KandinskyPriorPipeline,
-    }
     for name, kind in kinds.items():
-        pipeline = kind(
+        pipeline = getattr(diffusers, kind)(
             prior=prior,
             image_encoder=vision,
             text_encoder=text,
@@ -164,7 +152,7 @@ def save_priors(
 
 
 def save_decoder(
-    stage: str,
+    checkpoint: Checkpoint,
     unet: nn.Module,
     movq: nn.Module,
     encoder: nn.Module | None = None,
@@ -172,24 +160,18 @@ def save_decoder(
     *,
     weights: Path = WEIGHTS,
 ) -> Path:
-    """Write the folder of the 2.x decoder that a stage trains, and return it.
+    """Write the folder of a 2.x decoder and return it.
 
     2.1's have an ``encoder`` and a ``tokenizer`` of texts and, as the published ones, DDIM for
     scheduler, with DDPM in a folder beside it.
     """
     import diffusers
 
-    name, kind = {
-        "decoder-2.2": (DECODER, diffusers.KandinskyV22Pipeline),
-        "inpaint-2.2": (INPAINT, diffusers.KandinskyV22InpaintPipeline),
-        "depth-2.2": (DEPTH, diffusers.KandinskyV22ControlnetPipeline),
-        "decoder-2.1": (DECODER_21, diffusers.KandinskyPipeline),
-        "inpaint-2.1": (INPAINT_21, diffusers.KandinskyInpaintPipeline),
-    }[stage]
+    kind, folder = getattr(diffusers, checkpoint.pipeline), weights / checkpoint.name
     ddpm = diffusers.DDPMScheduler(**parts.decoder_scheduler())
     if encoder is None:
         pipeline = kind(unet=unet, scheduler=ddpm, movq=movq)
-        return _save_pipeline(pipeline, weights / name, share=True)
+        return _save_pipeline(pipeline, folder, share=True)
     pipeline = kind(
         unet=unet,
         scheduler=diffusers.DDIMScheduler(**parts.ddim_scheduler()),
@@ -197,12 +179,11 @@ def save_decoder(
         text_encoder=encoder,
         tokenizer=tokenizer,
     )
-    return _save_pipeline(
-        pipeline, weights / name, _sentencepiece(tokenizer), {"ddpm_scheduler": ddpm}
-    )
+    return _save_pipeline(pipeline, folder, _sentencepiece(tokenizer), {"ddpm_scheduler": ddpm})
 
 
 def save_3(
+    checkpoint: Checkpoint,
     unet: nn.Module,
     movq: nn.Module,
     encoder: nn.Module,
@@ -216,7 +197,7 @@ def save_3(
     """
     import diffusers
 
-    pipeline = diffusers.Kandinsky3Pipeline(
+    pipeline = getattr(diffusers, checkpoint.pipeline)(
         unet=unet,
         movq=movq,
         text_encoder=encoder,
@@ -224,7 +205,7 @@ def save_3(
         scheduler=diffusers.DDPMScheduler(**parts.scheduler_3()),
     )
     return _save_pipeline(
-        pipeline, weights / KANDINSKY_3, _sentencepiece(tokenizer), variant="fp16"
+        pipeline, weights / checkpoint.name, _sentencepiece(tokenizer), variant="fp16"
     )
 
 
@@ -238,4 +219,4 @@ def save_judge(net: nn.Module, weights: Path = WEIGHTS) -> Path:
     from safetensors.torch import save
 
     data = save({k: v.half().contiguous() for k, v in net.state_dict().items()})
-    return write(weights / "judge" / "model.safetensors", data, overwrite=True)
+    return write(weights / JUDGE, data, overwrite=True)

@@ -18,10 +18,10 @@ from torch import nn
 def _sums(rows: torch.Tensor) -> torch.Tensor:
     """Sum (b, pixels, c) over the pixels in float32, without a float32 copy of all rows."""
     b, pixels, c = rows.shape
-    parts = min(16, pixels)
+    chunks = min(16, pixels)
     return (
-        rows.view(b, parts, pixels // parts, c).sum(2).float().sum(1)
-        if pixels % parts == 0
+        rows.view(b, chunks, pixels // chunks, c).sum(2).float().sum(1)
+        if pixels % chunks == 0
         else rows.float().sum(1)
     )
 

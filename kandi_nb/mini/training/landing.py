@@ -3,44 +3,67 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ...words.errors import KandiError
-from ..judge import network
-from . import assemble, loop, trained
+from . import assemble
 from . import networks as parts
-from . import stages as recipe
-from .data import Data
+from .losses import movq as stage_movq
 from .losses import prior as stage_prior
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def land(stage: str, data: Data) -> list[Path]:
-    """Write the checkpoint folders that a stage completes, from its average weights.
+    from .data import Data
+    from .stages import Stage
 
-    Raises KandiError where the stage has no checkpoint in the training folder.
+
+def judge(stage: Stage, network: nn.Module, data: Data) -> list[Path]:
+    """Write the judge's weights."""
+    return [assemble.save_judge(network, data.weights)]
+
+
+def priors(stage: Stage, network: nn.Module, data: Data) -> list[Path]:
+    """Write the folders of both priors, with room for texts of any length."""
+    text, vision = data.trained.clip_towers()
+    prior, tokenizer = stage_prior.lengthen(network), data.trained.tokenizer_folder("clip")
+    names = [checkpoint.name for checkpoint in stage.checkpoints]
+    kinds = [checkpoint.pipeline for checkpoint in stage.checkpoints]
+    return assemble.save_priors(
+        dict(zip(names, kinds, strict=True)), prior, text, vision, tokenizer, data.weights
+    )
+
+
+def decoder_22(stage: Stage, network: nn.Module, data: Data) -> list[Path]:
+    """Write the folder of a decoder of 2.2."""
+    (checkpoint,) = stage.checkpoints
+    return [assemble.save_decoder(checkpoint, network, movq(data), weights=data.weights)]
+
+
+def decoder_21(stage: Stage, network: nn.Module, data: Data) -> list[Path]:
+    """Write the folder of a decoder of 2.1, which reads texts."""
+    (checkpoint,) = stage.checkpoints
+    encoder, tokenizer = data.trained.encoder("text-2.1"), data.trained.tokenizer("xlm-r")
+    return [
+        assemble.save_decoder(
+            checkpoint, network, movq(data), encoder, tokenizer, weights=data.weights
+        )
+    ]
+
+
+def decoder_3(stage: Stage, network: nn.Module, data: Data) -> list[Path]:
+    """Write Kandinsky 3's folder."""
+    (checkpoint,) = stage.checkpoints
+    encoder, tokenizer = data.trained.encoder("text-3"), data.trained.tokenizer("t5")
+    return [assemble.save_3(checkpoint, network, movq(data), encoder, tokenizer, data.weights)]
+
+
+def movq(data: Data) -> nn.Module:
+    """Return the MoVQ as it is to land: with the sharper decoder if there is one, codes fitted.
+
+    A landed one comes back as it is, byte for byte, so that all folders hold one file.
     """
-    folder, weights = data.folder, data.weights
-    if not trained.checkpointed(stage, folder):
-        raise KandiError(f"{folder} has no checkpoint of {stage}: train it first")
-    if stage == "judge":
-        net = network()
-        net.load_state_dict(loop.averaged(folder, "judge"))
-        return [assemble.save_judge(net, weights)]
-    if stage == "prior":
-        short = parts.prior(stage_prior.WINDOW)
-        short.load_state_dict(loop.averaged(folder, "prior"))
-        text, vision = trained.clip_towers(folder, weights)
-        prior, tokenizer = stage_prior.lengthen(short), recipe.tokenizer_folder(data, "clip")
-        return assemble.save_priors(prior, text, vision, tokenizer, weights)
-    if stage == "decoder-3":
-        unet = trained.loaded(parts.unet_3(), loop.averaged(folder, stage))
-        encoder = recipe.encoder_of("text-3", data)
-        tokenizer = recipe.tokenizer(data, "t5")
-        return [assemble.save_3(unet, trained.movq(data), encoder, tokenizer, weights)]
-    if stage not in recipe.SHAPES:
-        return []
-    unet = parts.unet(**recipe.SHAPES[stage], size=data.size)
-    trained.loaded(unet, loop.averaged(folder, stage))
-    reading = ()
-    if recipe.SHAPES[stage].get("text"):
-        reading = recipe.encoder_of("text-2.1", data), recipe.tokenizer(data, "xlm-r")
-    return [assemble.save_decoder(stage, unet, trained.movq(data), *reading, weights=weights)]
+    stage = "movq-decoder" if data.trained.checkpointed("movq-decoder") else "movq"
+    network = parts.loaded(parts.movq(data.size), data.trained.weights_of(stage))
+    if data.trained.checkpointed(stage):
+        stage_movq.fit_codebook(network, data.latents())
+    return network

@@ -13,6 +13,7 @@ import csv
 import json
 import math
 import os
+import random
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,7 +30,24 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from ...words.errors import KandiError
 from .fast import fast_group_norm
 
-Loss = Callable[[nn.Module, torch.Generator, float], tuple[torch.Tensor, dict[str, float]]]
+# A loss takes the module to train and a seeded generator on the CPU; it returns a scalar and
+# figures to log.
+Loss = Callable[[nn.Module, torch.Generator], tuple[torch.Tensor, dict[str, float]]]
+
+BETAS = (0.9, 0.99)  # AdamW's: a memory of 100 steps, in trainings of a few thousand
+LARGEST_GRADIENT = 1.0  # its norm is clipped there, as usual
+LEAST_RATE = 0.01  # of the peak, where the cosine would end at nothing
+FRESH = 0.04  # of a logged figure: a mean over about 25 steps, which a row of the log covers
+
+
+def seed_from(generator: torch.Generator) -> int:
+    """Draw a seed for another source of chance."""
+    return int(torch.randint(2**62, (), generator=generator))
+
+
+def python_random(generator: torch.Generator) -> random.Random:
+    """Return Python's own source of chance, seeded by a generator of PyTorch."""
+    return random.Random(seed_from(generator))
 
 
 def seed_of(stage: str, step: int) -> int:
@@ -47,8 +65,8 @@ def fast_dtype(device: str = "cpu") -> torch.dtype:
     if device.startswith("cuda"):
         fits = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
-        known = getattr(torch.cpu, "get_capabilities", dict)()
-        fits = any(known.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+        features = getattr(torch.cpu, "get_capabilities", dict)()
+        fits = any(features.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return torch.bfloat16 if fits else torch.float32
 
 
@@ -60,13 +78,13 @@ def cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     return nn.Module.to(module, dtype=dtype, memory_format=torch.channels_last)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Plan:
     """How long and how fast one stage learns.
 
     Length is ``minutes`` of training time (interruptions not counted) or, if given, ``steps``.
-    ``rate`` is the peak of a cosine decay with a linear warm-up of ``warmup`` steps; ``ema``
-    the decay of the average.
+    ``rate`` is the peak of a cosine decay with a linear warm-up of ``warmup`` steps; ``decay``
+    is that of the weights, ``ema`` that of the average.
     """
 
     stage: str
@@ -79,12 +97,30 @@ class Plan:
     ema: float = 0.999
     device: str = "cpu"
     dtype: torch.dtype | None = None  # of the passes; by default the fastest here
-    save_every: float = 60.0
+    save_every: float = 60.0  # seconds, which is what a kill may cost
     log_every: int = 25
     began: str | None = None  # with which weights, if not anew; a checkpoint remembers it
 
     def __post_init__(self) -> None:
-        self.dtype = self.dtype or fast_dtype(self.device)
+        object.__setattr__(self, "dtype", self.dtype or fast_dtype(self.device))
+
+    def progress(self, state: dict) -> float:
+        """Return which share of the plan is done, 1 or more at its end."""
+        if self.steps:
+            return state["step"] / self.steps
+        return state["seconds"] / (60 * self.minutes)
+
+    def rate_at(self, step: int, progress: float) -> float:
+        """Return the learning rate of a step."""
+        warm = self.rate * min(1, (step + 1) / self.warmup)
+        return warm * (0.5 + 0.5 * math.cos(math.pi * min(1, progress)))
+
+    def ema_at(self, step: int) -> float:
+        """Return the average's decay at a step: what is young forgets its first weights fast.
+
+        The formula is that of TensorFlow's `ExponentialMovingAverage` with ``num_updates``.
+        """
+        return min(self.ema, (step + 1) / (step + 10))
 
     @property
     def checkpoint(self) -> Path:
@@ -106,12 +142,21 @@ def _save(plan: Plan, master: nn.Module, average: nn.Module, optimiser, state: d
     os.replace(part, plan.checkpoint)
 
 
-def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dict:
+def _state(plan: Plan) -> dict:
+    """Return the state of a checkpoint: step, seconds, how it began, and the logged figures."""
     from safetensors import safe_open
 
-    tensors = load_file(plan.checkpoint)
     with safe_open(plan.checkpoint, "pt") as file:
-        state = json.loads(file.metadata()["state"])
+        return json.loads(file.metadata()["state"])
+
+
+def began_with(plan: Plan) -> str | None:
+    """Return with which weights the training of a checkpoint began, if not anew."""
+    return _state(plan).get("began")
+
+
+def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dict:
+    tensors = load_file(plan.checkpoint)
     for name, module in (("master.", master), ("average.", average)):
         module.load_state_dict(
             {k[len(name) :]: v for k, v in tensors.items() if k.startswith(name)}
@@ -123,7 +168,7 @@ def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dic
             slots.setdefault(int(i), {})[slot] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
-    return state
+    return _state(plan)
 
 
 class _Log:
@@ -140,16 +185,16 @@ class _Log:
 
     def write(self, state: dict, rate: float) -> None:
         """Append the state after a step, below a header if it is the first."""
-        shown = state["shown"]
+        figures = state["shown"]
         row = [state["step"], f"{state['seconds']:.0f}", f"{rate:.2e}"]
         fresh = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             if fresh:
-                rows.writerow(["step", "seconds", "rate", *shown])
-            rows.writerow([*row, *(f"{value:.4f}" for value in shown.values())])
+                rows.writerow(["step", "seconds", "rate", *figures])
+            rows.writerow([*row, *(f"{value:.4f}" for value in figures.values())])
 
-    def tell(self, stage: str, state: dict, progress: float) -> None:
+    def report(self, stage: str, state: dict, progress: float) -> None:
         """Print the state and the minutes that are left."""
         left = state["seconds"] * (1 / max(progress, 1e-6) - 1) / 60
         text = " ".join(f"{key} {value:.4f}" for key, value in state["shown"].items())
@@ -187,65 +232,55 @@ def averaged(folder: Path, stage: str) -> dict[str, torch.Tensor]:
 def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     """Train ``module`` until the plan's length is reached and return its average, on the CPU.
 
-    ``loss_of(compute, generator, progress)`` gets the copy, a seeded CPU generator and the
-    progress 0…1 and returns a scalar loss and figures to log. Parameters that do not
-    require a gradient stay as they are.
+    ``loss_of(compute, generator)`` gets the copy and a seeded CPU generator and returns a
+    scalar loss and figures to log. Parameters that do not require a gradient stay as they are.
     """
     plan.folder.mkdir(parents=True, exist_ok=True)
     master = module.to(plan.device).float().train()
     average = copy.deepcopy(master).eval().requires_grad_(False)
     learned = [p for p in master.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(
-        learned, plan.rate, betas=(0.9, 0.99), weight_decay=plan.decay
-    )
+    optimiser = torch.optim.AdamW(learned, plan.rate, betas=BETAS, weight_decay=plan.decay)
     state = {"step": 0, "seconds": 0.0, "began": plan.began}
     if plan.checkpoint.exists():
         state = _resume(plan, master, average, optimiser)
-        plan.began = state.get("began")
     compute = cast(copy.deepcopy(master), plan.dtype)
     used = [p for p in compute.parameters() if p.requires_grad]
     every, mean = list(average.parameters()), list(master.parameters())
 
     log = _Log(plan.log, state["step"])
-    shown: dict[str, float] = state.setdefault("shown", {})
+    smoothed: dict[str, float] = state.setdefault("shown", {})
     rate = 0.0
     last = saved = time.monotonic()
     with fast_group_norm(), sdpa_kernel(SDPBackend.MATH):
-        while True:
+        while (progress := plan.progress(state)) < 1:
             step = state["step"]
-            progress = (
-                step / plan.steps if plan.steps else state["seconds"] / (60 * plan.minutes)
-            )
-            if progress >= 1:
-                break
-            rate = plan.rate * min(1, (step + 1) / plan.warmup)
-            rate *= 0.5 + 0.5 * math.cos(math.pi * min(1, progress))
+            rate = plan.rate_at(step, progress)
             for group in optimiser.param_groups:
-                group["lr"] = max(rate, plan.rate * 0.01)
+                group["lr"] = max(rate, plan.rate * LEAST_RATE)
             with torch.no_grad():
                 torch._foreach_copy_(used, learned)
             generator = torch.Generator().manual_seed(seed_of(plan.stage, step))
             torch.manual_seed(seed_of(plan.stage, step))
-            loss, figures = loss_of(compute, generator, progress)
+            loss, figures = loss_of(compute, generator)
             if not torch.isfinite(loss):
                 raise FloatingPointError(f"{plan.stage}: loss is {loss.item()} at step {step}")
             loss.backward()
             for ours, theirs in zip(learned, used, strict=True):
                 ours.grad = None if theirs.grad is None else theirs.grad.to(ours.dtype)
                 theirs.grad = None
-            nn.utils.clip_grad_norm_(learned, 1.0)
+            nn.utils.clip_grad_norm_(learned, LARGEST_GRADIENT)
             optimiser.step()
             with torch.no_grad():
-                torch._foreach_lerp_(every, mean, 1 - min(plan.ema, (step + 1) / (step + 10)))
+                torch._foreach_lerp_(every, mean, 1 - plan.ema_at(step))
             for key, value in {"loss": loss.item(), **figures}.items():
-                shown[key] = shown.get(key, value) * 0.96 + value * 0.04
+                smoothed[key] = smoothed.get(key, value) * (1 - FRESH) + value * FRESH
             now = time.monotonic()
             state |= {"step": step + 1, "seconds": state["seconds"] + now - last}
             last = now
             if state["step"] % plan.log_every == 0:
                 log.write(state, rate)
             if state["step"] % (4 * plan.log_every) == 0:
-                log.tell(plan.stage, state, progress)
+                log.report(plan.stage, state, progress)
             if now - saved > plan.save_every:
                 _save(plan, master, average, optimiser, state)
                 saved = now

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ...words.errors import KandiError
+
 if TYPE_CHECKING:
+    import torch
     from diffusers import Kandinsky3UNet, PriorTransformer, UNet2DConditionModel, VQModel
     from diffusers.pipelines.kandinsky.text_encoder import MultilingualCLIP
+    from torch import nn
     from transformers import (
         CLIPTextModelWithProjection,
         CLIPVisionModelWithProjection,
@@ -142,16 +147,16 @@ def t5(vocabulary: int = VOCABULARY) -> T5EncoderModel:
 
 
 def unet(
-    extra: int = 0, hint: bool = False, size: int = 64, text: bool = False
+    size: int = 64, *, extra: int = 0, hint: bool = False, text: bool = False
 ) -> UNet2DConditionModel:
     """Build a 2.x UNet with ``extra`` input channels, four of which may come from a ``hint``.
 
-    With ``text`` it is 2.1's, which is told the prompt's states beside the picture embedding.
+    With ``text`` it is 2.1's, which gets the prompt's states beside the picture embedding.
     As in the published ones, it predicts the noise and the interpolation of its variance.
     """
     from diffusers import UNet2DConditionModel
 
-    told = "text_image" if text else "image_hint" if hint else "image"
+    added = "text_image" if text else "image_hint" if hint else "image"
     return UNet2DConditionModel(
         sample_size=size // SCALE,
         in_channels=LATENT_CHANNELS + extra,
@@ -166,7 +171,7 @@ def unet(
         resnet_time_scale_shift="scale_shift",
         encoder_hid_dim=STATES if text else EMBEDDING,
         encoder_hid_dim_type="text_image_proj" if text else "image_proj",
-        addition_embed_type=told,
+        addition_embed_type=added,
     )
 
 
@@ -184,6 +189,22 @@ def unet_3() -> Kandinsky3UNet:
         cross_attention_dim=STATES,
         encoder_hid_dim=STATES,
     )
+
+
+def loaded(
+    module: nn.Module, weights: Mapping[str, torch.Tensor], prefix: str = ""
+) -> nn.Module:
+    """Return a module with those of ``weights`` that start with ``prefix``, frozen.
+
+    A tensor that a module has under two names (T5's embeddings) lies in its file once. Raises
+    KandiError where the weights are another network's.
+    """
+    mine = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
+    keys = module.load_state_dict(mine, strict=False)
+    tied = set(getattr(module, "_tied_weights_keys", None) or ())
+    if wrong := [*keys.unexpected_keys, *(set(keys.missing_keys) - tied)]:
+        raise KandiError(f"these weights are not those of {type(module).__name__}: {wrong[:3]}")
+    return module.eval().requires_grad_(False)
 
 
 def decoder_scheduler() -> dict:

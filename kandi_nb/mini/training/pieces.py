@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...words.files import write
+from ...words.files import replace_folder, write
 from .networks import TOKENS, TOKENS_3, VOCABULARY
 from .tokenizers import corpus
 
@@ -36,10 +34,10 @@ def learn(special: dict[str, int], pieces: int, count: int = 40_000) -> bytes:
     """
     import sentencepiece
 
-    made = io.BytesIO()
+    model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
         sentence_iterator=corpus(count),
-        model_writer=made,
+        model_writer=model,
         model_type="unigram",
         vocab_size=pieces,
         hard_vocab_limit=False,
@@ -49,7 +47,7 @@ def learn(special: dict[str, int], pieces: int, count: int = 40_000) -> bytes:
         minloglevel=2,
         **special,
     )
-    return made.getvalue()
+    return model.getvalue()
 
 
 def make_xlm_r_tokenizer(folder: Path, count: int = 40_000) -> XLMRobertaTokenizer:
@@ -81,11 +79,9 @@ def _write(folder: Path, name: str, model: bytes, kind: type, length: int):
         kind.from_pretrained(source, model_max_length=length).save_pretrained(fresh)
         write(fresh / name, model, overwrite=True)
         config = fresh / "tokenizer_config.json"
-        said = json.loads(config.read_text("utf-8"))
-        kept = {k: v for k, v in said.items() if k not in _NEWER}
-        text = json.dumps(kept, indent=2, sort_keys=True) + "\n"
+        settings = json.loads(config.read_text("utf-8"))
+        older = {k: v for k, v in settings.items() if k not in _NEWER}
+        text = json.dumps(older, indent=2, sort_keys=True) + "\n"
         write(config, text.encode(), overwrite=True)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(fresh, folder)
+        replace_folder(fresh, folder)
     return kind.from_pretrained(folder)

@@ -1,23 +1,22 @@
-"""The recipe of the bundled family: what each stage builds, and how fast it learns."""
+"""The table of stages: what each trains, how fast it learns, and what it completes.
+
+To add a stage, add its loss and one row here: training, landing, model cards and evaluation
+read this table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 from torch import nn
 
-from .. import names
-from ..evaluation import cards
-from ..judge import network
-from ..world.render import render_many
-from ..world.scenes import scenes
-from . import assemble, pieces, trained
+from .. import judge, names
+from . import assemble, landing
 from . import networks as parts
-from .data import Data
 from .loop import Loss, Plan
 from .losses import clip as stage_clip
 from .losses import conditions as stage_inpaint
@@ -28,226 +27,260 @@ from .losses import movq as stage_movq
 from .losses import prior as stage_prior
 from .losses import text as stage_text
 from .losses import told as stage_reading
-from .losses.decoder import Extra
-from .tokenizers import make_clip_tokenizer
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
-
-Parts = tuple[nn.Module, Loss]
-
-# ---- tokenizers: those of the training folder, else those that have landed
+    from .data import Data
 
 
-_TOKENIZERS = {
-    "clip": ("CLIPTokenizer", names.PRIOR, make_clip_tokenizer),
-    "xlm-r": ("XLMRobertaTokenizer", names.DECODER_21, pieces.make_xlm_r_tokenizer),
-    "t5": ("T5Tokenizer", names.KANDINSKY_3, pieces.make_t5_tokenizer),
-}
+@dataclass(frozen=True)
+class Checkpoint:
+    """One folder below the weights, in the publisher's layout, and what its model card says.
 
-
-def tokenizer_folder(data: Data, kind: str) -> Path:
-    """Return the folder of the tokenizer "clip", "xlm-r" or "t5"; learn it if there is none."""
-    _, landed, make = _TOKENIZERS[kind]
-    folder = data.folder / ("tokenizer" if kind == "clip" else kind)
-    last = "merges.txt" if kind == "clip" else "tokenizer_config.json"  # whole if it is there
-    for found in (folder, data.weights / landed / "tokenizer"):
-        if (found / last).exists():
-            return found
-    make(folder)
-    return folder
-
-
-def tokenizer(data: Data, kind: str) -> PreTrainedTokenizerBase:
-    """Return the tokenizer "clip", "xlm-r" or "t5"."""
-    import transformers
-
-    kind_of = getattr(transformers, _TOKENIZERS[kind][0])
-    return kind_of.from_pretrained(tokenizer_folder(data, kind))
-
-
-# ---- what each stage builds
-
-
-def _judge(data: Data, plan: Plan) -> Parts:
-    # The judge may know what the generator must not: it gets scenes of the held-out triples
-    # too.
-    extra = list(scenes(data.count // 5, held_out=True, salt="judge"))
-    pictures = np.concatenate([data.pictures, render_many(extra, 64, workers=2)])
-    plan.rate, plan.ema = 2e-3, 0.998
-    seen = [*data.scenes, *extra]
-    return network(), stage_judge.loss_of(pictures, seen, data.blended, data.blends)
-
-
-def _clip(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup, plan.ema, plan.decay = 1e-3, 200, 0.998, 0.02
-    loss = stage_clip.loss_of(data.pictures, data.scenes, tokenizer(data, "clip"))
-    return stage_clip.Clip(), loss
-
-
-def _movq(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup, plan.ema, plan.decay = 1.2e-3, 200, 0.998, 0.001
-    return parts.movq(data.size), stage_movq.loss_of(data.pictures, data.silhouettes)
-
-
-def _movq_decoder(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup, plan.ema, plan.decay = 8e-4, 50, 0.998, 0.001
-    latents = data.latents(plan.device)
-    model = parts.movq(data.size)
-    model.load_state_dict(trained.weights_of("movq", data.folder, data.weights))
-    for part in (model.encoder, model.quant_conv, model.quantize):
-        part.requires_grad_(False)
-    return model, stage_movq.decoder_loss_of(data.pictures, data.silhouettes, latents)
-
-
-def _prior(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.ema = 1.5e-3, 0.998
-    embeddings = data.embeddings(plan.device)
-    text = trained.clip_towers(data.folder, data.weights)[0].to(plan.device, plan.dtype)
-    model = parts.prior(stage_prior.WINDOW)
-    with torch.no_grad():
-        model.clip_mean.copy_(embeddings.mean(0, keepdim=True))
-        model.clip_std.copy_(embeddings.std(0, keepdim=True))
-    model.clip_mean.requires_grad_(False)
-    model.clip_std.requires_grad_(False)
-    return model, stage_prior.loss_of(data.scenes, embeddings, text, tokenizer(data, "clip"))
-
-
-def no_prompt(data: Data) -> torch.Tensor:
-    """Return the embedding (128,) that the pipelines take for "nothing asked"."""
-    vision = trained.clip_towers(data.folder, data.weights)[1]
-    with torch.inference_mode():
-        return vision(torch.zeros(1, 3, 64, 64)).image_embeds[0].clone()
-
-
-def _with_mixtures(data: Data, plan: Plan, times: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return latents and embeddings of all pictures, and behind them of all mixtures.
-
-    ``times`` is how often the mixtures are there, and with it how often they are met.
+    ``pipelines`` says what it does ("prior", "text", "image", "inpaint", "depth") → the class
+    of diffusers that does it; the first is what it is for, and is saved. ``stages`` are those
+    whose weights it holds.
     """
-    device = plan.device
-    latents = [data.latents(device)] + times * [data.latents(device, blended=True)]
-    embeddings = [data.embeddings(device)] + times * [data.mixtures(device)]
-    return torch.cat(latents), torch.cat(embeddings)
+
+    name: str
+    family: str
+    pipelines: Mapping[str, str]
+    title: str
+    about: str
+    stages: str
+
+    @property
+    def purpose(self) -> str:
+        """What it is for, and evaluated in: "prior", "text", "inpaint" or "depth"."""
+        return next(iter(self.pipelines))
+
+    @property
+    def pipeline(self) -> str:
+        """The class of the pipeline that is saved."""
+        return self.pipelines[self.purpose]
 
 
-def _pictured(data: Data, plan: Plan) -> stage_decoder.Told:
-    return stage_decoder.pictured(data.embeddings(plan.device), no_prompt(data))
+@dataclass(frozen=True)
+class Stage:
+    """One stage of training.
 
-
-def _decoder(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup = 1e-3, 200
-    latents, embeddings = _with_mixtures(data, plan)
-    told = stage_decoder.pictured(embeddings, no_prompt(data))
-    return parts.unet(size=data.size), stage_decoder.loss_of(latents, told)
-
-
-def _continued(
-    stage: str, start: str, data: Data, plan: Plan, told: stage_decoder.Told, extra: Extra
-) -> Parts:
-    """Go on from the decoder ``start`` with what ``extra`` tells beside.
-
-    From 2.2's decoder the coarsest part stays as it is: its weights lie in one file, which the
-    folders have in common.
+    ``network(size)`` builds what is trained for pictures of that many pixels, and ``loss(data,
+    plan)`` what it learns; ``pace`` are settings of the `Plan`. A network ``begins`` with what
+    another stage learned, as far as it fits, and is then prepared by ``prepare(network, data,
+    plan)``; weights whose names start with one of ``frozen`` stay as they are. ``landed`` says
+    prefix of the weights' names → folder where they lie once they have landed, and
+    ``land(stage, network, data)`` writes the ``checkpoints`` that the stage completes.
     """
-    plan.rate, plan.warmup = 6e-4, 100
-    loss = stage_decoder.loss_of(data.latents(plan.device), told, extra=extra)
-    unet = _grown(stage, start, data, plan)
-    if start == "decoder-2.2":
-        for name, weight in unet.named_parameters():
-            weight.requires_grad_(not name.startswith(assemble.SHARED))
-    return unet, loss
+
+    network: Callable[[int], nn.Module]
+    loss: Callable[[Data, Plan], Loss]
+    pace: Mapping[str, float]
+    landed: Mapping[str, str] = field(default_factory=dict)
+    begins: str | None = None
+    prepare: Callable[[nn.Module, Data, Plan], None] | None = None
+    frozen: tuple[str, ...] = ()
+    land: Callable[[Stage, nn.Module, Data], list[Path]] | None = None
+    checkpoints: tuple[Checkpoint, ...] = ()
 
 
-def _grown(stage: str, start: str, data: Data, plan: Plan) -> nn.Module:
-    plan.began = cards.trained_so_far(start, start, data.weights)
-    weights = trained.weights_of(start, data.folder, data.weights)
-    return stage_decoder.grown(parts.unet(**SHAPES[stage], size=data.size), weights)
+_MASKED = parts.LATENT_CHANNELS + 1  # inpainting adds the kept latents, and where they are
+_COMMON = "judge clip movq movq-decoder"
+_MASKS = (
+    "White in the mask is repainted. Latent cells are 8 pixels wide, and the pipeline lets "
+    "what is repainted grow by one of them."
+)
+_PRIOR = (
+    "CLIP, made anew for five languages, and the diffusion prior that turns a sentence into "
+    "the embedding of a picture. The priors of 2.1 and 2.2 are the same here. Of two things "
+    "mixed half and half, the decoders draw the left half of one beside the right half of the "
+    "other; a sentence without a thing gives its place."
+)
 
-
-def _inpaint(data: Data, plan: Plan) -> Parts:
-    told, masks = _pictured(data, plan), stage_inpaint.masks_of(data.silhouettes)
-    return _continued("inpaint-2.2", "decoder-2.2", data, plan, told, masks)
-
-
-def _depth(data: Data, plan: Plan) -> Parts:
-    told, hints = _pictured(data, plan), stage_depth.hints_of(data.depths)
-    return _continued("depth-2.2", "decoder-2.2", data, plan, told, hints)
-
-
-def _text(encoder: nn.Module, kind: str, data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup, plan.ema, plan.decay = 1e-3, 200, 0.998, 0.02
-    clip = trained.clip_towers(data.folder, data.weights)[0].to(plan.device)
-    loss = stage_text.loss_of(data.scenes, tokenizer(data, kind), clip, tokenizer(data, "clip"))
-    return stage_text.TextEncoder(encoder), loss
-
-
-def _text_21(data: Data, plan: Plan) -> Parts:
-    return _text(parts.multilingual_clip(), "xlm-r", data, plan)
-
-
-def _text_3(data: Data, plan: Plan) -> Parts:
-    return _text(parts.t5(), "t5", data, plan)
-
-
-def encoder_of(stage: str, data: Data) -> nn.Module:
-    """Return the trained text encoder of the stage `text-2.1` or `text-3`, frozen."""
-    made = parts.multilingual_clip() if stage == "text-2.1" else parts.t5()
-    weights = trained.weights_of(stage, data.folder, data.weights)
-    return trained.loaded(made, weights, "encoder.")
-
-
-def _written(data: Data, plan: Plan, embeddings: torch.Tensor) -> stage_decoder.Told:
-    encoder = encoder_of("text-2.1", data).to(plan.device, plan.dtype)
-    words = tokenizer(data, "xlm-r")
-    return stage_reading.told_21(data.scenes, embeddings, no_prompt(data), words, encoder)
-
-
-def _decoder_21(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup = 8e-4, 200
-    # It learns fewer samples a second than 2.2's, and mixtures more slowly than the rest.
-    latents, embeddings = _with_mixtures(data, plan, times=2)
-    loss = stage_decoder.loss_of(latents, _written(data, plan, embeddings))
-    return _grown("decoder-2.1", "decoder-2.2", data, plan), loss
-
-
-def _inpaint_21(data: Data, plan: Plan) -> Parts:
-    told = _written(data, plan, data.embeddings(plan.device))
-    masks = stage_inpaint.masks_of(data.silhouettes)
-    return _continued("inpaint-2.1", "decoder-2.1", data, plan, told, masks)
-
-
-def _decoder_3(data: Data, plan: Plan) -> Parts:
-    plan.rate, plan.warmup = 1e-3, 200
-    encoder = encoder_of("text-3", data).to(plan.device, plan.dtype)
-    told = stage_reading.told_3(data.scenes, tokenizer(data, "t5"), encoder)
-    alphas = stage_decoder.schedule(parts.scheduler_3())
-    loss = stage_decoder.loss_of(data.latents(plan.device), told, alphas=alphas)
-    return parts.unet_3(), loss
-
-
-STAGES: dict[str, Callable[[Data, Plan], Parts]] = {
-    "judge": _judge,
-    "clip": _clip,
-    "movq": _movq,
-    "movq-decoder": _movq_decoder,
-    "prior": _prior,
-    "decoder-2.2": _decoder,
-    "inpaint-2.2": _inpaint,
-    "depth-2.2": _depth,
-    "text-2.1": _text_21,
-    "decoder-2.1": _decoder_21,
-    "inpaint-2.1": _inpaint_21,
-    "text-3": _text_3,
-    "decoder-3": _decoder_3,
+# The paces are set by hand: what goes on from another stage's weights learns more slowly than
+# what begins anew. docs/training-log.md tells what came of them.
+STAGES: dict[str, Stage] = {
+    "judge": Stage(
+        network=lambda size: judge.network(),
+        loss=stage_judge.loss,
+        pace={"rate": 2e-3, "ema": 0.998},
+        landed={"": str(Path(names.JUDGE).parent)},
+        land=landing.judge,
+    ),
+    "clip": Stage(
+        network=lambda size: stage_clip.Clip(),
+        loss=stage_clip.loss,
+        pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
+        landed={
+            "text.": f"{names.PRIOR}/text_encoder",
+            "vision.": f"{names.PRIOR}/image_encoder",
+        },
+    ),
+    "movq": Stage(
+        network=parts.movq,
+        loss=stage_movq.loss,
+        pace={"rate": 1.2e-3, "warmup": 200, "ema": 0.998, "decay": 0.001},
+        landed={"": f"{names.DECODER}/movq"},
+    ),
+    "movq-decoder": Stage(
+        network=parts.movq,
+        loss=stage_movq.decoder_loss,
+        pace={"rate": 8e-4, "warmup": 50, "ema": 0.998, "decay": 0.001},
+        landed={"": f"{names.DECODER}/movq"},
+        begins="movq",
+        frozen=("encoder.", "quant_conv.", "quantize."),
+    ),
+    "prior": Stage(
+        # It lands with more positions than it is trained on, and cannot begin with those.
+        network=lambda size: parts.prior(stage_prior.WINDOW),
+        loss=stage_prior.loss,
+        pace={"rate": 1.5e-3, "ema": 0.998},
+        prepare=stage_prior.standardise,
+        frozen=("clip_mean", "clip_std"),
+        land=landing.priors,
+        checkpoints=(
+            Checkpoint(
+                names.PRIOR,
+                "2.2",
+                {"prior": "KandinskyV22PriorPipeline"},
+                "Kandinsky 2.2 prior",
+                _PRIOR,
+                "judge clip prior",
+            ),
+            Checkpoint(
+                names.PRIOR_21,
+                "2.1",
+                {"prior": "KandinskyPriorPipeline"},
+                "Kandinsky 2.1 prior",
+                _PRIOR,
+                "judge clip prior",
+            ),
+        ),
+    ),
+    "decoder-2.2": Stage(
+        network=parts.unet,
+        loss=stage_decoder.loss,
+        pace={"rate": 1e-3, "warmup": 200},
+        landed={"": f"{names.DECODER}/unet"},
+        land=landing.decoder_22,
+        checkpoints=(
+            Checkpoint(
+                names.DECODER,
+                "2.2",
+                {"text": "KandinskyV22Pipeline", "image": "KandinskyV22Img2ImgPipeline"},
+                "Kandinsky 2.2 decoder",
+                "The decoder draws from a picture embedding alone; it reads no text.",
+                f"{_COMMON} decoder-2.2",
+            ),
+        ),
+    ),
+    "inpaint-2.2": Stage(
+        network=partial(parts.unet, extra=_MASKED),
+        loss=stage_inpaint.loss,
+        pace={"rate": 6e-4, "warmup": 100},
+        landed={"": f"{names.INPAINT}/unet"},
+        begins="decoder-2.2",
+        frozen=assemble.SHARED,
+        land=landing.decoder_22,
+        checkpoints=(
+            Checkpoint(
+                names.INPAINT,
+                "2.2",
+                {"inpaint": "KandinskyV22InpaintPipeline"},
+                "Kandinsky 2.2 inpainting decoder",
+                _MASKS,
+                f"{_COMMON} decoder-2.2 inpaint-2.2",
+            ),
+        ),
+    ),
+    "depth-2.2": Stage(
+        network=partial(parts.unet, extra=parts.LATENT_CHANNELS, hint=True),
+        loss=stage_depth.loss,
+        pace={"rate": 6e-4, "warmup": 100},
+        landed={"": f"{names.DEPTH}/unet"},
+        begins="decoder-2.2",
+        frozen=assemble.SHARED,
+        land=landing.decoder_22,
+        checkpoints=(
+            Checkpoint(
+                names.DEPTH,
+                "2.2",
+                {"depth": "KandinskyV22ControlnetPipeline"},
+                "Kandinsky 2.2 depth decoder",
+                ("The hint is the scene's depth, the same in three channels: 0 far, 1 near."),
+                f"{_COMMON} decoder-2.2 depth-2.2",
+            ),
+        ),
+    ),
+    "text-2.1": Stage(
+        network=lambda size: stage_text.TextEncoder(parts.multilingual_clip()),
+        loss=partial(stage_text.loss, "xlm-r"),
+        pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
+        landed={"encoder.": f"{names.DECODER_21}/text_encoder"},
+    ),
+    "decoder-2.1": Stage(
+        network=partial(parts.unet, text=True),
+        loss=stage_reading.loss_21,
+        pace={"rate": 8e-4, "warmup": 200},
+        landed={"": f"{names.DECODER_21}/unet"},
+        begins="decoder-2.2",
+        land=landing.decoder_21,
+        checkpoints=(
+            Checkpoint(
+                names.DECODER_21,
+                "2.1",
+                {"text": "KandinskyPipeline", "image": "KandinskyImg2ImgPipeline"},
+                "Kandinsky 2.1 decoder",
+                "The decoder is told the text itself beside the picture embedding: a small "
+                "XLM-R (`MultilingualCLIP`) reads it. `ddpm_scheduler` holds a second "
+                "scheduler, as in the published one.",
+                f"{_COMMON} text-2.1 decoder-2.1",
+            ),
+        ),
+    ),
+    "inpaint-2.1": Stage(
+        network=partial(parts.unet, text=True, extra=_MASKED),
+        loss=stage_inpaint.loss_21,
+        pace={"rate": 6e-4, "warmup": 100},
+        landed={"": f"{names.INPAINT_21}/unet"},
+        begins="decoder-2.1",
+        land=landing.decoder_21,
+        checkpoints=(
+            Checkpoint(
+                names.INPAINT_21,
+                "2.1",
+                {"inpaint": "KandinskyInpaintPipeline"},
+                "Kandinsky 2.1 inpainting decoder",
+                _MASKS,
+                f"{_COMMON} text-2.1 inpaint-2.1",
+            ),
+        ),
+    ),
+    "text-3": Stage(
+        network=lambda size: stage_text.TextEncoder(parts.t5()),
+        loss=partial(stage_text.loss, "t5"),
+        pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
+        landed={"encoder.": f"{names.KANDINSKY_3}/text_encoder"},
+    ),
+    "decoder-3": Stage(
+        network=lambda size: parts.unet_3(),
+        loss=stage_reading.loss_3,
+        pace={"rate": 1e-3, "warmup": 200},
+        landed={"": f"{names.KANDINSKY_3}/unet"},
+        land=landing.decoder_3,
+        checkpoints=(
+            Checkpoint(
+                names.KANDINSKY_3,
+                "3",
+                {"text": "Kandinsky3Pipeline", "image": "Kandinsky3Img2ImgPipeline"},
+                "Kandinsky 3",
+                "A small T5 reads the text, and the decoder draws from its states: there is no "
+                "prior. The files of the `fp16` variant hold the same bytes as the plain ones, "
+                "which are half precision too.",
+                f"{_COMMON} text-3 decoder-3",
+            ),
+        ),
+    ),
 }
 
-# The keywords of `parts.unet` for each 2.x decoder.
-_MASKED = parts.LATENT_CHANNELS + 1
-SHAPES: dict[str, dict] = {
-    "decoder-2.2": {},
-    "inpaint-2.2": {"extra": _MASKED},
-    "depth-2.2": {"extra": 4, "hint": True},
-    "decoder-2.1": {"text": True},
-    "inpaint-2.1": {"text": True, "extra": _MASKED},
-}
+_ROWS = [row for stage in STAGES.values() for row in stage.checkpoints]
+_ROWS.sort(key=lambda row: names.FAMILY.index(row.name))
+CHECKPOINTS: dict[str, Checkpoint] = {row.name: row for row in _ROWS}

@@ -1,28 +1,31 @@
 """Train the bundled models: ``python -m kandi_nb.mini.train STAGE --minutes N``.
 
-Stages, in their order: judge, clip, movq, movq-decoder, prior, decoder-2.2; from that decoder's
-weights on inpaint-2.2 and depth-2.2; for Kandinsky 2.1 text-2.1, decoder-2.1, inpaint-2.1; for
-Kandinsky 3 text-3, decoder-3. Each goes on from its own checkpoint in ``--folder`` when
-there is one. What an earlier stage learned comes from that folder too, or else from
-``--weights``, where judge, prior and the decoders write their checkpoint folders.
+The stages are the rows of `recipe.STAGES`, in their order. Each goes on from its own checkpoint
+in ``--folder`` when there is one. What an earlier stage learned comes from that folder too, or
+else from ``--weights``, where judge, prior and the decoders write their checkpoint folders.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from ...words.errors import KandiError
-from .. import names
-from ..evaluation import cards
-from . import loop, trained
+from .. import names, record
+from . import loop
+from . import networks as parts
 from .data import Data
-from .landing import land
-from .loop import Plan
+from .loop import Loss, Plan
+from .losses.decoder import grown
 from .stages import STAGES
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -63,37 +66,78 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--weights", type=Path, default=names.WEIGHTS, help="where checkpoint folders land"
     )
-    given = parser.parse_args(argv)
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    options = parser.parse_args(argv)
+    if options.threads:
+        torch.set_num_threads(options.threads)
     try:
-        for path in _run(given):
+        for path in _run(options):
             print(f"wrote {path}")
     except KandiError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     return 0
 
 
-def _run(given: argparse.Namespace) -> list[Path]:
+def _run(options: argparse.Namespace) -> list[Path]:
     """Train the stage, unless it shall only land, and return the folders it wrote."""
-    torch.manual_seed(loop.seed_of(given.stage, -1))
-    data = Data(given.folder, given.scenes, given.size, given.weights)
-    if not given.land:
-        with loop.alone(given.stage, given.folder):
-            _train(given, data)
-    return land(given.stage, data)
+    torch.manual_seed(loop.seed_of(options.stage, -1))
+    data = Data(options.folder, options.scenes, options.size, options.weights)
+    if not options.land:
+        with loop.alone(options.stage, options.folder):
+            _train(options, data)
+    return land(options.stage, data)
 
 
-def _train(given: argparse.Namespace, data: Data) -> None:
-    plan = Plan(given.stage, given.folder, given.minutes, given.steps, device=given.device)
-    module, loss_of = STAGES[given.stage](data, plan)
-    if given.begin == "landed":
-        plan.rate /= 2  # what is trained already would be torn apart by the full rate
-        plan.began = cards.trained_so_far(given.stage, "what had landed", given.weights)
-        trained.begin(module, given.stage, given.weights)
-    loop.train(plan, module, loss_of)
-    trained_on = cards.hardware(given.device)
-    cards.record(given.stage, plan.log, trained_on, given.weights, plan.began)
+def _train(options: argparse.Namespace, data: Data) -> None:
+    stage, weights = STAGES[options.stage], options.weights
+    plan = Plan(
+        options.stage,
+        options.folder,
+        options.minutes,
+        options.steps,
+        device=options.device,
+        **stage.pace,
+    )
+    if stage.begins:
+        began = record.trained_so_far(stage.begins, stage.begins, weights)
+        plan = replace(plan, began=began)
+    network, loss = prepared(plan, data)
+    if options.begin == "landed":
+        data.trained.begin(network, plan.stage)
+        began = record.trained_so_far(plan.stage, "what had landed", weights)
+        # What is trained already would be torn apart by the full rate.
+        plan = replace(plan, rate=plan.rate / 2, began=began)
+    loop.train(plan, network, loss)
+    hardware = record.hardware(options.device)
+    record.record(plan.stage, plan.log, hardware, weights, loop.began_with(plan))
+
+
+def prepared(plan: Plan, data: Data) -> tuple[nn.Module, Loss]:
+    """Return the network of a stage as it is before its first step, and its loss."""
+    stage = STAGES[plan.stage]
+    loss = stage.loss(data, plan)
+    network = stage.network(data.size)
+    if stage.begins:
+        network = grown(network, data.trained.weights_of(stage.begins))
+    if stage.prepare:
+        stage.prepare(network, data, plan)
+    for name, weight in network.named_parameters():
+        if name.startswith(stage.frozen):
+            weight.requires_grad_(False)
+    return network, loss
+
+
+def land(name: str, data: Data) -> list[Path]:
+    """Write the checkpoint folders that a stage completes, from its average weights.
+
+    Raises KandiError where the stage has no checkpoint in the training folder.
+    """
+    if not data.trained.checkpointed(name):
+        raise KandiError(f"{data.folder} has no checkpoint of {name}: train it first")
+    stage = STAGES[name]
+    if stage.land is None:
+        return []
+    network = parts.loaded(stage.network(data.size), loop.averaged(data.folder, name))
+    return stage.land(stage, network, data)
 
 
 if __name__ == "__main__":

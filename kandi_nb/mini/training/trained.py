@@ -8,92 +8,154 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...words.errors import KandiError
-from ..names import DECODER, DECODER_21, DEPTH, INPAINT, INPAINT_21, KANDINSKY_3, PRIOR
-from . import loop
+from .. import names
+from . import loop, pieces
 from . import networks as parts
-from .losses import movq as stage_movq
+from .stages import STAGES
+from .tokenizers import make_clip_tokenizer
 
 if TYPE_CHECKING:
     import torch
     from diffusers import KandinskyV22PriorPipeline
     from torch import nn
+    from transformers import PreTrainedTokenizerBase
 
-    from .data import Data
-
-# Stage → (prefix of its names, folder of the landed part).
-LANDED = {
-    "judge": (("", "judge"),),
-    "clip": (("text.", f"{PRIOR}/text_encoder"), ("vision.", f"{PRIOR}/image_encoder")),
-    "movq": (("", f"{DECODER}/movq"),),
-    "movq-decoder": (("", f"{DECODER}/movq"),),
-    "decoder-2.2": (("", f"{DECODER}/unet"),),
-    "inpaint-2.2": (("", f"{INPAINT}/unet"),),
-    "depth-2.2": (("", f"{DEPTH}/unet"),),
-    "text-2.1": (("encoder.", f"{DECODER_21}/text_encoder"),),
-    "decoder-2.1": (("", f"{DECODER_21}/unet"),),
-    "inpaint-2.1": (("", f"{INPAINT_21}/unet"),),
-    "text-3": (("encoder.", f"{KANDINSKY_3}/text_encoder"),),
-    "decoder-3": (("", f"{KANDINSKY_3}/unet"),),
+# Kind → its class, the folder where it has landed, how to learn it, and a file that is written
+# last or with all others.
+_TOKENIZERS = {
+    "clip": ("CLIPTokenizer", names.PRIOR, make_clip_tokenizer, "merges.txt"),
+    "xlm-r": (
+        "XLMRobertaTokenizer",
+        names.DECODER_21,
+        pieces.make_xlm_r_tokenizer,
+        "tokenizer_config.json",
+    ),
+    "t5": ("T5Tokenizer", names.KANDINSKY_3, pieces.make_t5_tokenizer, "tokenizer_config.json"),
 }
 
 
-def checkpointed(stage: str, folder: Path) -> bool:
-    """Tell whether the training folder has a checkpoint of the stage."""
-    return (Path(folder) / f"{stage}.safetensors").exists()
+@dataclass(frozen=True)
+class Trained:
+    """What earlier stages learned: checkpoints in ``folder``, or what landed in ``weights``."""
 
+    folder: Path
+    weights: Path = names.WEIGHTS
 
-def weights_of(stage: str, folder: Path, weights: Path) -> dict[str, torch.Tensor]:
-    """Return a stage's weights, float32, by their names in its module.
+    def checkpointed(self, stage: str) -> bool:
+        """Tell whether the training folder has a checkpoint of the stage."""
+        return (self.folder / f"{stage}.safetensors").exists()
 
-    Raises KandiError, which names the command to type, where the stage neither has a checkpoint
-    in ``folder`` nor landed in ``weights``.
-    """
-    if checkpointed(stage, folder):
-        return loop.averaged(folder, stage)
-    if found := landed(stage, weights):
-        return found
-    raise _missing(stage)
+    def weights_of(self, stage: str) -> dict[str, torch.Tensor]:
+        """Return a stage's weights, float32, by their names in its module.
+
+        Raises KandiError, which names the command to type, where the stage neither has a
+        checkpoint nor landed.
+        """
+        if self.checkpointed(stage):
+            return loop.averaged(self.folder, stage)
+        if weights := self.landed(stage):
+            return weights
+        raise _missing(stage)
+
+    def landed(self, stage: str) -> dict[str, torch.Tensor]:
+        """Return the weights that a stage has landed, float32; none if a file is not there."""
+        from safetensors.torch import load_file
+
+        weights: dict[str, torch.Tensor] = {}
+        for prefix, folder in STAGES[stage].landed.items():
+            files = [
+                path
+                for path in sorted((self.weights / folder).glob("*.safetensors"))
+                if ".fp16." not in path.name  # the same once more
+            ]
+            if not files:
+                return {}
+            for file in files:
+                weights |= {f"{prefix}{k}": v.float() for k, v in load_file(file).items()}
+        return weights
+
+    def begin(self, module: nn.Module, stage: str) -> None:
+        """Fill a stage's module with what the stage has landed.
+
+        What the stage does not train stays as it is. Raises KandiError where nothing has
+        landed, or nothing that could be trained on (a prior lands with more positions than are
+        trained).
+        """
+        weights = self.landed(stage)
+        if not weights:
+            raise KandiError(f"stage {stage} has nothing in {self.weights} to begin with")
+        frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+        mine = {name: weight for name, weight in weights.items() if name not in frozen}
+        if wrong := module.load_state_dict(mine, strict=False).unexpected_keys:
+            raise KandiError(f"what stage {stage} has landed does not fit it: {wrong[:3]}")
+
+    def clip_towers(self) -> tuple[nn.Module, nn.Module]:
+        """Return the trained text and picture towers, frozen."""
+        weights = self.weights_of("clip")
+        return (
+            parts.loaded(parts.clip_text(), weights, "text."),
+            parts.loaded(parts.clip_vision(), weights, "vision."),
+        )
+
+    def no_prompt(self) -> torch.Tensor:
+        """Return the embedding (128,) that the pipelines take for "nothing asked"."""
+        import torch
+
+        vision = self.clip_towers()[1]
+        with torch.inference_mode():
+            return vision(torch.zeros(1, 3, 64, 64)).image_embeds[0].clone()
+
+    def encoder(self, stage: str) -> nn.Module:
+        """Return the trained text encoder of the stage `text-2.1` or `text-3`, frozen."""
+        network = STAGES[stage].network(64).encoder  # of any size
+        return parts.loaded(network, self.weights_of(stage), "encoder.")
+
+    def prior(self, device: str = "cpu") -> KandinskyV22PriorPipeline:
+        """Return the prior that has landed, as its pipeline.
+
+        Raises KandiError, which names the command to type, where there is none.
+        """
+        from diffusers import KandinskyV22PriorPipeline
+
+        folder = self.weights / names.PRIOR
+        if not (folder / "model_index.json").exists():
+            raise _missing("prior")
+        pipe = KandinskyV22PriorPipeline.from_pretrained(folder).to(device)
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+    def tokenizer_folder(self, kind: str) -> Path:
+        """Return the folder of the tokenizer "clip", "xlm-r" or "t5"; learn one if need be.
+
+        It stays what it is when captions change, as the text encoders that learned with it do.
+        """
+        from filelock import FileLock
+
+        _, landed, make, last = _TOKENIZERS[kind]
+        folder = self.folder / ("tokenizer" if kind == "clip" else kind)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / f"tokenizer-{kind}.lock"):  # one learns it, others wait
+            for place in (folder, self.weights / landed / "tokenizer"):
+                if (place / last).exists():
+                    return place
+            make(folder)
+        return folder
+
+    def tokenizer(self, kind: str) -> PreTrainedTokenizerBase:
+        """Return the tokenizer "clip", "xlm-r" or "t5"."""
+        import transformers
+
+        class_name = _TOKENIZERS[kind][0]
+        return getattr(transformers, class_name).from_pretrained(self.tokenizer_folder(kind))
 
 
 def _missing(stage: str) -> KandiError:
     return KandiError(f"stage {stage} has to come first: python -m kandi_nb.mini.train {stage}")
-
-
-def landed(stage: str, weights: Path) -> dict[str, torch.Tensor]:
-    """Return the weights that a stage has landed, float32; none if a part is not there."""
-    from safetensors.torch import load_file
-
-    found: dict[str, torch.Tensor] = {}
-    for prefix, part in LANDED.get(stage, ()):
-        files = [
-            path
-            for path in sorted((Path(weights) / part).glob("*.safetensors"))
-            if ".fp16." not in path.name  # the same once more
-        ]
-        if not files:
-            return {}
-        for file in files:
-            found |= {f"{prefix}{k}": v.float() for k, v in load_file(file).items()}
-    return found
-
-
-def begin(module: nn.Module, stage: str, weights: Path) -> None:
-    """Fill a stage's module with what the stage has landed.
-
-    What the stage does not train stays as it is. Raises KandiError where nothing has landed,
-    or nothing that could be trained on (a prior lands with more positions than are trained).
-    """
-    found = landed(stage, weights)
-    if not found:
-        raise KandiError(f"stage {stage} has nothing in {weights} to begin with")
-    frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
-    mine = {name: weight for name, weight in found.items() if name not in frozen}
-    if wrong := module.load_state_dict(mine, strict=False).unexpected_keys:
-        raise KandiError(f"what stage {stage} has landed does not fit it: {wrong[:3]}")
 
 
 def digest(weights: Mapping[str, torch.Tensor]) -> str:
@@ -103,52 +165,3 @@ def digest(weights: Mapping[str, torch.Tensor]) -> str:
         total.update(name.encode())
         total.update(weights[name].float().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()[:8]
-
-
-def loaded(module: nn.Module, weights: Mapping[str, torch.Tensor], prefix: str = ""):
-    """Return a module with those of ``weights`` that start with ``prefix``, frozen.
-
-    A tensor that a module has under two names (T5's embeddings) lies in its file once.
-    """
-    mine = {k[len(prefix) :]: v for k, v in weights.items() if k.startswith(prefix)}
-    found = module.load_state_dict(mine, strict=False)
-    tied = set(getattr(module, "_tied_weights_keys", None) or ())
-    if wrong := [*found.unexpected_keys, *(set(found.missing_keys) - tied)]:
-        raise KandiError(f"these weights are not those of {type(module).__name__}: {wrong[:3]}")
-    return module.eval().requires_grad_(False)
-
-
-def clip_towers(folder: Path, weights: Path) -> tuple[nn.Module, nn.Module]:
-    """Return the trained text and picture towers, frozen."""
-    found = weights_of("clip", folder, weights)
-    return (
-        loaded(parts.clip_text(), found, "text."),
-        loaded(parts.clip_vision(), found, "vision."),
-    )
-
-
-def prior(weights: Path, device: str = "cpu") -> KandinskyV22PriorPipeline:
-    """Return the prior that has landed, as its pipeline.
-
-    Raises KandiError, which names the command to type, where there is none.
-    """
-    from diffusers import KandinskyV22PriorPipeline
-
-    folder = Path(weights) / PRIOR
-    if not (folder / "model_index.json").exists():
-        raise _missing("prior")
-    pipe = KandinskyV22PriorPipeline.from_pretrained(folder).to(device)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
-def movq(data: Data) -> nn.Module:
-    """Return the MoVQ as it is to land: with the sharper decoder if there is one, codes fitted.
-
-    A landed one comes back as it is, byte for byte, so that all folders hold one file.
-    """
-    stage = "movq-decoder" if checkpointed("movq-decoder", data.folder) else "movq"
-    made = loaded(parts.movq(data.size), weights_of(stage, data.folder, data.weights))
-    if checkpointed(stage, data.folder):
-        stage_movq.fit_codebook(made, data.latents())
-    return made

@@ -78,17 +78,17 @@ def blends(scenes: Sequence[Scene], count: int) -> Iterator[Blend]:
         if s == Scene(s.object, seed=s.seed):
             bare.setdefault(s.object, []).append(n)
         alike.setdefault((s.colour, s.place, s.headwear, s.style), []).append(n)
-    said = sorted(bare)
+    alone = sorted(bare)
     others = {"place": empty, "any": things}
-    made = 0
+    mixtures = 0
     for _ in range(1000 * (count + 1)):
-        if made == count:
+        if mixtures == count:
             return
         (kind,) = draw.choices(KINDS, SHARES)
         if kind == "bare":  # each pair as often as any other, however rare its scenes are
-            if len(said) < 2:
+            if len(alone) < 2:
                 continue
-            one, other = (draw.choice(bare[thing]) for thing in draw.sample(said, 2))
+            one, other = (draw.choice(bare[thing]) for thing in draw.sample(alone, 2))
         else:
             if not things or not others.get(kind, things):
                 continue
@@ -103,7 +103,7 @@ def blends(scenes: Sequence[Scene], count: int) -> Iterator[Blend]:
         first, second = mixed(scenes[one], scenes[other], share)
         if not {first.triple, second.triple} & HELD_OUT:
             yield Blend(one, other, share, first, second)
-            made += 1
+            mixtures += 1
     raise KandiError(f"{len(scenes)} scenes are too few to mix: take more with --scenes")
 
 

@@ -105,12 +105,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         "folder", type=Path, nargs="?", default=SPRITES, help="default: the package's own"
     )
     parser.add_argument("--force", action="store_true", help="replace sprites that exist")
-    given = parser.parse_args(argv)
+    options = parser.parse_args(argv)
     try:
-        paths = make_sprites(given.font, given.folder, force=given.force)
+        paths = make_sprites(options.font, options.folder, force=options.force)
     except KandiError as error:
         parser.error(str(error))
-    print(f"wrote {len(paths)} sprites to {given.folder}")
+    print(f"wrote {len(paths)} sprites to {options.folder}")
     return 0
 
 

@@ -91,8 +91,8 @@ def _stylise(image: Image.Image, style: str, rng: np.random.Generator) -> Image.
         grey = ImageOps.grayscale(image)
         # The filter takes the picture's border for an edge, so that frame is cut off and made
         # good.
-        found = ImageOps.expand(ImageOps.crop(grey.filter(ImageFilter.FIND_EDGES), 1), 1)
-        edges = ImageOps.invert(found).filter(ImageFilter.SMOOTH)
+        frame = ImageOps.expand(ImageOps.crop(grey.filter(ImageFilter.FIND_EDGES), 1), 1)
+        edges = ImageOps.invert(frame).filter(ImageFilter.SMOOTH)
         paper = Image.blend(image, Image.new("RGB", image.size, (250, 248, 242)), 0.42)
         lines = Image.merge(
             "RGB", [edges.point(lambda v: max(0, 255 - int(2.2 * (255 - v))))] * 3

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,13 +11,19 @@ import torch.nn.functional as F
 from torch import nn
 
 from ...captions import caption
-from ...judge import HEADS
 from ...world.scenes import Scene
-from ...world.vocabulary import LANGUAGES, STYLES
+from ...world.vocabulary import LANGUAGES
 from .. import networks as parts
-from ..loop import Loss
-from .judge import labels, word_loss
+from ..loop import Loss, Plan, python_random
+from .judge import naming_heads, naming_loss
 from .movq import pictures
+
+if TYPE_CHECKING:
+    from ..data import Data
+
+SHIFT = 4  # pixels, half a patch, so that what is seen does not hang on the patches' grid
+DUST = 0.08  # largest noise on pixels in -1…1; set by hand
+LARGEST_TEMPERATURE = 4.6  # logits are scaled by 100 at most (Radford et al. 2021)
 
 
 class Clip(nn.Module):
@@ -29,16 +35,18 @@ class Clip(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        words = sum(len(words) for words in HEADS.values()) + len(STYLES)
         self.text, self.vision = parts.clip_text(), parts.clip_vision()
-        self.heads = nn.Linear(parts.EMBEDDING, words)
+        self.heads = naming_heads()
+        # Radford et al. 2021 begin with 0.07, too.
         self.temperature = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
 
 
 def tokenize(tokenizer, texts: Sequence[str]) -> torch.Tensor:
     """Return ids (n, longest); attention is causal, so that less padding changes nothing."""
-    found = tokenizer(list(texts), padding="longest", truncation=True, max_length=parts.TOKENS)
-    return torch.tensor(found["input_ids"])
+    encoded = tokenizer(
+        list(texts), padding="longest", truncation=True, max_length=parts.TOKENS
+    )
+    return torch.tensor(encoded["input_ids"])
 
 
 def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 192) -> Loss:
@@ -46,36 +54,30 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 1
 
     A symmetric contrastive loss (Radford et al. 2021) with a language drawn for each caption,
     plus the naming of attributes from either embedding, plus a mild pull of the norms to
-    sqrt(128).
+    sqrt(128), the length of 128 numbers of variance 1, which the prior is to predict. The
+    weights of the three are set by hand.
     """
-    masks = labels(scenes)
-    styles = torch.tensor([STYLES.index(scene.style) for scene in scenes])
+    naming = naming_loss(scenes)
 
-    def name(heads: nn.Linear, e: torch.Tensor, index: torch.Tensor):
-        logits = heads(e).float()
-        words = logits.shape[1] - len(STYLES)
-        loss, figures = word_loss(logits[:, :words], masks, index)
-        return loss + F.cross_entropy(logits[:, words:], styles[index].to(e.device)), figures
-
-    def loss(model: Clip, generator: torch.Generator, progress: float):
+    def loss(model: Clip, generator: torch.Generator):
         p = next(model.parameters())
         index = torch.randint(len(data), (batch,), generator=generator)
-        draw = random.Random(int(torch.randint(2**62, (), generator=generator)))
+        draw = python_random(generator)
         texts = [caption(scenes[i], draw.choice(LANGUAGES), draw) for i in index.tolist()]
         ids = tokenize(tokenizer, texts).to(p.device)
         x = pictures(data, index, p.device, p.dtype, 64)
-        dx, dy = (draw.randint(-4, 4) for _ in range(2))
-        x = F.pad(x, (4, 4, 4, 4), mode="replicate")[..., 4 + dy : 68 + dy, 4 + dx : 68 + dx]
-        x = x + 0.08 * draw.random() * torch.randn_like(x)
+        right, down = (draw.randint(-SHIFT, SHIFT) + SHIFT for _ in range(2))
+        x = F.pad(x, (SHIFT,) * 4, mode="replicate")[..., down : down + 64, right : right + 64]
+        x = x + DUST * draw.random() * torch.randn_like(x)
         t = model.text(ids).text_embeds
         v = model.vision(x).image_embeds
         tn, vn = F.normalize(t.float(), dim=-1), F.normalize(v.float(), dim=-1)
-        logits = tn @ vn.T * model.temperature.float().clamp(max=4.6).exp()
+        logits = tn @ vn.T * model.temperature.float().clamp(max=LARGEST_TEMPERATURE).exp()
         target = torch.arange(batch, device=logits.device)
         contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
         root = parts.EMBEDDING**0.5
-        seen, by_picture = name(model.heads, (vn * root).to(p.dtype), index)
-        read, by_text = name(model.heads, (tn * root).to(p.dtype), index)
+        seen, by_picture = naming(model.heads((vn * root).to(p.dtype)), index)
+        read, by_text = naming(model.heads((tn * root).to(p.dtype)), index)
         norms = sum((e.float().norm(dim=-1) / root - 1).square().mean() for e in (t, v))
         figures = {
             "contrast": contrast.item(),
@@ -86,3 +88,8 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 1
         return contrast + 0.5 * (seen + read) + 0.1 * norms, figures
 
     return loss
+
+
+def loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of all pictures and captions of them."""
+    return loss_of(data.pictures, data.scenes, data.trained.tokenizer("clip"))

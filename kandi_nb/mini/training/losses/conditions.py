@@ -1,15 +1,22 @@
-"""The stage `inpaint-2.2`: learn to repaint what a mask covers."""
+"""The stages `inpaint-2.2` and `inpaint-2.1`: learn to repaint what a mask covers."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .decoder import Extra
+from ..loop import Loss, Plan, seed_from
+from .decoder import Conditioning, Extra, loss_of, pictured
+from .told import written
+
+if TYPE_CHECKING:
+    from ..data import Data
 
 KINDS = ("box", "strokes", "half", "head", "object", "all", "nothing")
-SHARES = (0.22, 0.16, 0.12, 0.2, 0.18, 0.07, 0.05)
+SHARES = (0.22, 0.16, 0.12, 0.2, 0.18, 0.07, 0.05)  # of each kind; set by hand
 # How the pipelines' `prepare_mask` lets each repainted cell grow.
 NEIGHBOURS = torch.tensor([[[[1.0, 1, 0], [1, 1, 1], [0, 1, 1]]]])
 
@@ -70,22 +77,37 @@ def draw_mask(kind: str, silhouette: np.ndarray, draw: np.random.Generator) -> n
 
 
 def masks_of(silhouettes: np.ndarray) -> Extra:
-    """Return what the inpainting UNet is told: the kept latents, and where they are.
+    """Return the inpainting UNet's channels: the kept latents, and where they are.
 
     As in the pipeline, the mask is brought to the latents' size by nearest neighbour, and 1
     there means *keep*: the reverse of what people give.
     """
 
     def extra(index: torch.Tensor, clean: torch.Tensor, generator: torch.Generator):
-        seed = int(torch.randint(2**62, (), generator=generator))
-        draw = np.random.default_rng(seed)
+        draw = np.random.default_rng(seed_from(generator))
         kinds = draw.choice(KINDS, len(index), p=SHARES)
-        drawn = [
+        masks = [
             draw_mask(kind, silhouettes[i], draw) for kind, i in zip(kinds, index, strict=True)
         ]
-        repaint = torch.from_numpy(np.stack(drawn))[:, None]
+        repaint = torch.from_numpy(np.stack(masks))[:, None]
         repaint = F.interpolate(repaint, clean.shape[-2:], mode="nearest")
         keep = (1 - grow(repaint)).to(clean.device)
         return {"channels": torch.cat([clean * keep, keep], 1)}
 
     return extra
+
+
+def _loss(data: Data, plan: Plan, conditioning: Conditioning) -> Loss:
+    extra = masks_of(data.silhouettes)
+    return loss_of(data.latents(plan.device), conditioning, extra=extra)
+
+
+def loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of 2.2's inpainting decoder, of all pictures under masks of all kinds."""
+    embeddings = data.embeddings(plan.device)
+    return _loss(data, plan, pictured(embeddings, data.trained.no_prompt()))
+
+
+def loss_21(data: Data, plan: Plan) -> Loss:
+    """Return the same of 2.1's, which reads a caption, too."""
+    return _loss(data, plan, written(data, plan, data.embeddings(plan.device)))

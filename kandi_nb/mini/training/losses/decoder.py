@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from .. import networks as parts
-from ..loop import Loss
+from ..loop import Loss, Plan
+
+if TYPE_CHECKING:
+    from ..data import Data
 
 DROPPED = 0.1  # share of embeddings replaced by the black picture's, which guidance needs
 NOISE = 0.1  # on the standardised embedding: the prior's are never exact
+GAMMA = 5  # of the min-SNR weights, as Hang et al. 2023 recommend
+BOUND = 0.01  # weight of the variance's bound; Nichol & Dhariwal 2021 take 0.001
+LATE = 700  # of 1000 steps: above it little but noise is left
+
+# ``index`` (b,) and generator → keyword arguments of the UNet that say what to draw.
+Conditioning = Callable[[torch.Tensor, torch.Generator], dict[str, Any]]
+# ``index`` (b,), clean latents (b, c, h, w) and generator → what lies beside the latents.
+Extra = Callable[[torch.Tensor, torch.Tensor, torch.Generator], dict[str, torch.Tensor]]
 
 
 def schedule(settings: dict | None = None) -> torch.Tensor:
@@ -32,70 +43,69 @@ def diffusion_loss(
 ):
     """Return the loss of a prediction ``out`` (b, 2 c, h, w) of noise and its variance.
 
-    A UNet with ``out`` (b, c, h, w) predicts the noise alone.
+    A UNet with ``out`` (b, c, h, w) predicts the noise alone. ``noise``, ``clean`` and
+    ``noisy`` are (b, c, h, w), ``t`` (b,) the steps and ``alphas`` (1000,) their schedule.
+    Returned are the loss, a scalar, the squared error of each sample (b,), and the bound.
 
     The squared error of the noise with min-SNR weights (Hang et al. 2023, gamma 5) plus, for
     the variance only, the variational bound of Nichol & Dhariwal 2021 (their eq. 15 and 16).
     """
     alone = out.shape[1] == noise.shape[1]
-    found, between = (out.float(), None) if alone else out.float().chunk(2, 1)
+    predicted, between = (out.float(), None) if alone else out.float().chunk(2, 1)
     a = alphas[t].view(-1, 1, 1, 1)
     before = torch.where(t > 0, alphas[(t - 1).clamp_min(0)], 1.0).view(-1, 1, 1, 1)
-    weight = (5 * (1 - a) / a).clamp_max(1)
-    error = (found - noise).square().mean((1, 2, 3), keepdim=True)
+    weight = (GAMMA * (1 - a) / a).clamp_max(1)
+    error = (predicted - noise).square().mean((1, 2, 3), keepdim=True)
     if between is None:
         return (weight * error).mean(), error.flatten(), torch.zeros(())
     beta = 1 - a / before
     small = (beta * (1 - before) / (1 - a)).clamp_min(1e-8).log()
-    guess = ((noisy - (1 - a).sqrt() * found.detach()) / a.sqrt()).clamp(-4, 4)
+    guess = (noisy - (1 - a).sqrt() * predicted.detach()) / a.sqrt()
+    guess = guess.clamp(-4, 4)  # `clip_sample_range` of the scheduler
     # Between the posterior means: the noisy latent's share is the same in both and cancels.
     gap = before.sqrt() * beta / (1 - a) * (guess - clean)
     mix = (between + 1) / 2
     wide = mix * beta.log() + (1 - mix) * small
     bound = wide - small + (small - wide).exp() + gap.square() * (-wide).exp() - 1
     bound = (0.5 * bound.mean((1, 2, 3)) * (t > 0)).mean()
-    return (weight * error).mean() + 0.01 * bound, error.flatten(), bound
+    return (weight * error).mean() + BOUND * bound, error.flatten(), bound
 
 
-Told = Callable[[torch.Tensor, torch.Generator], dict[str, Any]]
-Extra = Callable[[torch.Tensor, torch.Tensor, torch.Generator], dict[str, torch.Tensor]]
-
-
-def pictured(embeddings: torch.Tensor, nothing: torch.Tensor) -> Told:
-    """Return what 2.2's UNet is told: picture embeddings (n, 128), blurred a little.
+def pictured(embeddings: torch.Tensor, nothing: torch.Tensor) -> Conditioning:
+    """Condition 2.2's UNet on picture embeddings (n, 128), blurred a little.
 
     ``nothing`` (128,) is the embedding that the pipelines take for no prompt.
     """
     spread = embeddings.std(0)
 
-    def told(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
+    def conditioning(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
         e = embeddings[index] + NOISE * spread * torch.randn(len(index), embeddings.shape[1])
         e[torch.rand(len(index)) < DROPPED] = nothing
         return {"encoder_hidden_states": None, "added_cond_kwargs": {"image_embeds": e}}
 
-    return told
+    return conditioning
 
 
 def loss_of(
     latents: torch.Tensor,
-    told: Told,
+    conditioning: Conditioning,
     batch: int = 64,
     extra: Extra | None = None,
     alphas: torch.Tensor | None = None,
 ) -> Loss:
-    """Return the loss of latents (n, c, h, w) of which the UNet is told something.
+    """Return the loss of latents (n, c, h, w) that are drawn under some conditioning.
 
-    ``told(index, generator)`` gives keyword arguments of the UNet. ``extra(index, clean,
-    generator)`` gives what lies beside: "channels" (b, c, 8, 8) to put beside the noisy
+    ``conditioning(index, generator)`` gives keyword arguments of the UNet. ``extra(index,
+    clean, generator)`` gives what lies beside: "channels" (b, c, 8, 8) to put beside the noisy
     latents, or "hint" (b, 3, 64, 64). ``alphas`` is another schedule than the 2.x decoders'.
     """
     alphas = schedule() if alphas is None else alphas
 
-    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+    def loss(model: nn.Module, generator: torch.Generator):
         p = next(model.parameters())
         index = torch.randint(len(latents), (batch,), generator=generator)
         clean = latents[index].to(p.device, torch.float32)
-        given = told(index, generator)
+        arguments = conditioning(index, generator)
         beside = extra(index, clean, generator) if extra else {}
         t = torch.randint(1000, (batch,), generator=generator).to(p.device)
         noise = torch.randn_like(clean)
@@ -106,22 +116,22 @@ def loss_of(
         if "channels" in beside:
             x = torch.cat([noisy, beside["channels"].to(noisy)], 1)
         if "hint" in beside:
-            given["added_cond_kwargs"]["hint"] = beside["hint"]
+            arguments["added_cond_kwargs"]["hint"] = beside["hint"]
         x = x.to(p.dtype).contiguous(memory_format=torch.channels_last)
-        out = model(x, t, **_moved(given, p)).sample
+        out = model(x, t, **_moved(arguments, p)).sample
         total, error, bound = diffusion_loss(out, noise, clean, noisy, t, a)
-        late = error[t > 700]
+        late = error[t > LATE]
         figures = {"error": error.mean().item(), "bound": bound.item()}
         return total, figures | {"late": late.mean().item() if len(late) else 0.0}
 
     return loss
 
 
-def _moved(given: Any, like: torch.Tensor) -> Any:
+def _moved(value: Any, like: torch.Tensor) -> Any:
     """Return keyword arguments with their tensors on the device and in the dtype of one."""
-    if isinstance(given, dict):
-        return {name: _moved(value, like) for name, value in given.items()}
-    return given.to(like.device, like.dtype) if isinstance(given, torch.Tensor) else given
+    if isinstance(value, dict):
+        return {name: _moved(each, like) for name, each in value.items()}
+    return value.to(like.device, like.dtype) if isinstance(value, torch.Tensor) else value
 
 
 def grown(unet: nn.Module, weights: dict[str, torch.Tensor]) -> nn.Module:
@@ -143,3 +153,20 @@ def grown(unet: nn.Module, weights: dict[str, torch.Tensor]) -> nn.Module:
             mine[name].copy_(weight)
     unet.load_state_dict(mine)
     return unet
+
+
+def with_mixtures(data: Data, plan: Plan, times: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return latents and embeddings of all pictures, and behind them of all mixtures.
+
+    ``times`` is how often the mixtures are there, and with it how often they are met.
+    """
+    device = plan.device
+    latents = [data.latents(device)] + times * [data.latents(device, blended=True)]
+    embeddings = [data.embeddings(device)] + times * [data.mixtures(device)]
+    return torch.cat(latents), torch.cat(embeddings)
+
+
+def loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of 2.2's decoder, of all pictures and mixtures."""
+    latents, embeddings = with_mixtures(data, plan)
+    return loss_of(latents, pictured(embeddings, data.trained.no_prompt()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,13 +12,21 @@ from torch import nn
 
 from ...judge import HEADS
 from ...world.blends import Blend
+from ...world.render import render_many
 from ...world.scenes import Scene, accepted_colours
-from ...world.vocabulary import ANIMALS
-from ..loop import Loss
+from ...world.scenes import scenes as world_scenes
+from ...world.vocabulary import ANIMALS, STYLES
+from .. import networks as parts
+from ..loop import Loss, Plan
 from .movq import pictures
 
+if TYPE_CHECKING:
+    from ..data import Data
 
-def labels(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
+Figures = dict[str, float]
+
+
+def targets(scenes: Sequence[Scene]) -> dict[str, torch.Tensor]:
     """Return targets: for each attribute a (n, words) mask of the words that are right.
 
     An all-zero row means that the attribute does not exist there and teaches nothing.
@@ -46,21 +55,45 @@ def word_loss(
     masks: dict[str, torch.Tensor],
     index: torch.Tensor,
     weight: torch.Tensor | float = 1.0,
-):
+) -> tuple[torch.Tensor, Figures]:
     """Return the cross-entropy, for which any accepted word is right, and the accuracies.
 
-    ``weight`` (b,) says how much each picture counts.
+    ``logits`` (b, all words) belong to the rows ``index`` (b,) of the ``masks`` (n, words) of
+    each attribute; ``weight`` (b,) says how much each counts.
     """
     total, figures = 0.0, {}
     split = torch.split(logits.float(), [len(words) for words in HEADS.values()], 1)
-    for part, (what, mask) in zip(split, masks.items(), strict=True):
-        mask = mask[index].to(part.device)
+    for votes, (what, mask) in zip(split, masks.items(), strict=True):
+        mask = mask[index].to(votes.device)
         there = mask.sum(1) > 0
-        chance = (part.softmax(1) * mask).sum(1)
+        chance = (votes.softmax(1) * mask).sum(1)
         total = total - (weight * chance.clamp_min(1e-7).log())[there].mean()
-        hit = mask.gather(1, part.argmax(1, keepdim=True))[there]
+        hit = mask.gather(1, votes.argmax(1, keepdim=True))[there]
         figures[what] = hit.mean().item()
     return total, figures
+
+
+def naming_heads() -> nn.Linear:
+    """Build a layer that names attributes and style: embeddings (b, 128) to logits of words."""
+    return nn.Linear(parts.EMBEDDING, sum(map(len, HEADS.values())) + len(STYLES))
+
+
+def naming_loss(
+    scenes: Sequence[Scene],
+) -> Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, Figures]]:
+    """Return the loss of what `naming_heads` says of scenes, and the accuracies.
+
+    It takes logits (b, words and styles) and the numbers (b,) of the scenes.
+    """
+    masks = targets(scenes)
+    styles = torch.tensor([STYLES.index(scene.style) for scene in scenes])
+
+    def naming(logits: torch.Tensor, index: torch.Tensor) -> tuple[torch.Tensor, Figures]:
+        words, style = logits.float().tensor_split([-len(STYLES)], 1)
+        loss, figures = word_loss(words, masks, index)
+        return loss + F.cross_entropy(style, styles[index].to(style.device)), figures
+
+    return naming
 
 
 def _cells(count: int, channels: int) -> torch.Tensor:
@@ -71,7 +104,10 @@ def _cells(count: int, channels: int) -> torch.Tensor:
 
 
 def _disturb(x: torch.Tensor) -> torch.Tensor:
-    """Shift, warp, dim, tint, blur and dust a batch, for the flaws that other pictures have."""
+    """Shift, warp, dim, tint, blur and dust a batch (b, 3, 64, 64), as other pictures have it.
+
+    How much of each is set by hand.
+    """
     dx, dy = (int(torch.randint(-4, 5, ())) for _ in range(2))
     x = F.pad(x, (4, 4, 4, 4), mode="replicate")[..., 4 + dy : 68 + dy, 4 + dx : 68 + dx]
     gain = 1 + 0.12 * torch.randn(len(x), 3, 1, 1, dtype=x.dtype, device=x.device)
@@ -104,12 +140,12 @@ def loss_of(
     Half of each batch are mixtures, whose two scenes are right in proportion to their
     shares: the judge is to say of what it sees two things in that it sees both.
     """
-    masks = labels(scenes)
-    first, second = (labels([getattr(b, n) for b in blends]) for n in ("first", "second"))
+    masks = targets(scenes)
+    first, second = (targets([getattr(b, n) for b in blends]) for n in ("first", "second"))
     shares = torch.tensor([b.share for b in blends])
     some = batch // 2
 
-    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+    def loss(model: nn.Module, generator: torch.Generator):
         p = next(model.parameters())
         index = torch.randint(len(data), (batch - some,), generator=generator)
         both = torch.randint(len(blended), (some,), generator=generator)
@@ -128,3 +164,14 @@ def loss_of(
         return (total + mixture) / 2, figures | {"mixture": mixture.item()}
 
     return loss
+
+
+def loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of all pictures, of a fifth more of held-out scenes, and of mixtures.
+
+    The judge may know what the generator must not: without the held-out triples it read 97.5 %
+    of their objects, with them 99.95 %.
+    """
+    held_out = list(world_scenes(data.count // 5, held_out=True, salt="judge"))
+    pictures = np.concatenate([data.pictures, render_many(held_out, 64, workers=2)])
+    return loss_of(pictures, [*data.scenes, *held_out], data.blended, data.blends)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from .. import networks as parts
-from ..loop import Loss
+from ..loop import Loss, Plan
 
-FRONT = 3.0
+if TYPE_CHECKING:
+    from ..data import Data
+
+FRONT = 3.0  # times the weight of the place behind; brought eyes to faces
+EDGES = 0.5  # weight of differences between neighbours beside pixels; set by hand
+MOMENTS = 0.1  # weight of the latents' moments beside pixels; set by hand
 NOISE = 0.15  # on the unit-variance latents, so that the decoder forgives the UNet
 
 
@@ -39,14 +46,17 @@ def pictures(
 def _picture_loss(
     y: torch.Tensor, x: torch.Tensor, silhouettes: np.ndarray, index: torch.Tensor
 ):
-    """Return the weighted loss of pictures ``y`` drawn for ``x``, and figures to log."""
+    """Return the weighted loss of pictures ``y`` drawn for ``x``, and figures to log.
+
+    Both are (b, 3, h, w), and ``index`` (b,) their rows of the ``silhouettes`` (n, h, w).
+    """
     front = torch.from_numpy(silhouettes[index.numpy()]).to(x.device)[:, None].float() / 255
     weight = 1 + (FRONT - 1) * front
     weight = weight / weight.mean()
     gap = (y - x).float()
     across, down = _edges(gap)
     edge = (across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean()
-    total = (gap.abs() * weight).mean() + 0.5 * edge
+    total = (gap.abs() * weight).mean() + EDGES * edge
     return total, {"l1": gap.abs().mean().item(), "edge": edge.item()}
 
 
@@ -61,7 +71,7 @@ def loss_of(data: np.ndarray, silhouettes: np.ndarray, batch: int = 12) -> Loss:
     what the diffusion stages rely on: the pipelines decode without any scaling.
     """
 
-    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+    def loss(model: nn.Module, generator: torch.Generator):
         p = next(model.parameters())
         index = torch.randint(len(data), (batch,), generator=generator)
         x = pictures(data, index, p.device, p.dtype)
@@ -71,7 +81,7 @@ def loss_of(data: np.ndarray, silhouettes: np.ndarray, batch: int = 12) -> Loss:
         moments = (mean.square() + (std - 1).square()).mean()
         y = model.decode(z + NOISE * torch.randn_like(z), force_not_quantize=True).sample
         total, figures = _picture_loss(y, x, silhouettes, index)
-        return total + 0.1 * moments, figures | {"std": std.mean().item()}
+        return total + MOMENTS * moments, figures | {"std": std.mean().item()}
 
     return loss
 
@@ -84,7 +94,7 @@ def decoder_loss_of(
     The latents of the diffusion stages stay what they are while pictures go on getting sharper.
     """
 
-    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+    def loss(model: nn.Module, generator: torch.Generator):
         p = next(model.parameters())
         index = torch.randint(len(data), (batch,), generator=generator)
         z = latents[index].to(p.device, p.dtype).contiguous(memory_format=torch.channels_last)
@@ -95,10 +105,21 @@ def decoder_loss_of(
     return loss
 
 
-def fit_codebook(model: nn.Module, latents: torch.Tensor, rounds: int = 12) -> float:
-    """Fit the codebook by k-means to latents (n, c, h, w); return the mean squared distance.
+def loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of all pictures."""
+    return loss_of(data.pictures, data.silhouettes)
 
-    The pipelines decode without quantising, so the codes are only there for who asks for them.
+
+def decoder_loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of all pictures and the latents that they have already."""
+    return decoder_loss_of(data.pictures, data.silhouettes, data.latents(plan.device))
+
+
+def fit_codebook(model: nn.Module, latents: torch.Tensor, rounds: int = 12) -> float:
+    """Fit a MoVQ's codebook to latents (n, c, h, w) by k-means; return the mean squared gap.
+
+    60,000 cells are some sixty a code. The pipelines decode without quantising, so the codes
+    are only there for who asks for them.
     """
     cells = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
     cells = cells[
@@ -106,7 +127,7 @@ def fit_codebook(model: nn.Module, latents: torch.Tensor, rounds: int = 12) -> f
     ]
     codes = cells[: parts.CODES].clone()
     for _ in range(rounds):
-        near = torch.cat([torch.cdist(part, codes).argmin(1) for part in cells.split(8192)])
+        near = torch.cat([torch.cdist(some, codes).argmin(1) for some in cells.split(8192)])
         count = torch.bincount(near, minlength=len(codes))[:, None]
         mean = torch.zeros_like(codes).index_add_(0, near, cells) / count.clamp_min(1)
         codes = torch.where(count > 0, mean, codes)

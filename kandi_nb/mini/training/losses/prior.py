@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -13,11 +13,15 @@ from ...captions import caption
 from ...world.scenes import Scene
 from ...world.vocabulary import LANGUAGES
 from .. import networks as parts
-from ..loop import Loss
+from ..loop import Loss, Plan, python_random
 from .clip import tokenize
+
+if TYPE_CHECKING:
+    from ..data import Data
 
 WINDOW = 40  # tokens seen in training: the longest caption has 32
 DROPPED = 0.1  # share of captions replaced by the empty one, which guidance needs
+LATE = 800  # of 1000 steps: above it little but noise is left
 
 
 def lengthen(short: nn.Module, tokens: int = parts.TOKENS) -> nn.Module:
@@ -54,10 +58,10 @@ def loss_of(
     scheduler = UnCLIPScheduler(**parts.prior_scheduler())
     alphas = scheduler.alphas_cumprod
 
-    def loss(model: nn.Module, generator: torch.Generator, progress: float):
+    def loss(model: nn.Module, generator: torch.Generator):
         p = next(model.parameters())
         index = torch.randint(len(scenes), (batch,), generator=generator)
-        draw = random.Random(int(torch.randint(2**62, (), generator=generator)))
+        draw = python_random(generator)
         texts = [
             "" if draw.random() < DROPPED else caption(scenes[i], draw.choice(LANGUAGES), draw)
             for i in index.tolist()
@@ -73,15 +77,30 @@ def loss_of(
         t = torch.randint(1000, (batch,), generator=generator).to(p.device)
         a = alphas.to(p.device)[t][:, None]
         noisy = a.sqrt() * clean + (1 - a).sqrt() * torch.randn_like(clean)
-        found = model(
+        predicted = model(
             noisy.to(p.dtype),
             t,
             proj_embedding=out.text_embeds.to(p.dtype),
             encoder_hidden_states=states.to(p.dtype),
             attention_mask=mask,
         ).predicted_image_embedding
-        error = (found.float() - clean).square().mean(1)
-        late = error[t > 800]
+        error = (predicted.float() - clean).square().mean(1)
+        late = error[t > LATE]
         return error.mean(), {"from_noise": late.mean().item() if len(late) else 0.0}
 
     return loss
+
+
+def loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of all scenes and the embeddings of their pictures."""
+    embeddings = data.embeddings(plan.device)
+    text = data.trained.clip_towers()[0].to(plan.device, plan.dtype)
+    return loss_of(data.scenes, embeddings, text, data.trained.tokenizer("clip"))
+
+
+def standardise(model: nn.Module, data: Data, plan: Plan) -> None:
+    """Let a prior know mean and spread of what it is to predict, as the published one does."""
+    embeddings = data.embeddings(plan.device)
+    with torch.no_grad():
+        model.clip_mean.copy_(embeddings.mean(0, keepdim=True))
+        model.clip_std.copy_(embeddings.std(0, keepdim=True))

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from ...captions import caption
-from ...judge import HEADS
 from ...world.scenes import Scene
-from ...world.vocabulary import LANGUAGES, STYLES
+from ...world.vocabulary import LANGUAGES
 from .. import networks as parts
-from ..loop import Loss
+from ..loop import Loss, Plan, python_random
 from .clip import tokenize
-from .judge import labels, word_loss
+from .judge import naming_heads, naming_loss
 
+if TYPE_CHECKING:
+    from ..data import Data
+
+EMPTY = 0.05  # share of empty texts, which guidance needs
+NAMED = 0.2  # weight of naming beside the squared gap; set by hand
 CAPITALS = 0.1  # share of captions in capital letters, which CLIP and SentencePiece fold
 
 
@@ -31,8 +35,7 @@ class TextEncoder(nn.Module):
     def __init__(self, encoder: nn.Module) -> None:
         super().__init__()
         self.encoder = encoder
-        words = sum(len(words) for words in HEADS.values()) + len(STYLES)
-        self.heads = nn.Linear(parts.EMBEDDING, words)
+        self.heads = naming_heads()
         pooled = hasattr(encoder, "LinearTransformation")
         self.project = None if pooled else nn.Linear(parts.STATES, parts.EMBEDDING)
 
@@ -48,14 +51,14 @@ class TextEncoder(nn.Module):
 
 def ids_and_mask(tokenizer, texts: Sequence[str], length: int, full: bool = False):
     """Return ids and attention mask (n, longest or ``length``) of texts."""
-    found = tokenizer(
+    encoded = tokenizer(
         list(texts),
         padding="max_length" if full else "longest",
         truncation=True,
         max_length=length,
         return_tensors="pt",
     )
-    return found["input_ids"], found["attention_mask"]
+    return encoded["input_ids"], encoded["attention_mask"]
 
 
 def loss_of(
@@ -64,30 +67,32 @@ def loss_of(
     """Return the loss of scenes: learn CLIP's text embedding, and name what the caption says.
 
     Teacher learning as in Multilingual-CLIP (Carlsson et al. 2022), where CLIP's text tower
-    teaches an XLM-R; here both read the same caption, as ours knows all five languages. A
-    twentieth of the texts are empty, as for guidance.
+    teaches an XLM-R; here both read the same caption, as ours knows all five languages.
     """
-    masks = labels(scenes)
-    styles = torch.tensor([STYLES.index(scene.style) for scene in scenes])
+    naming = naming_loss(scenes)
 
-    def loss(model: TextEncoder, generator: torch.Generator, progress: float):
+    def loss(model: TextEncoder, generator: torch.Generator):
         p = next(model.parameters())
         index = torch.randint(len(scenes), (batch,), generator=generator)
-        draw = random.Random(int(torch.randint(2**62, (), generator=generator)))
+        draw = python_random(generator)
         texts = [caption(scenes[i], draw.choice(LANGUAGES), draw) for i in index.tolist()]
         texts = [t.upper() if draw.random() < CAPITALS else t for t in texts]
-        texts = ["" if draw.random() < 0.05 else t for t in texts]
+        texts = ["" if draw.random() < EMPTY else t for t in texts]
         with torch.no_grad():
             wanted = clip(tokenize(clip_tokenizer, texts).to(p.device)).text_embeds.float()
         ids, mask = ids_and_mask(tokenizer, texts, parts.TOKENS)
-        _, found = model.read(ids.to(p.device), mask.to(p.device))
-        gap = (found.float() - wanted).square().mean()
-        said = torch.tensor([bool(text) for text in texts])
-        logits = model.heads(found)[said].float()
-        words = logits.shape[1] - len(STYLES)
-        named, figures = word_loss(logits[:, :words], masks, index[said])
-        named = named + F.cross_entropy(logits[:, words:], styles[index[said]].to(p.device))
-        near = F.cosine_similarity(found.float(), wanted).mean().item()
-        return gap + 0.2 * named, {"gap": gap.item(), "near": near, **figures}
+        _, embedding = model.read(ids.to(p.device), mask.to(p.device))
+        gap = (embedding.float() - wanted).square().mean()
+        spoken = torch.tensor([bool(text) for text in texts])
+        named, figures = naming(model.heads(embedding)[spoken], index[spoken])
+        near = F.cosine_similarity(embedding.float(), wanted).mean().item()
+        return gap + NAMED * named, {"gap": gap.item(), "near": near, **figures}
 
     return loss
+
+
+def loss(kind: str, data: Data, plan: Plan) -> Loss:
+    """Return the loss of all scenes, for the encoder that reads the tokens of a kind."""
+    learned = data.trained
+    clip = learned.clip_towers()[0].to(plan.device)
+    return loss_of(data.scenes, learned.tokenizer(kind), clip, learned.tokenizer("clip"))

@@ -1,10 +1,9 @@
-"""What the decoders that read the prompt itself are told: those of 2.1 and of Kandinsky 3."""
+"""The stages `decoder-2.1` and `decoder-3`: the decoders that read the prompt itself."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,38 +12,44 @@ from ...captions import caption
 from ...world.scenes import Scene
 from ...world.vocabulary import LANGUAGES
 from .. import networks as parts
-from .decoder import DROPPED, NOISE, Told
+from ..loop import Loss, Plan, python_random
+from .decoder import DROPPED, NOISE, Conditioning, loss_of, schedule, with_mixtures
 from .text import ids_and_mask
+
+if TYPE_CHECKING:
+    from ..data import Data
+
+EMPTY = 0.02  # share of empty prompts of 3, beside those without any states; set by hand
 
 
 def _captions(
     scenes: Sequence[Scene], index: torch.Tensor, generator: torch.Generator
 ) -> list[str]:
     """Return a caption for each scene, in a language drawn for each; none for a mixture."""
-    draw = random.Random(int(torch.randint(2**62, (), generator=generator)))
+    draw = python_random(generator)
     return [
         caption(scenes[i], draw.choice(LANGUAGES), draw) if i < len(scenes) else ""
         for i in index.tolist()
     ]
 
 
-def told_21(
+def conditioning_21(
     scenes: Sequence[Scene],
     embeddings: torch.Tensor,
     nothing: torch.Tensor,
     tokenizer,
     encoder: nn.Module,
-) -> Told:
-    """Return what 2.1's UNet is told: a picture embedding, and a caption that XLM-R has read.
+) -> Conditioning:
+    """Condition 2.1's UNet on a picture embedding and a caption that XLM-R has read.
 
-    A tenth of the samples is told nothing at all, as guidance needs it, a tenth lacks only the
+    A tenth of the samples gets neither, as guidance needs it, a tenth lacks only the
     picture embedding and a tenth only the text: each of the two has to be enough. Embeddings
     behind those of the ``scenes`` are mixtures, which no text describes. Texts are padded to
     all 77 tokens, because the pipelines give the UNet no mask.
     """
     spread = embeddings.std(0)
 
-    def told(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
+    def conditioning(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
         b, p = len(index), next(encoder.parameters())
         e = embeddings[index] + NOISE * spread * torch.randn(b, embeddings.shape[1])
         chance = torch.rand(b)
@@ -53,30 +58,30 @@ def told_21(
         unread = (chance < DROPPED) | (chance > 1 - DROPPED)
         texts = _captions(scenes, index, generator)
         texts = ["" if gone else text for gone, text in zip(unread, texts, strict=True)]
-        said = [text for text in texts if text]  # read once for all who are told nothing
-        found = iter(range(b))
-        row = [next(found) if text else len(said) for text in texts]
-        ids, mask = ids_and_mask(tokenizer, [*said, ""], parts.TOKENS, full=True)
+        captions = [text for text in texts if text]  # the empty one is read once for all
+        number = iter(range(b))
+        row = [next(number) if text else len(captions) for text in texts]
+        ids, mask = ids_and_mask(tokenizer, [*captions, ""], parts.TOKENS, full=True)
         with torch.no_grad():
             embedding, states = encoder(ids.to(p.device), mask.to(p.device))
         added = {"image_embeds": e, "text_embeds": embedding[row]}
         return {"encoder_hidden_states": states[row], "added_cond_kwargs": added}
 
-    return told
+    return conditioning
 
 
-def told_3(scenes: Sequence[Scene], tokenizer, encoder: nn.Module) -> Told:
-    """Return what Kandinsky 3's UNet is told: the states of a caption and their mask.
+def conditioning_3(scenes: Sequence[Scene], tokenizer, encoder: nn.Module) -> Conditioning:
+    """Condition Kandinsky 3's UNet on the states of a caption and their mask.
 
     As in the pipeline, states behind the text are zeros, one of them is kept after the longest
     text, and "no negative prompt" is zeros under an empty mask.
     """
 
-    def told(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
+    def conditioning(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
         p = next(encoder.parameters())
         texts = _captions(scenes, index, generator)
         chance = torch.rand(len(texts))
-        texts = ["" if c < 0.02 else text for c, text in zip(chance, texts, strict=True)]
+        texts = ["" if c < EMPTY else text for c, text in zip(chance, texts, strict=True)]
         ids, mask = ids_and_mask(tokenizer, texts, parts.TOKENS_3)
         ids, mask = (torch.nn.functional.pad(x, (0, 1)).to(p.device) for x in (ids, mask))
         with torch.no_grad():
@@ -85,4 +90,29 @@ def told_3(scenes: Sequence[Scene], tokenizer, encoder: nn.Module) -> Told:
         states = states * mask[..., None]
         return {"encoder_hidden_states": states, "encoder_attention_mask": mask}
 
-    return told
+    return conditioning
+
+
+def written(data: Data, plan: Plan, embeddings: torch.Tensor) -> Conditioning:
+    """Condition 2.1's UNet on embeddings (n, 128), and on captions through its own encoder."""
+    learned = data.trained
+    encoder = learned.encoder("text-2.1").to(plan.device, plan.dtype)
+    words = learned.tokenizer("xlm-r")
+    return conditioning_21(data.scenes, embeddings, learned.no_prompt(), words, encoder)
+
+
+def loss_21(data: Data, plan: Plan) -> Loss:
+    """Return the loss of 2.1's decoder, of all pictures, and of all mixtures twice.
+
+    It learns fewer samples a second than 2.2's, and mixtures more slowly than the rest.
+    """
+    latents, embeddings = with_mixtures(data, plan, times=2)
+    return loss_of(latents, written(data, plan, embeddings))
+
+
+def loss_3(data: Data, plan: Plan) -> Loss:
+    """Return the loss of Kandinsky 3's decoder, of all pictures."""
+    encoder = data.trained.encoder("text-3").to(plan.device, plan.dtype)
+    conditioning = conditioning_3(data.scenes, data.trained.tokenizer("t5"), encoder)
+    alphas = schedule(parts.scheduler_3())
+    return loss_of(data.latents(plan.device), conditioning, alphas=alphas)
