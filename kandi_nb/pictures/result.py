@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import KandiError, warn
 from ..words.files import file_stem, slug, writable, write_new
 from ..words.params import Params
-from .inputs import MEMORY, Memory, fingerprint, packed
+from .inputs import MEMORY, Memory, fingerprint, kept, packed
 from .labels import labels
 from .pixels import rgb
 from .recipe import CHUNK, as_text, make_recipe, png_bytes
@@ -59,10 +59,17 @@ class Result:
                 f"a Result needs one Params per picture, not {len(self.params)} for "
                 f"{len(self.images)} pictures"
             )
-        self.inputs = self.inputs or [{} for _ in self.images]
-        for image, recipe, inputs in zip(self.images, self.recipes, self.inputs, strict=True):
-            image.info[CHUNK] = as_text(recipe)
-            image.info[MEMORY] = Memory(fingerprint(image), inputs)
+        if self.inputs and len(self.inputs) != len(self.images):
+            raise KandiError(
+                f"a Result needs one dict of inputs per picture, not {len(self.inputs)} for "
+                f"{len(self.images)} pictures"
+            )
+        self.inputs = [
+            {name: kept(picture) for name, picture in inputs.items()}
+            for inputs in self.inputs or [{} for _ in self.images]
+        ]
+        texts = map(as_text, self.recipes)
+        self.images = list(map(_remembering, self.images, texts, self.inputs))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -174,6 +181,15 @@ class Result:
                 f"the original pictures ({', '.join(names)}) travel inside the PNG; "
                 "inputs=False leaves them out"
             )
+
+
+def _remembering(image: Image, recipe: str, inputs: dict[str, Image]) -> Image:
+    """Return the picture with its recipe in `info`; a copy if it has another one already."""
+    if image.info.get(CHUNK, recipe) != recipe:
+        image = image.copy()
+    image.info[CHUNK] = recipe
+    image.info[MEMORY] = Memory(fingerprint(image), inputs)
+    return image
 
 
 def package_versions() -> dict[str, str]:
