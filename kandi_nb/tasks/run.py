@@ -45,10 +45,13 @@ class Job:
 
 def text_job(k: Kandinsky, params: Params, **more: Any) -> Job:
     """Return the job of a picture that filled params say in words; `more` are fields of Job."""
-    wants = () if k.prior is None else (prior.positive(params), prior.negative(params))
-    return Job(
-        params, wants, **{"key": decoder.batch_key(k, params), "steps": params.steps} | more
-    )
+    fields = {
+        "params": params,
+        "wants": () if k.prior is None else (prior.positive(params), prior.negative(params)),
+        "key": decoder.batch_key(k, params),
+        "steps": params.steps,
+    }
+    return Job(**fields | more)
 
 
 Finish = Callable[[Job, "Image"], "Image"]
