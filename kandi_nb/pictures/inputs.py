@@ -7,7 +7,7 @@ import io
 import json
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,18 +45,17 @@ def fingerprint(picture: Image) -> str:
     return hashlib.sha256(head + picture.tobytes()).hexdigest()
 
 
-def kept(picture: Image) -> Image:
-    """Return an input picture as it can travel: in a mode that PNG keeps, without a past.
+def kept(inputs: Sequence[Mapping[str, Image]]) -> list[dict[str, Image]]:
+    """Return the inputs of a run as they can travel: copies, in modes that PNG keeps.
 
-    A picture of a Result remembers what it was made from; kept along, that would make a chain
-    of pictures that are never freed.
+    What the user paints on his picture afterwards does not change what a recipe says of it, and
+    a picture of a Result forgets its own inputs: else a chain of pictures is never freed.
     """
-    if picture.mode not in _MODES:
-        return rgb(picture)
-    if MEMORY in picture.info:
-        picture = picture.copy()
-        del picture.info[MEMORY]
-    return picture
+    copies = {id(picture): picture for each in inputs for picture in each.values()}
+    for place, picture in copies.items():
+        copies[place] = picture.copy() if picture.mode in _MODES else rgb(picture)
+        copies[place].info.pop(MEMORY, None)
+    return [{name: copies[id(picture)] for name, picture in each.items()} for each in inputs]
 
 
 def described(inputs: Mapping[str, Image]) -> dict[str, dict[str, Any]]:

@@ -64,10 +64,7 @@ class Result:
                 f"a Result needs one dict of inputs per picture, not {len(self.inputs)} for "
                 f"{len(self.images)} pictures"
             )
-        self.inputs = [
-            {name: kept(picture) for name, picture in inputs.items()}
-            for inputs in self.inputs or [{} for _ in self.images]
-        ]
+        self.inputs = kept(self.inputs or [{} for _ in self.images])
         texts = map(as_text, self.recipes)
         self.images = list(map(_remembering, self.images, texts, self.inputs))
 
