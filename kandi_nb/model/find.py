@@ -27,7 +27,8 @@ def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
     if str(name) in SPECS:
         return spec(str(name)), dict(spec(str(name)).folders)
     for known in SPECS.values():
-        if str(name) in known.ids.values() and not known.bundled and not os.path.exists(name):
+        ids = {role.id for role in known.roles.values()}
+        if str(name) in ids and not known.bundled and not os.path.exists(name):
             return known, {}
     folder = expanded(name)
     if os.path.isdir(folder):

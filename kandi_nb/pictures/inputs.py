@@ -25,6 +25,7 @@ CHUNK = b"kaNb"
 MOST_BYTES = 4 * 2**20
 MOST_PIXELS = 2**26
 _MODES = ("1", "L", "RGB", "RGBA")
+_NOTES = ("file", "transparency", "icc_profile")
 MEMORY = "kandi_nb.memory"  # key in Image.info, for pictures that are in no file yet
 
 
@@ -45,6 +46,12 @@ def fingerprint(picture: Image) -> str:
     return hashlib.sha256(head + picture.tobytes()).hexdigest()
 
 
+def is_changed(picture: Image) -> bool:
+    """Tell whether a drawn picture has other pixels than when it was drawn."""
+    memory = picture.info.get(MEMORY)
+    return memory is not None and memory.fingerprint != fingerprint(picture)
+
+
 def kept(inputs: Sequence[Mapping[str, Image]]) -> list[dict[str, Image]]:
     """Return the inputs of a run as they can travel: copies, in modes that PNG keeps.
 
@@ -53,8 +60,10 @@ def kept(inputs: Sequence[Mapping[str, Image]]) -> list[dict[str, Image]]:
     """
     copies = {id(picture): picture for each in inputs for picture in each.values()}
     for place, picture in copies.items():
-        copies[place] = picture.copy() if picture.mode in _MODES else rgb(picture)
-        copies[place].info.pop(MEMORY, None)
+        copy = picture.copy() if picture.mode in _MODES else rgb(picture)
+        # Nor do cameras' notes, such as where it was taken, go along.
+        copy.info = {name: copy.info[name] for name in _NOTES if name in copy.info}
+        copies[place] = copy
     return [{name: copies[id(picture)] for name, picture in each.items()} for each in inputs]
 
 

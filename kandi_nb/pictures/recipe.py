@@ -158,7 +158,7 @@ def _of_picture(picture: Image) -> tuple[str | None, bytes | Mapping[str, Image]
         chunks = dict(chunk[:2] for chunk in getattr(picture, "private_chunks", []))
         return picture.info.get(CHUNK), chunks.get(carried_inputs.CHUNK)
     # PIL hands the text on to copies, whatever was done to their pixels.
-    if memory is None or memory.fingerprint != carried_inputs.fingerprint(picture):
+    if memory is None or carried_inputs.is_changed(picture):
         raise KandiError(
             "this picture was changed after it was drawn, so its recipe no longer makes it; "
             "take the picture of the Result, or the path of its file"

@@ -14,7 +14,7 @@ from ..pictures.inputs import fingerprint
 from ..pictures.pixels import check, is_picture, rgb
 from ..pictures.recipe import carried, recipe
 from ..pictures.result import Result, package_versions
-from ..words.errors import KandiError, shown, warn
+from ..words.errors import KandiError, shortened, shown, warn
 from ..words.files import expanded
 from ..words.params import Params
 from .checks import TASKS, Task, check_model
@@ -71,7 +71,8 @@ def _load(made: Mapping[str, Any]) -> Kandinsky:
     if name.endswith("/"):
         weights = ", ".join(f"{role} {mark}" for role, mark in made["revision"].items())
         raise KandiError(
-            f"this picture was made by a model in a folder {name} ({weights}); load it and "
+            f"this picture was made by a model in a folder {shortened(name)} "
+            f"({shortened(weights, 200)}); load it and "
             "hand it over: kn.replay(picture, k)"
         )
     return load(name, dtype=made["options"].get("dtype"))
@@ -135,4 +136,5 @@ def _differences(made: Mapping[str, Any], k: Kandinsky) -> Iterator[str]:
     for name, value in then.items():
         if here.get(name) != value:
             model = f" ({made['model']})" if name.startswith("the ") else ""
-            yield f"{name} here is {here.get(name)}, the recipe's was {value}{model}"
+            was = shortened(str(value))
+            yield f"{shortened(name)} here is {here.get(name)}, the recipe's was {was}{model}"

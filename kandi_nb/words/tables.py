@@ -100,7 +100,9 @@ def table(rows: Iterable[Any], columns: Sequence[str] = ()) -> Table:
     """
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
         raise KandiError(f"table takes a list of dicts, one a row, not {shown(rows)}")
-    names = [columns] if isinstance(columns, str) else list(columns)
+    names = [columns] if isinstance(columns, str) else columns
+    if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+        raise KandiError(f"columns is a list of names, not {shown(columns)}")
     dicts = [_row(row, names) for row in rows]
     known = list(dict.fromkeys(name for row in dicts for name in row))
     strange = [name for name in names if name not in known]

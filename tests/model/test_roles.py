@@ -320,6 +320,11 @@ def test_a_role_comes_from_the_hub_at_its_pin_and_is_then_cached(published_roles
     assert published_roles.asked == []
 
 
+def test_the_published_id_of_any_role_names_its_model():
+    for role in SPECS["kandinsky-2.2"].roles.values():
+        assert find.find(role.id)[0].key == "kandinsky-2.2"
+
+
 def test_a_role_that_cannot_be_downloaded_leaves_the_model_usable(published_roles):
     k = load("kandinsky-2.2", device="cpu")
     published_roles.down = True

@@ -268,6 +268,18 @@ def test_a_picture_that_was_changed_is_refused(tiny, tmp_path):
     assert recipe(pickle.loads(pickle.dumps(drawn[0]))) == drawn.recipes[0]
 
 
+def test_a_change_is_not_forgotten_by_slices_and_is_saved_without_a_recipe(tmp_path):
+    drawn = drawing(QUICK.replace(count=2))
+    drawn[0].putpixel((0, 0), (1, 2, 3))
+    assert "was changed" in message(lambda: recipe(drawn[:1][0]))
+    with pytest.warns(KandiWarning, match="was changed .* a-red-fox-7 has no recipe") as said:
+        first, second = drawn.save(tmp_path)
+    assert len(said) == 1 and recipe(second) == drawn.recipes[1]
+    assert "holds no recipe" in message(lambda: recipe(first))
+    with Image.open(first) as saved:
+        assert difference(saved, drawn[0]) == 0
+
+
 def test_a_picture_without_a_recipe_says_so():
     assert "this picture holds no recipe" in message(lambda: recipe(noise(8, 8, 3)))
 
@@ -450,6 +462,17 @@ def test_a_result_keeps_the_inputs_that_it_was_drawn_from(tmp_path):
     (path,) = result.save(tmp_path)
     assert result.recipes == before == [recipe(path)]
     assert carried_inputs.described(carried(path)) == before[0]["inputs"]
+
+
+def test_cameras_notes_do_not_travel(tmp_path):
+    given, buffer = noise(9, 7, 3), io.BytesIO()
+    notes = Image.Exif()
+    notes[0x010E] = "at somebody's home"
+    given.save(buffer, "JPEG", exif=notes, comment=b"somebody")
+    result = with_inputs(image=Image.open(buffer))
+    (path,) = result.save(tmp_path)
+    assert b"somebody" not in path.read_bytes()
+    assert not {"exif", "comment"} & {*result.inputs[0]["image"].info}
 
 
 def test_diff_names_inputs_and_options():
