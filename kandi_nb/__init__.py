@@ -20,6 +20,7 @@ _HOMES = {
     "Params": "words.params",
     "sweep": "words.params",
     "models": "words.models",
+    "table": "words.tables",
     "Result": "pictures.result",
     "recipe": "pictures.recipe",
     "diff": "pictures.diff",
@@ -68,6 +69,7 @@ __all__ = [
     "replay",
     "run_notebook",
     "sweep",
+    "table",
     "tokens",
 ]
 

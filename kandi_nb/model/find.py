@@ -27,7 +27,8 @@ def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
     if str(name) in SPECS:
         return spec(str(name)), dict(spec(str(name)).folders)
     for known in SPECS.values():
-        if str(name) in known.ids.values() and not known.bundled and not os.path.exists(name):
+        ids = {role.id for role in known.roles.values()}
+        if str(name) in ids and not known.bundled and not os.path.exists(name):
             return known, {}
     folder = expanded(name)
     if os.path.isdir(folder):
@@ -144,6 +145,7 @@ def check_snapshot(chosen: ModelSpec, role: str, folder: Path) -> None:
 def fetch(name: str) -> Table:
     """Download what is missing of a published model, verify it, and return a table of it.
 
+    That is what `load` reads, and what was downloaded for other roles since.
     Every file is read and compared with its checksum; a damaged one is brought anew, once.
     Without a network, what lies in the cache is verified. Raises KandiError for another name,
     hub.NotFetched and integrity.Damaged for what failed.
@@ -151,7 +153,7 @@ def fetch(name: str) -> Table:
     chosen, folders = find(name)
     if folders:
         raise KandiError(f"{name} is here already: there is nothing to download for it")
-    listings = {role: _listing(chosen, role) for role in chosen.ids}
+    listings = {role: _listing(chosen, role) for role in _wanted(chosen)}
     reached = {role: there for role, there in listings.items() if there}
     missing = {
         role: sum(hub.missing_bytes(chosen, role, there).values())
@@ -160,7 +162,7 @@ def fetch(name: str) -> Table:
     _download(chosen, reached)
     rows = [
         {
-            "checkpoint": chosen.ids[role],
+            "checkpoint": chosen.roles[role].id,
             "downloaded": f"{missing.get(role, 0) / 1e9:.2f} GB",
             **_verified(chosen, role, there),
         }
@@ -168,6 +170,14 @@ def fetch(name: str) -> Table:
     ]
     unverified = f"nobody here knows the sizes of {chosen.key}: it is as the hub has it today"
     return Table(rows, note="" if chosen.pins else unverified)
+
+
+def _wanted(chosen: ModelSpec) -> list[str]:
+    """Return a role of each checkpoint that `load` reads, or that lies in the cache already."""
+    others = [role for role in chosen.roles if role not in chosen.ids]
+    roles = [*chosen.ids, *(role for role in others if hub.cached(chosen, role))]
+    first = {chosen.roles[role].id: role for role in reversed(roles)}
+    return [role for role in roles if role in first.values()]
 
 
 def _listing(chosen: ModelSpec, role: str) -> hub.Listing | None:

@@ -106,14 +106,18 @@ class Kandinsky:
         """Load what is not loaded yet of some roles, once all their files are checked."""
         import torch
 
-        for role in roles:
+        wanted = list(roles)
+        for role in wanted:
             if role not in self.spec.roles:
                 able = ", ".join(key for key, known in SPECS.items() if role in known.roles)
                 raise KandiError(
-                    f"{self.spec.key} has no part for {role}; models that have one: {able}"
+                    f"{self.spec.key} has no part for {role}; models that have one: "
+                    f"{able or 'none'}"
                 )
+        if all(role in self._pipelines for role in wanted):
+            return  # without the lock, which another thread may hold for long
         with self.lock, torch.inference_mode(False), quiet():
-            missing = [role for role in roles if role not in self._pipelines]
+            missing = [role for role in wanted if role not in self._pipelines]
             here = places(self.spec, self.folders, missing)
             threads.choose(here.values(), self.device)
             for role, folder in here.items():
@@ -124,7 +128,14 @@ class Kandinsky:
                     self._open(role, folder)
 
     def _open(self, role: str, folder: Path) -> None:
-        pipeline = assemble(self.spec, role, folder, self.device, self.dtype, self._components)
+        there = len(self._components)
+        try:
+            pipeline = assemble(
+                self.spec, role, folder, self.device, self.dtype, self._components
+            )
+        except BaseException:  # the keyboard too: networks of no pipeline would fill the memory
+            del self._components[there:]
+            raise
         # A snapshot's folder is named after its commit.
         self.revision[role] = (
             integrity.fingerprint(folder, self.spec.variant) if self.folders else folder.name
@@ -136,12 +147,13 @@ class Kandinsky:
         self.embeddings.clear()
 
     @contextmanager
-    def alone(self, stop: Any = None) -> Iterator[None]:
+    def alone(self, stop: Any = None, roles: Iterable[str] = ()) -> Iterator[None]:
         """Hold the model for one task, without gradients; other threads wait for their turn.
 
         Schedulers keep their place in the step loop and tokenizers their padding, so two tasks
         must not use one model at once. `stop`, anything with is_set(), ends the waiting too.
-        Raises KandiError inside a task of the same thread, such as in its callback.
+        `roles` are loaded when the turn has come. Raises KandiError inside a task of the same
+        thread, such as in its callback.
         """
         import torch
 
@@ -155,6 +167,7 @@ class Kandinsky:
                 )
             self._running.append(True)
             try:
+                self.open(roles)
                 with torch.inference_mode():
                     yield
             finally:

@@ -70,6 +70,6 @@ def _common(values: list[Any]) -> Any:
 
 def _input(described: Mapping[str, Any]) -> str:
     """Return a few words for an input picture: its file, its size, the start of its hash."""
-    size = " × ".join(map(str, described.get("size") or []))
-    words = [described.get("file"), size, str(described.get("sha256"))[:12]]
+    size = " × ".join(map(str, described["size"]))
+    words = [described.get("file"), size, described["sha256"][:12]]
     return ", ".join(filter(None, words))

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError
+from .pixels import rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
 # A chunk of its own, since Pillow refuses text chunks above 1 MiB. The letters' case says
 # (PNG specification, 5.4): not critical, private, safe to copy for programs that know it not.
 CHUNK = b"kaNb"
-MOST_BYTES = 4 * 2**20  # all inputs of a picture together; beyond that only their hashes stay
+# All inputs of a picture together; beyond that only their hashes stay. The second bound is for
+# what is packed so well that 4 MiB become gigabytes when somebody reads them.
+MOST_BYTES = 4 * 2**20
+MOST_PIXELS = 2**26
+_MODES = ("1", "L", "RGB", "RGBA")
+_NOTES = ("file", "transparency", "icc_profile")
 MEMORY = "kandi_nb.memory"  # key in Image.info, for pictures that are in no file yet
 
 
@@ -39,11 +46,32 @@ def fingerprint(picture: Image) -> str:
     return hashlib.sha256(head + picture.tobytes()).hexdigest()
 
 
+def is_changed(picture: Image) -> bool:
+    """Tell whether a drawn picture has other pixels than when it was drawn."""
+    memory = picture.info.get(MEMORY)
+    return memory is not None and memory.fingerprint != fingerprint(picture)
+
+
+def kept(inputs: Sequence[Mapping[str, Image]]) -> list[dict[str, Image]]:
+    """Return the inputs of a run as they can travel: copies, in modes that PNG keeps.
+
+    What the user paints on his picture afterwards does not change what a recipe says of it, and
+    a picture of a Result forgets its own inputs: else a chain of pictures is never freed.
+    """
+    copies = {id(picture): picture for each in inputs for picture in each.values()}
+    for place, picture in copies.items():
+        copy = picture.copy() if picture.mode in _MODES else rgb(picture)
+        # Nor do cameras' notes, such as where it was taken, go along.
+        copy.info = {name: copy.info[name] for name in _NOTES if name in copy.info}
+        copies[place] = copy
+    return [{name: copies[id(picture)] for name, picture in each.items()} for each in inputs]
+
+
 def described(inputs: Mapping[str, Image]) -> dict[str, dict[str, Any]]:
-    """Return what a recipe says of inputs: name → size, SHA-256 and, if known, the file."""
+    """Return what a recipe says of inputs: name → size, SHA-256 and, if known, its file."""
     return {
         name: {"size": list(picture.size), "sha256": fingerprint(picture)}
-        | ({"file": picture.info["file"]} if "file" in picture.info else {})
+        | ({"file": _last(picture.info["file"])} if "file" in picture.info else {})
         for name, picture in inputs.items()
     }
 
@@ -53,6 +81,8 @@ def packed(inputs: Mapping[str, Image]) -> bytes | None:
 
     A length (four bytes, big-endian), JSON of name → bytes, then one PNG file after another.
     """
+    if sum(picture.width * picture.height for picture in inputs.values()) > MOST_PIXELS:
+        return None
     files = {name: _png(picture) for name, picture in inputs.items()}
     head = json.dumps({name: len(file) for name, file in files.items()}).encode()
     whole = struct.pack(">I", len(head)) + head + b"".join(files.values())
@@ -64,12 +94,16 @@ def unpacked(chunk: bytes, source: Any) -> dict[str, Image]:
     from PIL import Image
 
     try:
+        if len(chunk) > MOST_BYTES:
+            raise ValueError(len(chunk))
         (length,) = struct.unpack(">I", chunk[:4])
-        start, pictures = 4 + length, {}
+        start, pictures, pixels = 4 + length, {}, 0
         for name, size in json.loads(chunk[4:start]).items():
-            with Image.open(
-                io.BytesIO(chunk[start : start + size]), formats=["PNG"]
-            ) as picture:
+            file = io.BytesIO(chunk[start : start + size])
+            with Image.open(file, formats=["PNG"]) as picture:
+                pixels += picture.width * picture.height
+                if pixels > MOST_PIXELS:
+                    raise ValueError(pixels)
                 picture.load()
             pictures[name] = picture
             start += size
@@ -79,6 +113,11 @@ def unpacked(chunk: bytes, source: Any) -> dict[str, Image]:
             "original file"
         ) from None
     return pictures
+
+
+def _last(path: Any) -> str:
+    """Return the last name of a path of any system: folders are nobody's business."""
+    return re.split(r"[\\/]", str(path))[-1]
 
 
 def _png(picture: Image) -> bytes:

@@ -92,8 +92,8 @@ def recipe(source: str | os.PathLike | Image) -> dict[str, Any]:
     KandiError when the file is no PNG, the picture was changed since it was drawn, or there is
     no recipe that this release can read.
     """
-    text, _ = _read(source)
-    name = "this picture" if is_picture(source) else source
+    text = _read(source)[0]
+    name = _name(source)
     if not text:
         raise KandiError(
             f"{name} holds no recipe: result.save did not write it, or a program saved it "
@@ -117,11 +117,20 @@ def recipe_of(picture: Image) -> dict[str, Any] | None:
 
 def carried(source: str | os.PathLike | Image) -> dict[str, Image]:
     """Return name → picture of the inputs that travel with a picture; raise KandiError."""
-    return _read(source)[1]
+    inputs = _read(source)[1]
+    if isinstance(inputs, Mapping):
+        return dict(inputs)
+    return carried_inputs.unpacked(inputs, _name(source)) if inputs else {}
 
 
-def _read(source: str | os.PathLike | Image) -> tuple[str | None, dict[str, Image]]:
-    """Return the text of the recipe, if there is one, and the input pictures."""
+def _name(source: Any) -> Any:
+    return "this picture" if is_picture(source) else source
+
+
+def _read(
+    source: str | os.PathLike | Image,
+) -> tuple[str | None, bytes | Mapping[str, Image] | None]:
+    """Return the text of the recipe, if there is one, and the inputs, as they are kept."""
     if is_picture(source):
         return _of_picture(source)
     from PIL import Image, UnidentifiedImageError
@@ -144,24 +153,25 @@ def _read(source: str | os.PathLike | Image) -> tuple[str | None, dict[str, Imag
             f"{path} is not a whole PNG picture ({error}); recipes live in the PNG files that "
             "result.save writes"
         ) from None
-    packed = chunks.get(carried_inputs.CHUNK)
-    return text, carried_inputs.unpacked(packed, path) if packed else {}
+    return text, chunks.get(carried_inputs.CHUNK)
 
 
-def _of_picture(picture: Image) -> tuple[str | None, dict[str, Image]]:
+def _of_picture(picture: Image) -> tuple[str | None, bytes | Mapping[str, Image] | None]:
     """Return the same of a picture in memory, of a Result or opened from its file."""
+    from PIL.PngImagePlugin import PngImageFile
+
     memory = picture.info.get(carried_inputs.MEMORY)
-    if memory is None:  # opened from a file by PIL
+    opened = memory is None and isinstance(picture, PngImageFile)
+    if opened or CHUNK not in picture.info:
         chunks = dict(chunk[:2] for chunk in getattr(picture, "private_chunks", []))
-        packed = chunks.get(carried_inputs.CHUNK)
-        given = carried_inputs.unpacked(packed, "this picture") if packed else {}
-        return picture.info.get(CHUNK), given
-    if memory.fingerprint != carried_inputs.fingerprint(picture):
+        return picture.info.get(CHUNK), chunks.get(carried_inputs.CHUNK)
+    # PIL hands the text on to copies, whatever was done to their pixels.
+    if memory is None or carried_inputs.is_changed(picture):
         raise KandiError(
             "this picture was changed after it was drawn, so its recipe no longer makes it; "
-            "take the picture of the Result"
+            "take the picture of the Result, or the path of its file"
         )
-    return picture.info.get(CHUNK), dict(memory.inputs)
+    return picture.info[CHUNK], memory.inputs
 
 
 def checked(found: Any) -> dict[str, Any]:
@@ -176,17 +186,35 @@ def checked(found: Any) -> dict[str, Any]:
     for name, kind in _KINDS.items():
         if not isinstance(found.get(name), kind):
             raise KandiError(f"its {name!r} is missing or damaged")
-    if not all(isinstance(each, dict) for each in found["inputs"].values()):
-        raise KandiError("its 'inputs' are damaged")
     size = found["size"]
-    if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+    if not _is_size(size):
         raise KandiError(f"its 'size' is {shown(size)}, not a width and a height")
+    for name, described in found["inputs"].items():
+        if not _is_input(described):
+            raise KandiError(f"what it says of the input {shown(name)} is damaged")
     if found["schema"] == 1:
         found = _from_schema_1(found)
     count = Params.from_dict(found["params"]).count
     if count != 1:
         raise KandiError(f"its 'count' is {count}, but each picture has a recipe of its own")
     return found
+
+
+def _is_size(size: Any) -> bool:
+    return (
+        isinstance(size, list)
+        and len(size) == 2
+        and all(type(side) is int and side > 0 for side in size)
+    )
+
+
+def _is_input(described: Any) -> bool:
+    return (
+        isinstance(described, dict)
+        and _is_size(described.get("size"))
+        and isinstance(described.get("sha256"), str)
+        and isinstance(described.get("file", ""), str)
+    )
 
 
 def _from_schema_1(found: Mapping[str, Any]) -> dict[str, Any]:

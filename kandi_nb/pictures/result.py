@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import KandiError, warn
 from ..words.files import file_stem, slug, writable, write_new
 from ..words.params import Params
-from .inputs import MEMORY, Memory, fingerprint, packed
+from .inputs import MEMORY, Memory, fingerprint, is_changed, kept, packed
 from .labels import labels
 from .pixels import rgb
 from .recipe import CHUNK, as_text, make_recipe, png_bytes
@@ -59,10 +59,14 @@ class Result:
                 f"a Result needs one Params per picture, not {len(self.params)} for "
                 f"{len(self.images)} pictures"
             )
-        self.inputs = self.inputs or [{} for _ in self.images]
-        for image, recipe, inputs in zip(self.images, self.recipes, self.inputs, strict=True):
-            image.info[CHUNK] = as_text(recipe)
-            image.info[MEMORY] = Memory(fingerprint(image), inputs)
+        if self.inputs and len(self.inputs) != len(self.images):
+            raise KandiError(
+                f"a Result needs one dict of inputs per picture, not {len(self.inputs)} for "
+                f"{len(self.images)} pictures"
+            )
+        self.inputs = kept(self.inputs or [{} for _ in self.images])
+        texts = map(as_text, self.recipes)
+        self.images = list(map(_remembering, self.images, texts, self.inputs))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -145,8 +149,8 @@ class Result:
         Files are called `<prompt>-<seed>.png`, or after `name` (one picture `<name>.png`, more
         `<name>-<seed>.png`); a taken name gets -2, -3…: nothing is ever overwritten. The
         pictures that the task started from travel inside, so that one file can be replayed;
-        with `inputs=False` only their hashes do. Raises KandiError when the folder cannot be
-        written to.
+        with `inputs=False` only their hashes do. A picture that was changed since it was drawn
+        is saved without a recipe. Raises KandiError when the folder cannot be written to.
         """
         stem = None if name is None else file_stem(name)
         folder = writable(folder)
@@ -157,7 +161,11 @@ class Result:
             prompt, seed = recipe["params"]["prompt"], recipe["params"]["seed"]
             beginning = slug(prompt or self.task) if stem is None else stem
             called = stem if stem is not None and len(self) == 1 else f"{beginning}-{seed}"
-            data = png_bytes(image, recipe, given if inputs else None)
+            if is_changed(image):
+                warn(f"a picture was changed after it was drawn; {called} has no recipe")
+                data = png_bytes(image)
+            else:
+                data = png_bytes(image, recipe, given if inputs else None)
             paths.append(write_new(folder, called, ".png", data))
         return paths
 
@@ -174,6 +182,18 @@ class Result:
                 f"the original pictures ({', '.join(names)}) travel inside the PNG; "
                 "inputs=False leaves them out"
             )
+
+
+def _remembering(image: Image, recipe: str, inputs: dict[str, Image]) -> Image:
+    """Return the picture with its recipe in `info`; a copy if it has another one already."""
+    known = image.info.get(CHUNK)
+    if known == recipe and MEMORY in image.info:
+        return image  # such as in a slice; a change since then stays known
+    if known is not None:
+        image = image.copy()
+    image.info[CHUNK] = recipe
+    image.info[MEMORY] = Memory(fingerprint(image), inputs)
+    return image
 
 
 def package_versions() -> dict[str, str]:

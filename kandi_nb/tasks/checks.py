@@ -21,24 +21,26 @@ class Task:
     """Say what is known of a task: `function(k, params, **inputs)` gives a Result.
 
     `role` names the pipeline that it needs of a model, `inputs` the keywords under which it
-    takes pictures; those in the recipe are handed back to it by `replay`.
+    takes pictures; those in the recipe are handed back to it by `replay`. Without `prompt` it
+    has no need of one.
     """
 
     function: Callable[..., Any]
     role: str = "decoder"
     inputs: tuple[str, ...] = ()
+    prompt: bool = True
 
 
 TASKS: dict[str, Task] = {}
 
 
 def task(
-    name: str, *, role: str = "decoder", inputs: tuple[str, ...] = ()
+    name: str, *, role: str = "decoder", inputs: tuple[str, ...] = (), prompt: bool = True
 ) -> Callable[[Function], Function]:
     """Enter the decorated function into the table of tasks; it stays as it is."""
 
     def enter(function: Function) -> Function:
-        TASKS[name] = Task(function, role, inputs)
+        TASKS[name] = Task(function, role, inputs, prompt)
         return function
 
     return enter
@@ -53,7 +55,7 @@ def asked(name: str, k: Any, params: Any, prompts: Any = None) -> list[Params]:
     """
     check_model(k, name)
     runs = used(k, name, singles(params, prompts))
-    if any(run.prompt is None for run in runs):
+    if TASKS[name].prompt and any(run.prompt is None for run in runs):
         raise KandiError(f'{name} needs a prompt: Params("a red fox in space")')
     return [filled(k, run) for run in runs]
 

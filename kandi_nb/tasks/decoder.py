@@ -72,7 +72,7 @@ def draw(
             rows = [embeddings[job.wants[place]] for job in jobs]
             arguments[name] = torch.cat(rows).to(**fits)
     if "prompt" in takes:
-        arguments["prompt"] = [job.params.prompt for job in jobs]
+        arguments["prompt"] = [job.params.prompt or "" for job in jobs]
         negatives = [job.params.negative or "" for job in jobs]
         arguments["negative_prompt"] = negatives if any(map(str.strip, negatives)) else None
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..model.hub import first_line
 from ..model.load import Kandinsky, load
 from ..pictures.inputs import fingerprint
+from ..pictures.pixels import check, is_picture, rgb
 from ..pictures.recipe import carried, recipe
 from ..pictures.result import Result, package_versions
-from ..words.errors import KandiError, shown, warn
+from ..words.errors import KandiError, shortened, shown, warn
+from ..words.files import expanded
 from ..words.params import Params
-from .checks import TASKS, check_model
+from .checks import TASKS, Task, check_model
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,18 +36,33 @@ def replay(
     that are missing or are not those of the recipe.
     """
     made = recipe(source)
-    if made["task"] not in TASKS:
+    task = _task(made["task"])
+    strange = [name for name in made["inputs"] if name not in task.inputs]
+    if strange:
         raise KandiError(
-            f"this picture was made by {shown(made['task'])}, which is unknown here; known: "
-            f"{', '.join(TASKS)}"
+            f"the recipe has an input that {made['task']} does not take: {strange[0]}"
         )
-    given = _inputs(made, {**carried(source), **inputs})
+    if not inputs.keys() >= made["inputs"].keys():
+        inputs = {**carried(source), **inputs}
+    pictures = _inputs(made, inputs)
     k = _load(made) if k is None else k
     check_model(k, made["task"])
     k.open([role for role in made["revision"] if role in k.spec.roles])
     for difference in _differences(made, k):
         warn(f"{difference}: the picture may differ")
-    return TASKS[made["task"]].function(k, Params.from_dict(made["params"]), **given)
+    return task.function(k, Params.from_dict(made["params"]), **pictures)
+
+
+def _task(name: str) -> Task:
+    """Return what is known of a task; those of this folder enter the table when imported."""
+    for module in pkgutil.iter_modules([os.path.dirname(__file__)]):
+        importlib.import_module(f"{__package__}.{module.name}")
+    if name not in TASKS:
+        raise KandiError(
+            f"this picture was made by {shown(name)}, which is unknown here; known: "
+            f"{', '.join(TASKS)}"
+        )
+    return TASKS[name]
 
 
 def _load(made: Mapping[str, Any]) -> Kandinsky:
@@ -51,7 +71,8 @@ def _load(made: Mapping[str, Any]) -> Kandinsky:
     if name.endswith("/"):
         weights = ", ".join(f"{role} {mark}" for role, mark in made["revision"].items())
         raise KandiError(
-            f"this picture was made by a model in a folder {name} ({weights}); load it and "
+            f"this picture was made by a model in a folder {shortened(name)} "
+            f"({shortened(weights, 200)}); load it and "
             "hand it over: kn.replay(picture, k)"
         )
     return load(name, dtype=made["options"].get("dtype"))
@@ -69,14 +90,35 @@ def _inputs(made: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
                 f"the picture {known.get('file') or name!r} did not travel with the recipe; "
                 f"give it: kn.replay(picture, {name}=…)"
             )
-        if hasattr(inputs[name], "tobytes") and fingerprint(inputs[name]) != known.get(
-            "sha256"
-        ):
+    return {name: _same(name, inputs[name], known) for name, known in made["inputs"].items()}
+
+
+def _same(name: str, source: Any, known: Mapping[str, Any]) -> Image:
+    """Return the picture that a recipe knows, given it or its path; raise KandiError."""
+    from PIL import Image, ImageOps
+
+    if not is_picture(source):
+        try:
+            with Image.open(expanded(source)) as picture:
+                picture.load()
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
             raise KandiError(
-                f"{name} is not the picture of the recipe ({known.get('file') or 'its'} "
-                f"SHA-256 begins with {str(known.get('sha256'))[:12]}); give the original"
-            )
-    return {name: inputs[name] for name in made["inputs"]}
+                f"{name} {shown(source)} cannot be read ({first_line(error)}); give a picture "
+                "or the path of one"
+            ) from None
+        source = picture
+    check(source, name)
+    upright = ImageOps.exif_transpose(source)
+    for reading in (source, upright, rgb(upright), rgb(upright).convert("L")):
+        if fingerprint(reading) == known["sha256"]:
+            reading = reading.copy()
+            # So that the new recipe says the same of it.
+            reading.info = {"file": known["file"]} if "file" in known else {}
+            return reading
+    raise KandiError(
+        f"{name} is not the picture of the recipe ({known.get('file') or 'its'} SHA-256 begins "
+        f"with {known['sha256'][:12]}); give the original"
+    )
 
 
 def _differences(made: Mapping[str, Any], k: Kandinsky) -> Iterator[str]:
@@ -94,4 +136,5 @@ def _differences(made: Mapping[str, Any], k: Kandinsky) -> Iterator[str]:
     for name, value in then.items():
         if here.get(name) != value:
             model = f" ({made['model']})" if name.startswith("the ") else ""
-            yield f"{name} here is {here.get(name)}, the recipe's was {value}{model}"
+            was = shortened(str(value))
+            yield f"{shortened(name)} here is {here.get(name)}, the recipe's was {was}{model}"

@@ -45,10 +45,13 @@ class Job:
 
 def text_job(k: Kandinsky, params: Params, **more: Any) -> Job:
     """Return the job of a picture that filled params say in words; `more` are fields of Job."""
-    wants = () if k.prior is None else (prior.positive(params), prior.negative(params))
-    return Job(
-        params, wants, **{"key": decoder.batch_key(k, params), "steps": params.steps} | more
-    )
+    fields = {
+        "params": params,
+        "wants": () if k.prior is None else (prior.positive(params), prior.negative(params)),
+        "key": decoder.batch_key(k, params),
+        "steps": params.steps,
+    }
+    return Job(**fields | more)
 
 
 Finish = Callable[[Job, "Image"], "Image"]
@@ -74,12 +77,13 @@ def run(
     """
     every = preview_every(preview, on_preview, progress)
     check_stop(stop)
-    roles = dict.fromkeys(["prior"] * bool(k.prior) + [job.role for job in jobs])
-    k.open(roles)
+    first = ["prior"] if "prior" in k.spec.roles else []
+    roles = list(dict.fromkeys([*first, *(job.role for job in jobs)]))
     batches = _batches(jobs)
     wants = [want for job in jobs for want in job.wants]
     pictures: dict[int, Image] = {}
-    with k.alone(stop), track_peak(k.device) as peak:
+    with k.alone(stop, roles), track_peak(k.device) as peak:
+        revision, options = {role: k.revision[role] for role in roles}, k.options
         warn_about_texts(k, [job.params for job in jobs])
         began = time.perf_counter()
         steps = prior.steps_left(k, wants) + sum(jobs[batch[0]].steps for batch in batches)
@@ -103,9 +107,9 @@ def run(
         params=[job.params for job in jobs],
         inputs=[dict(job.inputs) for job in jobs],
         model=k.spec.key,
-        revision={role: k.revision[role] for role in roles},
+        revision=revision,
         versions=package_versions(),
-        options=dict(k.options),
+        options=options,
         seconds=seconds,
         peak_mb=peak.peak_mb,
         task=task,

@@ -233,7 +233,8 @@ _LIST = (
     ),
 )
 
-SPECS: Mapping[str, ModelSpec] = MappingProxyType({entry.key: entry for entry in _LIST})
+ROWS: dict[str, ModelSpec] = {entry.key: entry for entry in _LIST}
+SPECS: Mapping[str, ModelSpec] = MappingProxyType(ROWS)  # a view: whoever reads may not write
 
 
 def spec(key: str) -> ModelSpec:

@@ -7,9 +7,11 @@ import html
 import itertools
 import shutil
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from .errors import KandiError, shown
 
 
 @dataclass
@@ -82,6 +84,41 @@ class Table:
         )
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+
+
+def table(rows: Iterable[Any], columns: Sequence[str] = ()) -> Table:
+    """Return rows as a table that shows itself; each is a dict, such as those of `bench`.
+
+    `columns` are the names to show, in their order; by default all, as they first occur. With
+    `columns` a row may also be a tuple or list of as many values. A cell without a value shows
+    a dash. Raises KandiError for other rows, and for a column that no row has.
+
+    >>> table([{"model": "mini-2.2", "seconds": 1.25}], columns=["seconds"])
+    seconds
+    ───────
+    1.25
+    """
+    if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
+        raise KandiError(f"table takes a list of dicts, one a row, not {shown(rows)}")
+    names = [columns] if isinstance(columns, str) else columns
+    if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
+        raise KandiError(f"columns is a list of names, not {shown(columns)}")
+    dicts = [_row(row, names) for row in rows]
+    known = list(dict.fromkeys(name for row in dicts for name in row))
+    strange = [name for name in names if name not in known]
+    if dicts and strange:
+        raise KandiError(f"no row has {shown(strange[0])}; there are: {', '.join(known)}")
+    return Table(dicts, names or known)
+
+
+def _row(row: Any, names: Sequence[str]) -> dict[str, Any]:
+    if isinstance(row, Mapping):
+        return {str(name): value for name, value in row.items()}
+    if not isinstance(row, (tuple, list)) or not names:
+        raise KandiError(f"a row is a dict, name → value, not {shown(row)}")
+    if len(row) != len(names):
+        raise KandiError(f"a row has a value for each of {len(names)} columns, not {len(row)}")
+    return dict(zip(names, row, strict=True))
 
 
 def _cell(value: Any) -> str:
