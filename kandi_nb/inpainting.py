@@ -1,0 +1,161 @@
+"""Repaint what masks cover: one loop of steps for 2.1, 2.2 and 3, each picture with its own mask.
+
+Diffusers' 2.2 inpainting pipeline keeps the first picture's pixels in the whole batch, its 2.1
+one keeps none by itself, and 3 has none at all. So the loop is ours here, over their networks,
+schedulers and encoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+# By how the pipelines let each repainted cell grow; their UNets were trained that way.
+_NEIGHBOURS = [[1.0, 1, 0], [1, 1, 1], [0, 1, 1]]
+
+
+def inpaint(
+    pipeline: Any,
+    positive: torch.Tensor | None,
+    negative: torch.Tensor | None,
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    generators: Sequence[torch.Generator],
+    *,
+    steps: int,
+    guidance: float,
+    prompts: Sequence[str] | None = None,
+    negatives: Sequence[str] | None = None,
+    tick: Callable[[], None] = lambda: None,
+    on_latents: Callable[[int, torch.Tensor], None] | None = None,
+) -> list[Image]:
+    """Return one picture for each of n rows; every row has its own picture, mask and noise.
+
+    `positive`, `negative`: embeddings [n, dim], None for Kandinsky 3. `images`: [n, 3, h, w] in
+    −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep. `guidance`: the
+    effective weight, for all families. `prompts`, `negatives`: texts for the families whose
+    decoder reads some. `on_latents(number, latents)` sees the latents after each step but the
+    last. Nothing is pasted back: kept pixels have been through MoVQ.
+    """
+    import torch
+
+    try:
+        with torch.no_grad():
+            texts = (prompts, negatives)
+            condition = _condition(pipeline, positive, negative, texts, guidance > 1)
+            latents = _latents(
+                pipeline, condition, images, masks, generators, steps, guidance, tick, on_latents
+            )
+            return _pictures(pipeline, latents)
+    finally:  # an interrupted run, too, gives offloaded components back
+        pipeline.maybe_free_model_hooks()
+
+
+def kept_cells(masks: torch.Tensor, factor: int) -> torch.Tensor:
+    """Return which latent cells stay: masks [n, 1, h, w], 1 = repaint → [n, 1, h/f, w/f], 1 = keep.
+
+    A cell with a single repainted pixel is repainted, where nearest neighbours, as the pipelines
+    take them, would lose thin strokes; then the repainted part grows as it does in the pipelines.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    repaint = F.max_pool2d((masks > 0).float(), factor)
+    grown = F.conv2d(repaint, torch.tensor([[_NEIGHBOURS]]).to(repaint), padding=1)
+    return 1 - grown.clamp_max(1)
+
+
+def _latents(
+    pipeline: Any,
+    condition: dict[str, Any],
+    images: torch.Tensor,
+    masks: torch.Tensor,
+    generators: Sequence[torch.Generator],
+    steps: int,
+    guidance: float,
+    tick: Callable[[], None],
+    on_latents: Callable[[int, torch.Tensor], None] | None,
+) -> torch.Tensor:
+    """Take all steps; return the finished latents [n, c, h/f, w/f]."""
+    import torch
+
+    unet, scheduler, movq = pipeline.unet, pipeline.scheduler, pipeline.movq
+    fits = {"device": pipeline._execution_device, "dtype": unet.dtype}
+    clean = movq.encode(images.to(**fits))["latents"]
+    keep = kept_cells(masks, images.shape[-1] // clean.shape[-1]).to(**fits)
+    scheduler.set_timesteps(steps, device=fits["device"])
+    timesteps = scheduler.timesteps
+    generators = list(generators)
+    latents = noise = pipeline.prepare_latents(
+        clean.shape, fits["dtype"], fits["device"], generators, None, scheduler
+    )
+    channels = clean.shape[1]
+    told = unet.config.in_channels > channels  # an inpainting UNet sees what is kept, and where
+    for number, t in enumerate(timesteps):
+        rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
+        rows = torch.cat([rows] * 2) if guidance > 1 else rows
+        predicted = unet(rows, t, **condition, return_dict=False)[0]
+        predicted = _guided(predicted, guidance, channels, scheduler)
+        latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
+        last = number == len(timesteps) - 1
+        # What is kept has the noise of the step to come, so that both parts fit together.
+        known = clean if last else scheduler.add_noise(clean, noise, timesteps[number + 1][None])
+        latents = keep * known + (1 - keep) * latents
+        if on_latents is not None and not last:
+            on_latents(number, latents)
+        tick()
+    return latents
+
+
+def _condition(
+    pipeline: Any,
+    positive: torch.Tensor | None,
+    negative: torch.Tensor | None,
+    texts: tuple[Sequence[str] | None, Sequence[str] | None],
+    guided: bool,
+) -> dict[str, Any]:
+    """Return what the UNet is told beside latents, the negative half first when `guided`."""
+    import torch
+
+    fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
+    prompts, negatives = (None if text is None else list(text) for text in texts)
+    if positive is None:
+        wanted, unwanted, mask, unwanted_mask = pipeline.encode_prompt(
+            prompts, guided, device=fits["device"], negative_prompt=negatives, _cut_context=True
+        )
+        if guided:
+            wanted = torch.cat([unwanted, wanted])
+            mask = torch.cat([unwanted_mask, mask]).bool()
+        return {"encoder_hidden_states": wanted, "encoder_attention_mask": mask}
+    rows = torch.cat([negative, positive]) if guided else positive
+    added = {"image_embeds": rows.to(**fits)}
+    if getattr(pipeline, "text_encoder", None) is None:
+        return {"encoder_hidden_states": None, "added_cond_kwargs": added}
+    added["text_embeds"], states, _ = pipeline._encode_prompt(
+        prompts, fits["device"], 1, guided, negatives
+    )
+    return {"encoder_hidden_states": states, "added_cond_kwargs": added}
+
+
+def _guided(
+    predicted: torch.Tensor, guidance: float, channels: int, scheduler: Any
+) -> torch.Tensor:
+    """Return u + guidance · (c − u), with the variance beside it for schedulers that read it."""
+    import torch
+
+    rows, variance = predicted[:, :channels], predicted[:, channels:]
+    if guidance > 1:
+        unguided, guided = rows.chunk(2)
+        rows, variance = unguided + guidance * (guided - unguided), variance.chunk(2)[1]
+    learned = getattr(scheduler.config, "variance_type", None) in ("learned", "learned_range")
+    return torch.cat([rows, variance], 1) if learned else rows
+
+
+def _pictures(pipeline: Any, latents: torch.Tensor) -> list[Image]:
+    pixels = pipeline.movq.decode(latents, force_not_quantize=True).sample
+    pixels = (pixels * 0.5 + 0.5).clamp(0, 1).cpu().permute(0, 2, 3, 1).float().numpy()
+    return pipeline.numpy_to_pil(pixels)
