@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-# By how the pipelines let each repainted cell grow; their UNets were trained that way.
-_NEIGHBOURS = [[1.0, 1, 0], [1, 1, 1], [0, 1, 1]]
-
 
 def inpaint(
     pipeline: Any,
@@ -58,15 +55,12 @@ def inpaint(
 def kept_cells(masks: torch.Tensor, factor: int) -> torch.Tensor:
     """Return which latent cells stay: masks [n, 1, h, w], 1 = repaint → [n, 1, h/f, w/f], 1 = keep.
 
-    A cell with a single repainted pixel is repainted, where nearest neighbours, as the pipelines
-    take them, would lose thin strokes; then the repainted part grows as it does in the pipelines.
+    A cell with a single repainted pixel is repainted. The pipelines look at one pixel of a cell
+    only, which loses thin strokes, and then repaint the neighbours of a repainted cell as well.
     """
-    import torch
     import torch.nn.functional as F
 
-    repaint = F.max_pool2d((masks > 0).float(), factor)
-    grown = F.conv2d(repaint, torch.tensor([[_NEIGHBOURS]]).to(repaint), padding=1)
-    return 1 - grown.clamp_max(1)
+    return 1 - F.max_pool2d((masks > 0).float(), factor)
 
 
 def _latents(

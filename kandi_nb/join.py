@@ -1,9 +1,10 @@
 """Put what was repainted into its picture: kept pixels stay as they were, and no edge shows.
 
 A decoder gives back other colours than it was given, kept parts included, so pasting leaves a
-visible edge. What is repainted gets the difference at its border added, spread over its inside
-like a membrane: the solution of Laplace's equation, of Pérez, Gangnet and Blake, "Poisson Image
-Editing" (2003), section 2.
+visible edge. What is repainted gets the difference at its border added. The part of it that is
+small and changes slowly is a drift of colours: it spreads over the inside like a membrane, the
+solution of Laplace's equation (Pérez, Gangnet and Blake, "Poisson Image Editing", 2003, section
+2). The rest is texture, or another thing in the picture: it fades within a few pixels.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WAYS = ("smooth", "hard")
-# Pixels along the border over which its difference is averaged: raw ones would draw each strong
-# edge that the decoder moved far into the repainted part.
-ALONG = 2.0
+ALONG = 2.0  # pixels of the border over which a drift is averaged
+DRIFT = 16.0  # of 255: a larger difference is no drift
+FADE = 2.0  # pixels over which those fade
+TEXTURE = 2.0  # of 255: beside a smaller usual step any edge stands out
 SWEEPS = 12  # of over-relaxation at each size: within 1/255 of the exact solution
 
 
@@ -40,7 +42,7 @@ def joined(original: Image, painted: Image, mask: np.ndarray, how: str = "smooth
 
 
 def correction(difference: np.ndarray, repaint: np.ndarray) -> np.ndarray:
-    """Return the membrane over `repaint` that continues the difference at its kept border.
+    """Return what to add inside `repaint` so that the difference at its kept border continues.
 
     `difference`: float [h, w, c], what is added to the painted pixels to get the original's;
     `repaint`: bool [h, w]. The result is float32 [h, w, c], 0 outside `repaint`.
@@ -55,8 +57,11 @@ def correction(difference: np.ndarray, repaint: np.ndarray) -> np.ndarray:
     rows, columns = (np.flatnonzero((repaint | border).any(axis)) for axis in (1, 0))
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     inside, border = repaint[box], border[box]
-    values = _along(difference[box].astype(np.float32), border)
-    whole[box] = np.where(inside[..., None], _membrane(values, border, inside), 0)
+    values = np.where(border[..., None], difference[box], 0).astype(np.float32)
+    drift = _along(values, border).clip(-DRIFT, DRIFT)
+    spread = _membrane(drift, border, inside)
+    spread += _fading(values - drift, border, inside)
+    whole[box] = np.where(inside[..., None], spread, 0)
     return whole
 
 
@@ -101,6 +106,21 @@ def _blurred(values: np.ndarray, bell: np.ndarray) -> np.ndarray:
     return values
 
 
+def _fading(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Carry the values on the border straight inwards, weaker with every pixel."""
+    import numpy as np
+
+    known, spread = border[..., None].astype(np.float32), np.zeros_like(values)
+    for depth in range(1, int(3 * FADE)):
+        both = np.pad(np.concatenate([values * known, known], 2), ((1, 1), (1, 1), (0, 0)))
+        around = both[:-2, 1:-1] + both[2:, 1:-1] + both[1:-1, :-2] + both[1:-1, 2:]
+        front = inside[..., None] & (known == 0) & (around[..., -1:] > 0)
+        values = np.where(front, around[..., :-1] / np.maximum(around[..., -1:], 1), values)
+        spread += np.where(front, values * np.exp(-0.5 * (depth / FADE) ** 2), 0)
+        known = np.where(front, np.float32(1), known)
+    return spread
+
+
 def _membrane(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Solve Laplace's equation inside, from coarse to fine, with `values` on the border.
 
@@ -121,9 +141,9 @@ def _membrane(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.
     for _ in range(SWEEPS):
         for half in halves:
             around = np.pad(solution, ((1, 1), (1, 1), (0, 0)), "edge")
-            mean = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+            total = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
             # 1.5: between Gauss-Seidel (1) and the limit of over-relaxation (2).
-            np.add(solution, 1.5 * (mean / 4 - solution), out=solution, where=half)
+            np.add(solution, 1.5 * (total / 4 - solution), out=solution, where=half)
     return solution
 
 
@@ -146,7 +166,7 @@ def edge(picture: Image, mask: np.ndarray) -> float | None:
     """Return how much the mask's border stands out: 1 = not at all, None = nowhere to measure.
 
     The median step across the border over the median step 1–3 pixels beside it, in the same
-    direction, where that neighbourhood has texture.
+    direction, at places where at least half of the steps beside it can be seen.
     """
     import numpy as np
 
@@ -154,14 +174,11 @@ def edge(picture: Image, mask: np.ndarray) -> float | None:
     pairs = [_steps(pixels, repaint), _steps(pixels.swapaxes(0, 1), repaint.T)]
     across = np.concatenate([pair[0] for pair in pairs])
     beside = np.concatenate([pair[1] for pair in pairs])
-    textured = beside.mean(1) >= TEXTURE
+    textured = np.median(beside, 1) >= TEXTURE
     if not textured.any():
         return None
     usual = np.median(beside[textured])
-    return float(np.median(across[textured]) / max(usual, 0.5))
-
-
-TEXTURE = 2.0  # of 255: below it a neighbourhood is flat, and any step stands out
+    return float(np.median(across[textured]) / usual)
 
 
 def _steps(pixels: np.ndarray, repaint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
