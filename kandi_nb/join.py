@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WAYS = ("smooth", "hard")
-ALONG = 2.0  # pixels of the border over which a drift is averaged
+ALONG = 2.0  # cells of the border over which a drift is averaged
 DRIFT = 16.0  # of 255: a larger difference is no drift
 FADE = 2.0  # pixels over which those fade
 TEXTURE = 2.0  # of 255: beside a smaller usual step any edge stands out
@@ -59,7 +59,7 @@ def correction(difference: np.ndarray, repaint: np.ndarray) -> np.ndarray:
     box = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     inside, border = repaint[box], border[box]
     values = np.where(border[..., None], difference[box], 0).astype(np.float32)
-    drift = _spread(_along(values, border).clip(-DRIFT, DRIFT), border, inside)
+    drift = _drift(values, border, inside)
     # What a coarse membrane misses at the border belongs to the rest, so nothing is left over.
     drift += _fading(np.where(border[..., None], values - drift, 0), border, inside)
     whole[box] = np.where(inside[..., None], drift, 0)
@@ -128,16 +128,15 @@ def _fading(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.nd
     return faded.reshape(border.shape[0] + 2, width, -1)[1:-1, 1:-1]
 
 
-def _spread(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """Return the membrane with `values` on the border, of a large region from fewer cells."""
+def _drift(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Return the membrane of what is small and slow in the values, everywhere."""
     import numpy as np
     from PIL import Image
 
     height, width = border.shape
     factor = -(-max(height, width) // CELLS)
-    if factor == 1:
-        return _membrane(values, border, inside)
-    solved = _membrane(*_fewer(values, border, inside, factor))
+    values, border, inside = _fewer(values, border, inside, factor)
+    solved = _membrane(_along(values, border).clip(-DRIFT, DRIFT), border, inside)
     size = (solved.shape[1] * factor, solved.shape[0] * factor)
     layers = [
         np.asarray(Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR))
