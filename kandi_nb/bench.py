@@ -31,6 +31,13 @@ def bench(
     and `peak_mb`. The first run is done once more beforehand, to warm up. `inputs` go to the
     task. Raises KandiError.
     """
+    if not callable(task):
+        raise KandiError(f"bench measures a task, such as kn.generate, not {shown(task)}")
+    if not all(hasattr(k, part) for part in ("spec", "embeddings")):
+        raise KandiError(
+            'bench takes a loaded model behind the task, k = kn.load("mini-2.2"), not '
+            f"{shown(k)}"
+        )
     listed = [runs] if isinstance(runs, Params) else runs
     if not isinstance(listed, (list, tuple)) or not listed:
         raise KandiError(f"bench takes Params or a list of Params, not {shown(runs)}")
@@ -96,6 +103,12 @@ def pair(
     The order changes from round to round (ab, ba, ab…). With `warm_up` each runs once before.
     """
     check_repeats(repeats)
+    for side in (a, b):
+        if not callable(side):
+            raise KandiError(
+                "pair times two functions without arguments, such as lambda: "
+                f"kn.generate(k, params), not {shown(side)}"
+            )
     if warm_up:
         a(), b()
     taken: dict[int, list[float]] = {0: [], 1: []}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import sys
@@ -29,6 +30,18 @@ MINI_TOOLS = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: this process's own) and return the exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
+    code = _run(words)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # at the exit of Python nobody could say that this fails
+    except BrokenPipeError:
+        _drop_output()
+    except OSError as error:
+        return _unwritten(error)
+    return code
+
+
+def _run(words: list[str]) -> int:
     # A prompt in Russian must not end in an error on a terminal that knows Latin only.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -42,18 +55,39 @@ def main(argv: Sequence[str] | None = None) -> int:
             options = _parser().parse_args(words)
             return int(options.command(options) or 0)
     except (KeyboardInterrupt, Cancelled):
-        print("kandi-nb: stopped", file=sys.stderr)
+        _say("stopped")
         return INTERRUPTED
     except KandiError as error:
         from .notebooks import NotebookFailed
 
-        print(f"kandi-nb: {error}", file=sys.stderr)
+        _say(str(error))
         return commands.FAILED if isinstance(error, NotebookFailed) else BAD_INPUT
     except BrokenPipeError:  # the reader went away, as in `kandi-nb models | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        return _unwritten(error)
     except SystemExit as error:  # argparse: 0 after --help, 2 after words it does not know
         return error.code if isinstance(error.code, int) else BAD_INPUT
+
+
+def _say(message: str) -> None:
+    with contextlib.suppress(OSError):  # where no error can be written, the exit code says it
+        print(f"kandi-nb: {message}", file=sys.stderr)
+
+
+def _unwritten(error: OSError) -> int:
+    """Say what the system refused, such as output to a full disk, and return the exit code."""
+    place = "" if error.filename is None else f" ({error.filename})"
+    _say(f"cannot go on: {error.strerror or error}{place}")
+    _drop_output()
+    return commands.FAILED
+
+
+def _drop_output() -> None:
+    """Send what is left of the output nowhere, for at its exit Python writes it once more."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,7 +181,7 @@ def _number(text: str) -> Any:
 def _plain_warning(message: Any, category: type, *rest: Any, **named: Any) -> None:
     # Ours are meant for the user; what libraries warn of, the user of a command cannot mend.
     if issubclass(category, KandiWarning):
-        print(f"kandi-nb: {message}", file=sys.stderr)
+        _say(str(message))
 
 
 if __name__ == "__main__":

@@ -58,15 +58,17 @@ def draw(options: argparse.Namespace) -> None:
 
 def _png_target(options: argparse.Namespace, count: int) -> Path | None:
     """Return the file to write, having made sure before any drawing that it can be."""
-    from .writing import writable
+    from .writing import expanded, writable
 
     if options.output is None:
         writable(Path.cwd())
         return None
-    target = options.output.expanduser()
+    target = expanded(options.output)
+    if target.name.lower() == ".png":
+        raise KandiError(f"{target} has no name before the ending; write -o fox.png")
     if target.suffix.lower() != ".png":
         raise KandiError(f"{target} must end in .png: only PNG files can hold the recipe")
-    for path in _numbered(target, count):
+    for path in map(expanded, _numbered(target, count)):
         if path.is_dir():
             raise KandiError(f"{path} is a folder; name a file in it: -o {path / 'fox.png'}")
         if path.exists() and not options.force:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import sys
+import unicodedata
 import warnings
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 
 class KandiError(Exception):
     """Say in one line what is wrong and what to do about it; base of all our errors."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
     def _render_traceback_(self) -> list[str]:
         # What a notebook prints: the cell stands right above, our own frames help nobody.
@@ -30,7 +34,7 @@ def warn(message: str) -> None:
     level, frame = 2, sys._getframe(1)
     while frame.f_back and _is_ours(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, KandiWarning, stacklevel=level)
+    warnings.warn(one_line(message), KandiWarning, stacklevel=level)
 
 
 def _is_ours(module: str) -> bool:
@@ -55,4 +59,21 @@ def shown(value: Any) -> str:
         text = " ".join(repr(value).split())
     except Exception:  # a broken repr must not hide the message that quotes it
         text = type(value).__name__
-    return text if len(text) <= 60 else text[:57] + "…"
+    return shortened(text)
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """Return the text's beginning, at most `most` characters, to quote it in a message."""
+    return text if len(text) <= most else text[: most - 3] + "…"
+
+
+def one_line(text: str) -> str:
+    """Return the text without what breaks a line, steers a terminal or is no character.
+
+    Names of files and prompts come into messages, and may hold all of that.
+    """
+    if text.isprintable():
+        return text
+    # Cc: control characters, Cs: halves of characters, Zl and Zp: ends of lines.
+    broken = {"Cc": " ", "Zl": " ", "Zp": " ", "Cs": "\ufffd"}
+    return "".join(broken.get(unicodedata.category(c), c) for c in text)

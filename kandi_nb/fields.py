@@ -69,13 +69,16 @@ ALIASES = {
 }
 
 
+LONGEST_TEXT = 100_000  # characters of a prompt: a thousand times what any model reads
+
+
 def refuse_unknown(names: Iterable[str]) -> None:
     """Raise KandiError, with the nearest name, for the first that is not in `FIELDS`."""
     for name in names:
         if name not in FIELDS:
             close = ALIASES.get(name.casefold()) or nearest(name, FIELDS)
             hint = f"did you mean {close}? " if close else ""
-            raise KandiError(f"unknown setting {name!r}; {hint}known: {', '.join(FIELDS)}")
+            raise KandiError(f"unknown setting {shown(name)}; {hint}known: {', '.join(FIELDS)}")
 
 
 def checked(name: str, value: Any) -> Any:
@@ -96,6 +99,16 @@ def _checked_text(name: str, value: Any) -> str:
         raise KandiError(f"{name} must be text in quotes, not {shown(value)}")
     if name == "prompt" and not value.strip():
         raise KandiError('prompt is empty; say what to draw, for example "a red fox in space"')
+    return readable(name, value)
+
+
+def readable(name: str, value: str) -> str:
+    """Return a text that a model can be given; raise KandiError, with its name, for others."""
+    if len(value) > LONGEST_TEXT:
+        raise KandiError(
+            f"{name} is {len(value):,} characters long, at most {LONGEST_TEXT:,} are taken; "
+            "models read a few sentences, so shorten it"
+        )
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -121,7 +134,10 @@ def _as_float(name: str, value: Any) -> float:
     # numbers.Real covers Python's and NumPy's numbers, but not text, arrays or NumPy's bool.
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise KandiError(f"{name} must be a number, {_range(FIELDS[name])}, not {shown(value)}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number or fraction beyond what a float can hold
+        raise KandiError(f"{name} must be {_range(FIELDS[name])}, not {shown(value)}") from None
     if not math.isfinite(number):
         raise KandiError(
             f"{name} must be a finite number, {_range(FIELDS[name])}, not {number}"

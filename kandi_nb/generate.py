@@ -53,7 +53,6 @@ def generate(
     runs = singles(params, prompts)
     every = preview_every(preview, on_preview, progress)
     check_stop(stop)
-    warn_about_texts(k, runs)
 
     groups: dict[tuple, list[int]] = {}
     for index, run in enumerate(runs):
@@ -62,6 +61,7 @@ def generate(
     images: dict[int, Image] = {}
     with _alone(k, stop), track_peak(k.device) as peak:
         began = time.perf_counter()
+        warn_about_texts(k, runs)
         total = sum(batch[0].steps for batch in stages.prior_batches(k, wanted))
         batches = [batch for indices in groups.values() for batch in _batches(k, runs, indices)]
         total += sum(runs[batch[0]].steps for batch in batches)

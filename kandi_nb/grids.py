@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import KandiError
+from .errors import KandiError, shown
 from .fonts import drawable, font_for
+from .pixels import MOST_PIXELS, PAPER, rgb
 from .recipes import png_bytes
 from .writing import write
 
@@ -24,7 +25,7 @@ TALL = 768  # pixels that the rows of a grid of small pictures share
 SMALL = 256  # pictures with a longer side below this are shown enlarged
 _CELL = "text-align:center;vertical-align:top;padding:4px;background:none;border:none"
 _GAP = 8  # pixels between the pictures of a composed grid
-_INK, _PAPER = (34, 34, 34), (255, 255, 255)
+_INK = (34, 34, 34)
 
 
 @dataclass(repr=False)
@@ -132,13 +133,19 @@ def encoded(picture: Image, path: str | os.PathLike) -> bytes:
     try:
         suffix = Path(path).suffix.lower()
     except TypeError:
-        raise KandiError(f"expected a path such as grid.png, not {path!r}") from None
+        raise KandiError(f"expected a path such as grid.png, not {shown(path)}") from None
     kinds = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
     if suffix not in kinds:
-        raise KandiError(f"{path} must end in one of {', '.join(kinds)}")
+        raise KandiError(f"{shown(str(path))} must end in one of {', '.join(kinds)}")
     Image.init()
     buffer = io.BytesIO()
-    picture.save(buffer, kinds[suffix], quality=92)
+    try:
+        picture.save(buffer, kinds[suffix], quality=92)
+    except (OSError, ValueError) as error:  # WebP ends at 16383 pixels, JPEG at 65535
+        raise KandiError(
+            f"{kinds[suffix]} cannot hold {picture.width} × {picture.height} pixels; "
+            "save it as a .png file"
+        ) from error
     return buffer.getvalue()
 
 
@@ -147,6 +154,9 @@ def to_image(grid: Grid) -> Image:
     from PIL import Image, ImageDraw
 
     factor = grid.factor if grid.scale is not None else max(1, grid.factor)
+    pictures = [picture for row in grid.cells for picture in row if picture]
+    sides = [max(round(picture.size[side] * factor) for picture in pictures) for side in (0, 1)]
+    _check_size((sides[0] * len(grid.cells[0]), sides[1] * len(grid.cells)))
     cells = [[_scaled(picture, factor) for picture in row] for row in grid.cells]
     sizes = [picture.size for row in cells for picture in row if picture]
     wide, high = max(w for w, _ in sizes), max(h for _, h in sizes)
@@ -165,7 +175,9 @@ def to_image(grid: Grid) -> Image:
     above = max((top.height for top in tops), default=0)
     start = _GAP + title.height + above
 
-    sheet = Image.new("RGB", (total, start + sum(below) + len(cells) * (high + _GAP)), _PAPER)
+    size = (total, start + sum(below) + len(cells) * (high + _GAP))
+    _check_size(size)
+    sheet = Image.new("RGB", size, PAPER)
     draw = ImageDraw.Draw(sheet)
     title.draw(draw, total // 2, _GAP)
     x_of = [left + _GAP + column * (wide + _GAP) for column in range(columns)]
@@ -189,11 +201,17 @@ def _scaled(picture: Image | None, factor: float) -> Image | None:
 
     if picture is None:
         return None
-    flat = Image.new("RGBA", picture.size, (*_PAPER, 255))
-    flat.alpha_composite(picture.convert("RGBA"))
     size = tuple(max(1, round(side * factor)) for side in picture.size)
     how = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.LANCZOS
-    return flat.convert("RGB").resize(size, how)
+    return rgb(picture).resize(size, how)
+
+
+def _check_size(size: tuple[int, int]) -> None:
+    if size[0] * size[1] > MOST_PIXELS:
+        raise KandiError(
+            f"as one picture the grid would have {size[0]} × {size[1]} pixels; take a smaller "
+            "scale or fewer pictures"
+        )
 
 
 class _Text:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import KandiError, shown
+from .fields import readable
 from .inputs import check_model
 from .loading import Kandinsky
 from .tables import Table
@@ -20,38 +21,43 @@ def tokens(k: Kandinsky, prompts: str | Sequence[str] | Mapping[str, str]) -> Ta
     `prompts` is a text, a list of texts, or a dict such as {"German": "Ein roter Fuchs"}, whose
     names get a column `language`. `tokens` counts the start and end marks too; `room` is how
     many the model reads. `cut` shows the pieces between bars; 雪×3 is one piece that takes
-    three tokens. `lost` is the end of the text that the model never sees. Raises KandiError.
+    three tokens. `lost` is the end of the text that the model never sees, beyond its room
+    or behind a mark such as <|endoftext|> in the text itself. Raises KandiError.
     """
     check_model(k, None)
     named = _named(prompts)
+    with k.lock:
+        rows = [{"language": language, **_row(k, text)} for language, text in named]
+    return Table(rows if isinstance(prompts, Mapping) else [_unnamed(row) for row in rows])
+
+
+def _row(k: Kandinsky, text: str) -> dict[str, Any]:
     tokenizer, room = readers(k)[0]
-    rows = []
-    for language, text in named:
-        ids = tokenizer(text).input_ids
-        cut = unread(k, text)
-        row = {
-            "language": language,
-            "prompt": text,
-            "tokens": len(ids),
-            "room": room,
-            "cut": _joined(pieces(tokenizer, ids)),
-            "lost": cut[1] if cut else "",
-        }
-        rows.append(row if isinstance(prompts, Mapping) else _without(row, "language"))
-    return Table(rows)
+    ids = tokenizer(text).input_ids
+    cut = unread(k, text)
+    return {
+        "prompt": text,
+        "tokens": len(ids),
+        "room": room,
+        "cut": _joined(pieces(tokenizer, ids)),
+        "lost": cut[1] if cut else "",
+    }
 
 
 def pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
-    """Return the readable pieces behind token ids, without marks such as the end of the text.
+    """Return the readable pieces behind token ids, without the marks around the text.
 
-    A letter may be spread over several tokens, each of which is no text by itself: those are
-    one piece, with their number behind it.
+    Marks inside of it, which somebody typed or which stand for unknown letters, are pieces. A
+    letter may be spread over several tokens, each of which is no text by itself: those are one
+    piece, with their number behind it.
     """
     found: list[str] = []
     group: list[int] = []
     special = set(tokenizer.all_special_ids)
-    for number in ids:
+    for number in _inner(ids, special):
         if number in special:
+            found += [*_rest(group), tokenizer.decode([number]).strip()]
+            group = []
             continue
         group.append(number)
         text = tokenizer.decode(group).strip()
@@ -59,7 +65,18 @@ def pieces(tokenizer: Any, ids: Sequence[int]) -> list[str]:
             if text:
                 found.append(text if len(group) == 1 else f"{text}×{len(group)}")
             group = []
-    return [*found, f"?×{len(group)}"] if group else found
+    return [*found, *_rest(group)]
+
+
+def _inner(ids: Sequence[int], special: set[int]) -> Sequence[int]:
+    """Return the ids without one mark at the beginning and one at the end."""
+    first = 1 if ids and ids[0] in special else 0
+    last = len(ids) - 1 if len(ids) > first and ids[-1] in special else len(ids)
+    return ids[first:last]
+
+
+def _rest(group: Sequence[int]) -> list[str]:
+    return [f"?×{len(group)}"] if group else []
 
 
 def _joined(parts: Sequence[str]) -> str:
@@ -81,11 +98,12 @@ def _named(prompts: Any) -> list[tuple[str, str]]:
         )
     if not named:
         raise KandiError("tokens got no texts; give at least one")
-    for _, text in named:
+    for name, text in named:
         if not isinstance(text, str):
             raise KandiError(f"tokens takes texts in quotes, not {shown(text)}")
+        readable("tokens' text", text), readable("a name in tokens", name)
     return named
 
 
-def _without(row: dict[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in row.items() if key != name}
+def _unnamed(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "language"}

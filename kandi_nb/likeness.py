@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import pixels
 from .errors import KandiError, shown
+from .fields import readable
 from .inputs import check_model
 from .loading import Kandinsky
 from .registry import SPECS
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _BATCH = 64  # texts or pictures
+_NARROWEST = 100  # times as long as wide
 
 
 def clip(k: Kandinsky, items: str | Image | Iterable[str | Image]) -> torch.Tensor:
@@ -75,9 +78,23 @@ def _listed(items: Any) -> list[Any]:
     if not listed:
         raise KandiError("clip got an empty list; give at least one text or picture")
     for item in listed:
-        if not isinstance(item, (str, Image)):
+        if isinstance(item, str):
+            readable("clip's text", item)
+        elif isinstance(item, Image):
+            _check_picture(item)
+        else:
             raise KandiError(f"clip takes texts and pictures, not {shown(item)}")
     return listed
+
+
+def _check_picture(picture: Image) -> None:
+    pixels.check(picture, "clip")
+    # CLIP's processor enlarges the shorter side to its own size before it crops.
+    if max(picture.size) > _NARROWEST * min(picture.size):
+        raise KandiError(
+            f"clip sees the middle square of a picture, and {picture.width} × {picture.height} "
+            "pixels are too narrow for one; crop it first"
+        )
 
 
 def _texts(prior: Any, texts: Sequence[str]) -> torch.Tensor:
@@ -95,10 +112,10 @@ def _texts(prior: Any, texts: Sequence[str]) -> torch.Tensor:
 
 def _pictures(prior: Any, pictures: Sequence[Image]) -> torch.Tensor:
     encoder = prior.image_encoder
-    pixels = prior.image_processor(
-        [picture.convert("RGB") for picture in pictures], return_tensors="pt"
+    values = prior.image_processor(
+        [pixels.rgb(picture) for picture in pictures], return_tensors="pt"
     ).pixel_values
-    return encoder(pixels.to(device=encoder.device, dtype=encoder.dtype)).image_embeds
+    return encoder(values.to(device=encoder.device, dtype=encoder.dtype)).image_embeds
 
 
 def _rows(given: Any) -> torch.Tensor:

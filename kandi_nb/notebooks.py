@@ -15,7 +15,7 @@ from . import gallery
 from .errors import KandiError, nearest, shown
 from .headless import NotebookFailed, NotebookRun, execute, stop_kernels
 from .registry import SPECS
-from .writing import writable
+from .writing import expanded, writable
 
 __all__ = ["NotebookFailed", "NotebookRun", "find", "listed", "run_notebook", "run_notebooks"]
 
@@ -47,7 +47,7 @@ def find(which: str | os.PathLike | int) -> Path:
             f'name a notebook by number, name or path, such as "03", not {which!r}'
         )
     text = str(which) if isinstance(which, int) else os.fspath(which)
-    given = Path(text).expanduser()
+    given = expanded(text)
     if given.suffix == ".ipynb" and given.is_file():
         return given.resolve()
     stem = text.removesuffix(".ipynb")
@@ -133,7 +133,7 @@ def run_notebooks(
         raise KandiError(f"there are no notebooks in {folder()}; check out the clone again")
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
         raise KandiError(f"timeout must be seconds above 0, not {shown(timeout)}")
-    jobs = [_Job(path, parameters or {}, Path(out).expanduser().resolve()) for path in paths]
+    jobs = [_Job(path, parameters or {}, expanded(out).resolve()) for path in paths]
     with ThreadPoolExecutor(max(1, at_once)) as pool:
         waiting = {pool.submit(job.run, timeout) for job in jobs}
         try:

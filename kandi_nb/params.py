@@ -34,7 +34,7 @@ def _with_plain_errors(cls: type) -> type:
     fill = cls.__init__
 
     @functools.wraps(fill)
-    def __init__(self, *args, **named):
+    def __init__(self, /, *args, **named):
         refuse_unknown(named)
         if len(args) > 1:
             raise KandiError(
@@ -96,7 +96,7 @@ class Params:
         ]
         return f"Params({', '.join([repr(self.prompt), *changed])})"
 
-    def replace(self, **changes: Any) -> Params:
+    def replace(self, /, **changes: Any) -> Params:
         """Return a copy with some settings changed; unknown names raise KandiError."""
         return dataclasses.replace(self, **changes)
 
@@ -116,12 +116,14 @@ class Params:
         return cls(**{str(name): value for name, value in values.items()})
 
 
-def sweep(params: Params, **lists: Iterable[Any]) -> list[Params]:
+def sweep(params: Params | None = None, /, **lists: Iterable[Any]) -> list[Params]:
     """Return every combination of the listed values; the first keyword varies slowest.
 
     >>> [p.steps for p in sweep(Params("a cat"), steps=[10, 25], seed=[0, 1])]
     [10, 10, 25, 25]
     """
+    if params is None and isinstance(lists.get("params"), Params):
+        params = lists.pop("params")
     if not isinstance(params, Params):
         raise KandiError(f'sweep starts from Params("…"), not {shown(params)}')
     refuse_unknown(lists)

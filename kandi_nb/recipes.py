@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import KandiError, shown
 from .params import FIELDS, Params
+from .pixels import rgb
 from .tables import Table
+from .writing import expanded
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,6 +22,14 @@ if TYPE_CHECKING:
 
 CHUNK = "kandi_nb"  # keyword of the PNG's iTXt chunk
 SCHEMA = 1
+_KINDS = {
+    "task": str,
+    "model": str,
+    "params": dict,
+    "size": list,
+    "revision": dict,
+    "versions": dict,
+}
 
 
 def make_recipe(
@@ -51,7 +61,7 @@ def png_bytes(image: Image, recipe: Mapping[str, Any] | None = None) -> bytes:
     if recipe is not None:
         info.add_itxt(CHUNK, json.dumps(recipe, ensure_ascii=False, default=str))
     if image.mode not in {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}:
-        image = image.convert("RGB")
+        image = rgb(image)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
@@ -65,19 +75,23 @@ def recipe(path: str | os.PathLike) -> dict[str, Any]:
     """
     from PIL import Image, UnidentifiedImageError
 
+    path = expanded(path)
     try:
         with Image.open(path, formats=["PNG"]) as image:
             # Some programs move text behind the pixels, where only .text finds it.
             text = image.info.get(CHUNK) or image.text.get(CHUNK)
     except FileNotFoundError:
         raise KandiError(f"there is no file {path}; check the name") from None
+    except Image.DecompressionBombError:
+        raise KandiError(
+            f"{path} is far larger than any picture drawn here; recipes live in the PNG files "
+            "that result.save writes"
+        ) from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise KandiError(
             f"{path} is not a whole PNG picture ({error}); recipes live in the PNG files that "
             "result.save writes"
         ) from None
-    except (TypeError, AttributeError):
-        raise KandiError(f"expected the path of a PNG file, not {shown(path)}") from None
     if not text:
         raise KandiError(
             f"{path} holds no recipe: result.save did not write it, or a program saved it "
@@ -85,26 +99,29 @@ def recipe(path: str | os.PathLike) -> dict[str, Any]:
         )
     try:
         return _checked(json.loads(text))
-    except (json.JSONDecodeError, RecursionError, KandiError) as error:
+    except (ValueError, RecursionError, KandiError) as error:  # a number may be too long
         raise KandiError(
             f"the recipe in {path} cannot be read ({error}); use the original file"
         ) from None
 
 
 def _checked(found: Any) -> dict[str, Any]:
-    if not isinstance(found, dict) or not isinstance(found.get("schema"), int):
+    if not isinstance(found, dict) or type(found.get("schema")) is not int:
         raise KandiError("it has no schema number")
     if found["schema"] > SCHEMA:
         raise KandiError(
             f"schema {found['schema']} is of a newer release of kandi_nb: update it"
         )
-    kinds = {"task": str, "model": str, "params": dict, "size": list}
-    for name, kind in kinds.items():
+    found = {"revision": {}, "versions": {}, **found}
+    for name, kind in _KINDS.items():
         if not isinstance(found.get(name), kind):
             raise KandiError(f"its {name!r} is missing or damaged")
-    Params.from_dict(found["params"])
-    found.setdefault("revision", {})
-    found.setdefault("versions", {})
+    size = found["size"]
+    if len(size) != 2 or not all(type(side) is int and side > 0 for side in size):
+        raise KandiError(f"its 'size' is {shown(size)}, not a width and a height")
+    count = Params.from_dict(found["params"]).count
+    if count != 1:
+        raise KandiError(f"its 'count' is {count}, but each picture has a recipe of its own")
     return found
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from . import pixels
 from .errors import KandiError, nearest, shown
 from .grids import Grid
 
@@ -37,7 +38,7 @@ def grid(
     if not flat:
         raise KandiError("there are no pictures to show; give at least one")
     for picture in flat:
-        _check_picture(picture)
+        pixels.check(picture, "a grid")
     _check_scale(scale)
     texts = own_labels if labels is None else _flat_labels(labels, lines)
     if len(lines) == 1:
@@ -98,15 +99,6 @@ def _is_result(item: Any) -> bool:
     return hasattr(item, "images") and hasattr(item, "params")
 
 
-def _check_picture(picture: Any) -> None:
-    from PIL.Image import Image
-
-    if not isinstance(picture, Image):
-        raise KandiError(f"a grid holds PIL pictures, not {shown(picture)}; open files first")
-    if not all(picture.size):
-        raise KandiError("a picture of size 0 cannot be shown; leave it out")
-
-
 def _check_scale(scale: Any) -> None:
     good = isinstance(scale, (int, float)) and not isinstance(scale, bool)
     if scale is not None and not (good and 0 < scale <= 64):
@@ -125,7 +117,7 @@ def _flat_labels(labels: Any, lines: list[list[Any]]) -> list[str | None]:
         labels = [label for row in labels for label in row]
     if len(labels) != count:
         raise KandiError(f"{len(labels)} labels for {count} pictures; give one a picture")
-    return [None if label is None else str(label) for label in labels]
+    return [None if label is None else _printable(label) for label in labels]
 
 
 def _list(name: str, given: Any) -> list[Any]:
@@ -141,7 +133,12 @@ def _side_labels(name: str, given: list[Any] | None, count: int) -> list[str] | 
         return None
     if len(given) != count:
         raise KandiError(f"{len(given)} labels in {name} for {count} {name}; give one each")
-    return ["" if label is None else str(label) for label in given]
+    return ["" if label is None else _printable(label) for label in given]
+
+
+def _printable(label: Any) -> str:
+    """Return the label as text that a page can hold: half a letter (a surrogate) becomes ?."""
+    return str(label).encode("utf-8", "replace").decode()
 
 
 def _width(count: int, columns: Any, rows: list[Any] | None, cols: list[Any] | None) -> int:
@@ -175,7 +172,7 @@ def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")
         )
     if isinstance(labels, str) or len(labels) != 2:
         raise KandiError(f"compare needs two labels, not {shown(labels)}")
-    gap = ImageChops.difference(first.convert("RGBA"), second.convert("RGBA"))
+    gap = ImageChops.difference(pixels.rgba(first), pixels.rgba(second))
     # Where only the transparency differs, show that: a grey difference in all channels.
     colour, alpha = gap.convert("RGB"), gap.getchannel("A").convert("RGB")
     gap = ImageChops.lighter(colour, alpha)
@@ -193,7 +190,7 @@ def _single(item: Any) -> Image:
                 f"compare takes one picture a side, not {len(item.images)}; say result[0]"
             )
         item = item.images[0]
-    _check_picture(item)
+    pixels.check(item, "compare")
     return item
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 import shutil
 from pathlib import Path
 
 from . import integrity
-from .errors import KandiError, shown
+from .errors import KandiError, shortened, shown
 from .registry import SPECS, ModelSpec, spec
+from .writing import expanded
 
 PUBLISHER = "kandinsky-community"
 logger = logging.getLogger(__name__)
@@ -27,13 +29,14 @@ def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
     if str(name) in SPECS:
         return spec(str(name)), dict(spec(str(name)).folders)
     for known in SPECS.values():
-        if str(name) in known.ids.values() and not known.bundled and not Path(name).exists():
+        if str(name) in known.ids.values() and not known.bundled and not os.path.exists(name):
             return known, {}
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder = expanded(name)
+    if os.path.isdir(folder):
         return _in_folder(folder)
     if isinstance(name, Path) or len(folder.parts) > 1 or str(name).startswith((".", "~")):
-        raise KandiError(f"there is no folder {name}; give a folder or one of: {_known()}")
+        place = shortened(str(name), 200)
+        raise KandiError(f"there is no folder {place}; give a folder or one of: {_known()}")
     return spec(name), {}
 
 

@@ -10,11 +10,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import KandiError, shown
+from .errors import KandiError, shortened, shown
 
 # Windows keeps these names for devices, with any ending.
 _DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
 _FORBIDDEN = set('<>:"/\\|?*')
+_LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes: the limits of Linux, which others come near
+
+
+def expanded(path: str | os.PathLike) -> Path:
+    """Return a path that a user gave, ~ and ~name replaced by the home folder.
+
+    What it returns can be asked whether it exists. Raises KandiError for what no file can be
+    called, and for users without a home.
+    """
+    try:
+        whole = Path(path).expanduser()
+        longest = max((len(os.fsencode(part)) for part in whole.parts), default=0)
+        length = len(os.fsencode(whole))
+    except TypeError:
+        raise KandiError(f"expected a path, not {shown(path)}") from None
+    except RuntimeError:
+        raise KandiError(
+            f"{shown(str(path))} begins with the home folder of a user that is not known here; "
+            "write the whole path"
+        ) from None
+    except ValueError:  # half a letter, a surrogate
+        raise KandiError(f"{shown(str(path))} is no path: it holds half a letter") from None
+    if path == "" or "\0" in str(whole):
+        raise KandiError(f"{shown(path)} is no path; name a file or folder")
+    if longest > _LONGEST_NAME or length > _LONGEST_PATH:
+        raise KandiError(
+            f"{shown(str(path))} is too long for a path: a name has at most {_LONGEST_NAME} "
+            f"bytes, all together {_LONGEST_PATH}"
+        )
+    return whole
 
 
 def writable(folder: str | os.PathLike) -> Path:
@@ -23,7 +53,7 @@ def writable(folder: str | os.PathLike) -> Path:
     Call it before a long computation. Raises KandiError.
     """
     with _plain_errors(folder):
-        path = Path(folder).expanduser()
+        path = expanded(folder)
         path.mkdir(parents=True, exist_ok=True)
         _temporary(path, b"").unlink()
     return path
@@ -35,7 +65,7 @@ def write(path: str | os.PathLike, data: bytes, *, overwrite: bool = False) -> P
     Raises KandiError when the file exists or the folder cannot be written to.
     """
     with _plain_errors(path):
-        path = Path(path).expanduser()
+        path = expanded(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = _temporary(path.parent, data)
         try:
@@ -58,7 +88,7 @@ def write_new(folder: str | os.PathLike, stem: str, suffix: str, data: bytes) ->
     Two processes that save at once get two files. Raises KandiError.
     """
     with _plain_errors(folder):
-        path = Path(folder).expanduser()
+        path = expanded(folder)
         path.mkdir(parents=True, exist_ok=True)
         part = _temporary(path, data)
         try:
@@ -138,4 +168,5 @@ def _plain_errors(place: str | os.PathLike) -> Iterator[None]:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, (FileExistsError, NotADirectoryError)):
             reason = "it is, or lies below, a file"
-        raise KandiError(f"cannot write to {place}: {reason}; choose another folder") from error
+        name = shortened(str(place), 200)
+        raise KandiError(f"cannot write to {name}: {reason}; choose another folder") from error

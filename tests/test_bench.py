@@ -102,6 +102,24 @@ def test_bad_input_is_refused_before_anything_runs(k, runs, repeats, message):
         bench(task, k, runs, repeats=repeats)
 
 
+@pytest.mark.parametrize(
+    ("task", "model", "words"),
+    [
+        (lambda k, params: None, "mini-2.2", "kn.load"),
+        (lambda k, params: None, None, "kn.load"),
+        ("generate", None, "such as kn.generate"),
+    ],
+)
+def test_bench_wants_a_task_and_a_loaded_model(task, model, words):
+    with pytest.raises(KandiError, match=rf"^bench [^\n]*{words}[^\n]*$"):
+        bench(task, model, Params("a fox"))
+
+
+def test_pair_wants_two_functions():
+    with pytest.raises(KandiError, match=r"^pair times two functions[^\n]*not 3$"):
+        pair(lambda: None, 3)
+
+
 def test_pair_takes_turns_and_changes_the_order(clock):
     order = []
 

@@ -173,6 +173,63 @@ def test_draw_into_a_place_that_cannot_be_written_to(here, capsys):
     assert "is a folder" in bad(capsys, "draw", "a fox", "-o", "folder.png")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["-o", ".png"], "has no name before the ending"),
+        (["-o", "out/.PNG"], "has no name before the ending"),
+        (["-o", ""], "must end in .png"),
+        (["-o", "~nosuch/fox.png"], "not known here"),
+        (["-o", "f" * 300 + ".png"], "too long"),
+        # One picture fits, "-1" and "-2" behind the name do not.
+        (["-o", "f" * 251 + ".png", "--count", "2"], "too long"),
+        (["--model", "m" * 300], "too long"),
+        (["--model", "~nosuch/model"], "not known here"),
+        (["--model", ""], "no path"),
+        (["--guidance", "9" * 5000], "guidance must be"),
+        (["--seed", "9" * 5000], "seed must be"),
+    ],
+)
+def test_paths_and_numbers_that_cannot_be_are_refused_before_drawing(
+    here, capsys, words, message
+):
+    assert message in bad(capsys, "draw", "a fox", *words)
+    assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize("folder", ["", "~nosuch/x", "x" * 300])
+def test_export_takes_no_folder_that_cannot_be(here, capsys, folder):
+    assert cli.main(["mini", "export", folder]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert not list(here.iterdir())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")
+@pytest.mark.parametrize(
+    ("words", "unbuffered"),
+    [(["models"], ""), (["models"], "1"), (["--version"], ""), (["draw", "--help"], "")],
+)
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(words, unbuffered):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kandi_nb.cli", *words],
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            stdout=full, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == "kandi-nb: cannot go on: No space left on device\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a full device")
+def test_errors_that_cannot_be_written_keep_their_exit_code(here):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "kandi_nb.cli", "draw", ""], stdout=full, stderr=full
+        )
+    assert done.returncode == 2
+
+
 def test_run_one_all_and_failing(notebook, capsys):
     notebook("01_a", "print(SEED)")
     notebook("02_b", "x = {}", "x['gone']")

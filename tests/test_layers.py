@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # layer → modules. A module may import those of lower layers, and of its own without a circle.
 TABLE = {
     0: "errors fields params registry tables writing",  # words
-    1: "recipes results grids fonts plots heatmaps show",  # pictures
+    1: "pixels recipes results grids fonts plots heatmaps show",  # pictures
     2: "quiet peak integrity sources memory convolutions padding loading progress",  # the model
     3: "inputs texts stages generate languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import doctest
+import fractions
 import inspect
 import json
 import pickle
@@ -81,6 +82,13 @@ def test_signature_is_readable():
         ({"stesp": 3}, ["did you mean steps"]),
         ({"Guidance": 3}, ["did you mean guidance"]),
         ({"zzz": 3}, ["unknown", *FIELDS]),
+        ({"guidance": 10**400}, ["guidance", "from 1 to 30"]),
+        ({"strength": fractions.Fraction(10**400)}, ["strength", "0.01"]),
+        ({"seed": 10**5000}, ["seed", "from 0"]),
+        ({"self": 1}, ["unknown setting 'self'"]),
+        ({"y" * 1000: 1}, ["unknown"]),
+        ({"prompt": "x" * 100_001}, ["prompt", "100,001 characters", "at most 100,000"]),
+        ({"negative": "x" * 100_001}, ["negative", "100,001 characters"]),
     ],
 )
 def test_bad_values_are_one_clear_line(values, words):
@@ -214,6 +222,22 @@ def test_sweep_refuses_what_it_cannot_mean():
     assert "did you mean steps" in message(lambda: sweep(start, stepz=[1]))
     assert "not 1" in message(lambda: sweep(start, steps=[10, 1]))
     assert "Params" in message(lambda: sweep(FOX, steps=[10]))
+    assert "Params" in message(lambda: sweep(steps=[10]))
+    assert "unknown setting 'params'" in message(lambda: sweep(start, params=[1]))
+    assert "unknown setting 'self'" in message(lambda: sweep(start, **{"self": [1]}))
+
+
+def test_sweep_takes_its_start_by_name_too():
+    assert sweep(params=Params(FOX), steps=[3]) == [Params(FOX, steps=3)]
+
+
+def test_no_door_takes_a_setting_called_self():
+    for call in (Params(FOX).replace, lambda **more: Params.from_dict({"prompt": FOX, **more})):
+        assert "unknown setting 'self'" in message(lambda call=call: call(**{"self": 1}))
+
+
+def test_the_longest_text_is_taken():
+    assert len(Params("雪" * 100_000).prompt) == 100_000
 
 
 def test_nearest():

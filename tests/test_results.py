@@ -14,9 +14,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from kandi_nb import writing
+from kandi_nb.generate import replay
+from kandi_nb.loading import load
+from kandi_nb.mini.export import export
+from kandi_nb.mini.make_sprites import make_sprites
+from kandi_nb.notebooks import find, run_notebook
 from kandi_nb.params import KandiError, Params
 from kandi_nb.recipes import labels
 from kandi_nb.results import Result, diff, package_versions, recipe
+from kandi_nb.show import grid
 from kandi_nb.writing import file_stem, slug, writable, write, write_new
 
 PROMPTS = ["A red fox, in snow!", "Красная лиса", "雪林中的红狐狸", "forêt enneigée"]
@@ -254,6 +260,33 @@ def _png(text: str | None, *, key: str = "kandi_nb") -> bytes:
     return buffer.getvalue()
 
 
+def _damaged(**changes) -> bytes:
+    return _png(json.dumps({**GOOD, **changes}))
+
+
+def _params(**changes) -> dict:
+    return {"params": {"prompt": "x", **changes}}
+
+
+DAMAGES = [
+    ({"size": [8, 8, 8]}, "'size' is [8, 8, 8], not a width and a height"),
+    ({"size": []}, "'size' is []"),
+    ({"size": ["8", 8]}, "'size' is"),
+    ({"size": [True, 8]}, "'size' is"),
+    ({"size": [8, 0]}, "'size' is"),
+    ({"size": [8, -8]}, "'size' is"),
+    ({"size": None}, "'size' is missing or damaged"),
+    ({"schema": True}, "no schema number"),
+    ({"revision": None}, "'revision' is missing or damaged"),
+    ({"revision": ["abc"]}, "'revision' is missing or damaged"),
+    ({"versions": None}, "'versions' is missing or damaged"),
+    (_params(self=1), "unknown setting 'self'"),
+    (_params(guidance=10**400), "guidance must be from 1 to 30"),
+    (_params(count=64), "'count' is 64"),
+    (_params(prompt="x" * 100_001), "at most 100,000"),
+    (_params(prompt="\ud800"), "half a character"),
+]
+
 GOOD = {
     "schema": 1,
     "task": "generate",
@@ -282,6 +315,7 @@ GOOD = {
             _png(json.dumps({**GOOD, "params": {"prompt": "x", "stepz": 9}})),
             "did you mean steps",
         ),
+        *((_damaged(**change), words) for change, words in DAMAGES),
     ],
 )
 def test_pictures_without_a_recipe(tmp_path, data, words):
@@ -289,6 +323,98 @@ def test_pictures_without_a_recipe(tmp_path, data, words):
     path.write_bytes(data)
     text = message(lambda: recipe(path))
     assert words in text and "x.png" in text
+
+
+def test_a_seed_of_5000_digits_is_one_line(tmp_path):
+    text = json.dumps({**GOOD, **_params(seed=0)}).replace('"seed": 0', f'"seed": {"9" * 5000}')
+    (tmp_path / "x.png").write_bytes(_png(text))
+    assert "cannot be read" in message(lambda: recipe(tmp_path / "x.png"))
+
+
+def test_damaged_recipes_are_one_line_for_diff_and_replay_too(tmp_path):
+    for change, words in DAMAGES:
+        (tmp_path / "x.png").write_bytes(_damaged(**change))
+        assert words in message(lambda: diff(tmp_path / "x.png", Params("x")))
+        assert words in message(lambda: replay(tmp_path / "x.png"))
+        assert words in message(lambda change=change: diff({**GOOD, **change}, Params("x")))
+
+
+def test_the_longest_texts_can_be_read_back(tmp_path):
+    made = result(Params("\U0001f98a" * 100_000, negative="\x01" * 100_000))
+    (path,) = made.save(tmp_path)
+    assert Params.from_dict(recipe(path)["params"]) == made.params[0]
+
+
+def _bomb() -> bytes:
+    """The head of a PNG of 20000 × 20000 pixels."""
+    head = b"IHDR" + struct.pack(">IIBBBBB", 20000, 20000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
+    return b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 9) + b"IDAT" + bytes(13)
+
+
+def test_a_picture_too_large_to_open_is_one_line(tmp_path):
+    (tmp_path / "x.png").write_bytes(_bomb())
+    for use in (recipe, replay, lambda path: diff(path, Params("x"))):
+        text = message(lambda use=use: use(tmp_path / "x.png"))
+        assert "far larger" in text and "x.png" in text
+
+
+NO_PATHS = {
+    "~nosuch/x": "not known here",
+    "a" * 300: "too long",
+    "a/" * 3000 + "x": "too long",
+    "x\0y": "no path",
+    "\ud800": "half a letter",
+    "": "no path",
+}
+
+
+@pytest.mark.parametrize("place", NO_PATHS)
+def test_what_is_no_path_is_one_short_line_wherever_a_path_is_taken(
+    place, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    picture = result(Params("x"))
+    uses = [
+        lambda: writing.expanded(place),
+        lambda: picture.save(place),
+        lambda: write(place, b""),
+        lambda: writable(place),
+        lambda: write_new(place, "x", ".png", b""),
+        lambda: recipe(place),
+        lambda: diff(place, picture),
+        lambda: replay(place),
+        lambda: load(place),
+        lambda: export(place),
+        lambda: make_sprites("font.ttf", place),
+        lambda: make_sprites(place, tmp_path),
+        lambda: find(place),
+        lambda: run_notebook("00", out=place),
+    ]
+    for use in uses:
+        text = message(use)
+        assert NO_PATHS[place] in text and len(text) < 200
+    if place:
+        assert NO_PATHS[place] in message(lambda: grid(picture).save(f"{place}.png"))
+    assert not list(tmp_path.iterdir()), "nothing is written"
+
+
+@pytest.mark.parametrize("place", [None, 3, b"x", ["x"]])
+def test_what_is_no_text_is_no_path(place):
+    for use in (writing.expanded, recipe, writable, export, grid(result(Params("x"))).save):
+        assert "path" in message(lambda use=use: use(place))
+
+
+def test_the_home_folder_can_be_read_from_as_it_is_written_to(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    (path,) = result(Params("x")).save("~/pictures")
+    assert recipe(f"~/pictures/{path.name}")["params"]["prompt"] == "x"
+
+
+def test_messages_are_one_line_of_plain_characters_whatever_they_quote(tmp_path):
+    text = message(lambda: recipe(tmp_path / "a\nb\x1b[31m\u2028.png"))
+    assert text.isprintable() and "there is no file" in text
 
 
 def test_other_files_have_no_recipe(tmp_path):

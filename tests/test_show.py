@@ -163,6 +163,11 @@ def test_bad_input_is_one_clear_line(call, words):
     assert words in message(call)
 
 
+def test_labels_that_no_page_can_hold_are_mended():
+    made = grid([picture()], ["half \ud800"], rows=["\udcff"])
+    assert "half ?" in made._repr_html_().encode().decode()
+
+
 def test_small_pictures_are_enlarged_by_whole_factors():
     def shown(size, count=3, **more):
         made = grid([picture(size=size)] * count, **more)

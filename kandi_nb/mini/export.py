@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import KandiError
+from ..writing import expanded
 from .assemble import WEIGHTS
 
 OWNER = "kandinsky-community"
@@ -30,7 +31,7 @@ def export(folder: str | os.PathLike, *, weights: Path = WEIGHTS) -> list[Path]:
             f"no bundled checkpoints in {weights}: "
             f"restore them with `git checkout -- {weights}`"
         )
-    target = Path(folder).expanduser() / OWNER
+    target = expanded(folder) / OWNER
     taken = [source.name for source in sources if (target / source.name).exists()]
     if taken:
         raise KandiError(

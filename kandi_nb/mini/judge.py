@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..pixels import rgb
 from .vocabulary import COLOURS, HEADWEAR, OBJECTS, PLACES
 from .world import Scene, accepted_colours
 
@@ -107,7 +108,7 @@ def tensor(images: Sequence[Image.Image] | np.ndarray, size: int = SIZE) -> torc
     for image in images:
         if isinstance(image, np.ndarray):
             image = Image.fromarray(image)
-        image = image.convert("RGB")
+        image = rgb(image)
         if image.size != (size, size):
             image = image.resize(
                 (size, size), Image.BOX if image.width > size else Image.BICUBIC

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import KandiError
-from ..writing import writable, write
+from ..writing import expanded, writable, write
 from .render import SPRITES
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ def make_sprites(
     is written unless all glyphs are there. Raises KandiError for a file that is no colour
     bitmap font and, without ``force``, for sprites that exist.
     """
-    folder = Path(folder).expanduser()
+    folder = expanded(folder)
     paths = {word: folder / f"{word}.png" for word in GLYPHS}
     taken = [path for path in paths.values() if path.exists()]
     if taken and not force:
         raise KandiError(f"{taken[0]} exists; choose another folder or add --force")
-    opened = _opened(Path(font).expanduser())
+    opened = _opened(expanded(font))
     pictures = {word: sprite(glyph, opened) for word, glyph in GLYPHS.items()}
     writable(folder)
     for word, path in paths.items():

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
+from ...errors import shortened
 from ..vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
 from . import read_de, read_en, read_fr, read_ru, read_zh
 
@@ -211,7 +212,9 @@ def advise(prompt: str) -> str | None:
     worn = said.get("headwear", ["none"])[0]
     reasons = []
     if unknown:
-        reasons.append(f"has not learned {_listed(f'“{word}”' for word in unknown[:6])}")
+        reasons.append(
+            f"has not learned {_listed(f'“{shortened(word, 40)}”' for word in unknown[:6])}"
+        )
     elif "object" not in said:
         reasons.append("finds no object that it has learned in this prompt")
     if len(things) > 1:
