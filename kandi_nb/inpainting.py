@@ -1,4 +1,4 @@
-"""Repaint what masks cover: one loop of steps for 2.1, 2.2 and 3, each picture with its own mask.
+"""Repaint what masks cover: one loop of steps for 2.1, 2.2 and 3, a mask a picture.
 
 Diffusers' 2.2 inpainting pipeline keeps the first picture's pixels in the whole batch, its 2.1
 one keeps none by itself, and 3 has none at all. So the loop is ours here, over their networks,
@@ -45,7 +45,15 @@ def inpaint(
             texts = (prompts, negatives)
             condition = _condition(pipeline, positive, negative, texts, guidance > 1)
             latents = _latents(
-                pipeline, condition, images, masks, generators, steps, guidance, tick, on_latents
+                pipeline,
+                condition,
+                images,
+                masks,
+                generators,
+                steps,
+                guidance,
+                tick,
+                on_latents,
             )
             return _pictures(pipeline, latents)
     finally:  # an interrupted run, too, gives offloaded components back
@@ -53,7 +61,7 @@ def inpaint(
 
 
 def kept_cells(masks: torch.Tensor, factor: int) -> torch.Tensor:
-    """Return which latent cells stay: masks [n, 1, h, w], 1 = repaint → [n, 1, h/f, w/f], 1 = keep.
+    """Return which latent cells stay: [n, 1, h, w], 1 = repaint → [n, 1, h/f, w/f], 1 = keep.
 
     A cell with a single repainted pixel is repainted. The pipelines look at one pixel of a cell
     only, which loses thin strokes, and then repaint the neighbours of a repainted cell as well.
@@ -97,7 +105,9 @@ def _latents(
         latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
         last = number == len(timesteps) - 1
         # What is kept has the noise of the step to come, so that both parts fit together.
-        known = clean if last else scheduler.add_noise(clean, noise, timesteps[number + 1][None])
+        known = (
+            clean if last else scheduler.add_noise(clean, noise, timesteps[number + 1][None])
+        )
         latents = keep * known + (1 - keep) * latents
         if on_latents is not None and not last:
             on_latents(number, latents)
@@ -138,7 +148,7 @@ def _condition(
 def _guided(
     predicted: torch.Tensor, guidance: float, channels: int, scheduler: Any
 ) -> torch.Tensor:
-    """Return u + guidance · (c − u), with the variance beside it for schedulers that read it."""
+    """Return u + guidance · (c − u), with the variance beside it if the scheduler reads it."""
     import torch
 
     rows, variance = predicted[:, :channels], predicted[:, channels:]

@@ -28,7 +28,7 @@ def joined(original: Image, painted: Image, mask: np.ndarray, how: str = "smooth
     """Return `painted` where the mask is above 0, the very pixels of `original` elsewhere.
 
     Two RGB pictures of one size; `mask` is uint8 [h, w], its values between 0 and 255 mix both.
-    `how`: "smooth" takes the difference at the border out of the repainted part, "hard" doesn't.
+    `how`: "smooth" takes the difference at the border off the repainted part, "hard" doesn't.
     """
     import numpy as np
     from PIL import Image
@@ -172,7 +172,7 @@ def _membrane(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.
 
 
 def _fewer(values: np.ndarray, border: np.ndarray, inside: np.ndarray, factor: int):
-    """Return all three with `factor` times fewer rows and columns, border where there is some."""
+    """Return all three with `factor` times fewer rows and columns; some border makes border."""
     import numpy as np
 
     def cells(array: np.ndarray) -> np.ndarray:
@@ -207,7 +207,7 @@ def edge(picture: Image, mask: np.ndarray) -> float | None:
 
 
 def _steps(pixels: np.ndarray, repaint: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return |steps| across the border going down, shape [places], and beside it, [places, 6]."""
+    """Return |steps| down across the border, shape [places], and beside it, [places, 6]."""
     import numpy as np
 
     steps = np.abs(np.diff(pixels, axis=0)).mean(-1)
@@ -219,9 +219,10 @@ def _steps(pixels: np.ndarray, repaint: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def proof(original: Image, result: Image, painted: Image, mask: np.ndarray) -> dict[str, Any]:
-    """Return one row of `result.proof`: kept (share of kept pixels identical), edge, edge_hard, area.
+    """Return one row of `result.proof`: kept, edge, edge_hard, area.
 
-    `painted` is what the decoder gave: edge_hard is what pasting it would have left.
+    kept: the share of kept pixels that are identical; area: the share that is repainted.
+    `painted` is what the decoder gave; edge_hard is what pasting it leaves.
     """
     import numpy as np
 

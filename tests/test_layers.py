@@ -15,9 +15,9 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # layer → modules. A module may import those of lower layers, and of its own without a circle.
 TABLE = {
     0: "errors fields params registry tables writing",  # words
-    1: "pixels recipes results grids fonts plots heatmaps show",  # pictures
+    1: "pixels images masks shapes join colours lettering recipes results grids fonts plots heatmaps show",  # pictures
     2: "quiet peak integrity sources memory convolutions padding loading progress",  # the model
-    3: "inputs texts stages generate languages likeness",  # tasks
+    3: "inputs texts stages generate inpainting languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers
     5: "commands cli __init__",  # the door
 }
