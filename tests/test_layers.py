@@ -15,7 +15,9 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # layer → modules. A module may import those of lower layers, and of its own without a circle.
 TABLE = {
     0: "errors fields params registry tables writing",  # words
-    1: "pixels images masks shapes join colours lettering recipes results grids fonts plots heatmaps show",  # pictures
+    # pictures
+    1: "pixels images masks shapes join colours lettering recipes results grids fonts plots "
+    "heatmaps show",
     2: "quiet peak integrity sources memory convolutions padding loading progress",  # the model
     3: "inputs texts stages generate inpainting languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers

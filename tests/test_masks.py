@@ -13,7 +13,8 @@ from kandi_nb.lettering import lettering_mask
 from kandi_nb.masks import Mask, check
 from kandi_nb.shapes import ellipse, polygon, rectangle, stroke
 
-quick = settings(max_examples=40, deadline=None)
+# The same cases every time: a build fails for its change alone.
+quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
 sides = st.integers(16, 300)
 
 
