@@ -1,13 +1,15 @@
-"""Repaint what masks cover: one loop of steps for 2.1, 2.2 and 3, a mask a picture.
+"""Repaint pictures, whole or where masks cover them: one loop of steps for 2.1, 2.2 and 3.
 
 Diffusers' 2.2 inpainting pipeline keeps the first picture's pixels in the whole batch, its 2.1
-one keeps none by itself, and 3 has none at all. So the loop is ours here, over their networks,
-schedulers and encoders.
+one keeps none by itself, and 3 has none at all; their image-to-image pipelines turn pictures
+that are not square, and fail where strength × steps is below 1. So the loop is ours here, over
+their networks, schedulers and encoders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,16 +17,17 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-def inpaint(
+def repaint(
     pipeline: Any,
     positive: torch.Tensor | None,
     negative: torch.Tensor | None,
     images: torch.Tensor,
-    masks: torch.Tensor,
+    masks: torch.Tensor | None,
     generators: Sequence[torch.Generator],
     *,
     steps: int,
     guidance: float,
+    strength: float = 1.0,
     prompts: Sequence[str] | None = None,
     negatives: Sequence[str] | None = None,
     tick: Callable[[], None] = lambda: None,
@@ -33,10 +36,12 @@ def inpaint(
     """Return one picture for each of n rows; every row has its own picture, mask and noise.
 
     `positive`, `negative`: embeddings [n, dim], None for Kandinsky 3. `images`: [n, 3, h, w] in
-    −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep. `guidance`: the
-    effective weight, for all families. `prompts`, `negatives`: texts for the families whose
-    decoder reads some. `on_latents(number, latents)` sees the latents after each step but the
-    last. Nothing is pasted back: kept pixels have been through MoVQ.
+    −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep; None repaints
+    all. `guidance`: the effective weight, for all families. `strength`: share of the steps that
+    are taken, from the picture under that much noise. `prompts`, `negatives`: texts for the
+    families whose decoder reads some; one length a batch in Kandinsky 3. `on_latents(number,
+    latents)` sees the latents after each step but the last. Nothing is pasted back: kept pixels
+    have been through MoVQ.
     """
     import torch
 
@@ -44,18 +49,10 @@ def inpaint(
         with torch.no_grad():
             texts = (prompts, negatives)
             condition = _condition(pipeline, positive, negative, texts, guidance > 1)
-            latents = _latents(
-                pipeline,
-                condition,
-                images,
-                masks,
-                generators,
-                steps,
-                guidance,
-                tick,
-                on_latents,
+            start = _start(pipeline, images, masks, generators, steps, strength)
+            return _pictures(
+                pipeline, _denoised(pipeline, condition, start, guidance, tick, on_latents)
             )
-            return _pictures(pipeline, latents)
     finally:  # an interrupted run, too, gives offloaded components back
         pipeline.maybe_free_model_hooks()
 
@@ -71,13 +68,62 @@ def kept_cells(masks: torch.Tensor, factor: int) -> torch.Tensor:
     return 1 - F.max_pool2d((masks > 0).float(), factor)
 
 
-def _latents(
+def steps_taken(steps: int, strength: float) -> int:
+    """Return how many of the steps are taken at a strength: at least one.
+
+    >>> steps_taken(25, 0.3), steps_taken(25, 0.01)
+    (7, 1)
+    """
+    return max(1, min(steps, int(steps * strength + 1e-9)))
+
+
+@dataclass
+class _Start:
+    """Hold what the steps begin with; `keep` is 1 where a latent cell stays as in `clean`."""
+
+    clean: torch.Tensor
+    noise: torch.Tensor
+    latents: torch.Tensor
+    keep: torch.Tensor
+    timesteps: torch.Tensor
+    generators: list[torch.Generator]
+
+
+def _start(
     pipeline: Any,
-    condition: dict[str, Any],
     images: torch.Tensor,
-    masks: torch.Tensor,
+    masks: torch.Tensor | None,
     generators: Sequence[torch.Generator],
     steps: int,
+    strength: float,
+) -> _Start:
+    """Encode the pictures and put them under noise."""
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
+    clean = pipeline.movq.encode(images.to(**fits))["latents"]
+    scheduler = pipeline.scheduler
+    scheduler.set_timesteps(steps, device=fits["device"])
+    timesteps = scheduler.timesteps[-steps_taken(steps, strength) :]
+    # Not the pipelines' own way to noise: each class has another.
+    noise = randn_tensor(clean.shape, generator=list(generators), **fits)
+    if masks is None:
+        keep = torch.zeros_like(clean[:, :1])
+    else:
+        keep = kept_cells(masks, images.shape[-1] // clean.shape[-1]).to(**fits)
+    # A masked part at full strength is new; everything else shines through its noise.
+    new = masks is not None and len(timesteps) == steps
+    latents = scheduler.add_noise(clean, noise, timesteps[:1])
+    if new:
+        latents = noise * scheduler.init_noise_sigma
+    return _Start(clean, noise, latents, keep, timesteps, list(generators))
+
+
+def _denoised(
+    pipeline: Any,
+    condition: dict[str, Any],
+    start: _Start,
     guidance: float,
     tick: Callable[[], None],
     on_latents: Callable[[int, torch.Tensor], None] | None,
@@ -85,31 +131,21 @@ def _latents(
     """Take all steps; return the finished latents [n, c, h/f, w/f]."""
     import torch
 
-    unet, scheduler, movq = pipeline.unet, pipeline.scheduler, pipeline.movq
-    fits = {"device": pipeline._execution_device, "dtype": unet.dtype}
-    clean = movq.encode(images.to(**fits))["latents"]
-    keep = kept_cells(masks, images.shape[-1] // clean.shape[-1]).to(**fits)
-    scheduler.set_timesteps(steps, device=fits["device"])
-    timesteps = scheduler.timesteps
-    generators = list(generators)
-    latents = noise = pipeline.prepare_latents(
-        clean.shape, fits["dtype"], fits["device"], generators, None, scheduler
-    )
+    unet, scheduler = pipeline.unet, pipeline.scheduler
+    clean, keep, latents = start.clean, start.keep, start.latents
     channels = clean.shape[1]
     told = unet.config.in_channels > channels  # an inpainting UNet sees what is kept, and where
-    for number, t in enumerate(timesteps):
+    for number, t in enumerate(start.timesteps):
         rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
         rows = torch.cat([rows] * 2) if guidance > 1 else rows
         predicted = unet(rows, t, **condition, return_dict=False)[0]
         predicted = _guided(predicted, guidance, channels, scheduler)
-        latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
-        last = number == len(timesteps) - 1
+        latents = scheduler.step(predicted, t, latents, generator=start.generators).prev_sample
+        later = start.timesteps[number + 1 : number + 2]
         # What is kept has the noise of the step to come, so that both parts fit together.
-        known = (
-            clean if last else scheduler.add_noise(clean, noise, timesteps[number + 1][None])
-        )
+        known = scheduler.add_noise(clean, start.noise, later) if len(later) else clean
         latents = keep * known + (1 - keep) * latents
-        if on_latents is not None and not last:
+        if on_latents is not None and len(later):
             on_latents(number, latents)
         tick()
     return latents

@@ -1,11 +1,13 @@
-"""Inpainting: each picture of a batch keeps its own pixels, and a batch equals its singles."""
+"""Repainting: each picture of a batch keeps its own pixels, and a batch equals its singles."""
 
 from __future__ import annotations
+
+import functools
 
 import numpy as np
 import pytest
 
-from kandi_nb.inpainting import inpaint, kept_cells
+from kandi_nb.inpainting import kept_cells, repaint, steps_taken
 
 
 def seeded(count, first=0):
@@ -72,12 +74,12 @@ def drawn(request):
     pipeline, embeddings, texts = pipeline_for(request.param, request)
     images, masks = scenes()
 
-    def draw(part=slice(None), guidance=4.0, steps=4, **more):
-        return inpaint(
+    def draw(part=slice(None), guidance=4.0, steps=4, images=images, masks=masks, **more):
+        return repaint(
             pipeline,
             *(None if rows is None else rows[part] for rows in embeddings),
             images[part],
-            masks[part],
+            None if masks is None else masks[part],
             seeded(3)[part],
             steps=steps,
             guidance=guidance,
@@ -113,6 +115,12 @@ def test_each_picture_keeps_its_own_latents(drawn):
         assert int(np.argmin(gaps)) == i
 
 
+def test_whole_pictures_of_a_batch_equal_their_singles(drawn):
+    batch = arrays(drawn(masks=None, strength=0.5))
+    singles = arrays(drawn(slice(i, i + 1), masks=None, strength=0.5)[0] for i in range(3))
+    assert np.abs(batch - singles).max() <= 2
+
+
 def test_every_step_is_counted(drawn):
     ticks = []
     drawn(tick=lambda: ticks.append(1), steps=3)
@@ -143,7 +151,7 @@ def test_one_picture_is_what_diffusers_draws(request, guidance):
     cells = torch.nn.functional.max_pool2d(masks[1:2], factor)
     grown = 1 - upstream.prepare_mask(1 - cells)
     grown = grown.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    (ours,) = inpaint(
+    (ours,) = repaint(
         pipeline,
         positive[1:2],
         negative[1:2],
@@ -165,6 +173,44 @@ def test_one_picture_is_what_diffusers_draws(request, guidance):
         generator=seeded(1),
     ).images
     assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 2
+
+
+@pytest.mark.parametrize("kind", ["2.2", "3"])
+def test_a_whole_picture_is_repainted_as_diffusers_does_it(request, kind):
+    import diffusers
+
+    pipeline, (positive, negative), _ = pipeline_for(kind, request)
+    image = scenes()[0][:1]
+    half = {"num_inference_steps": 6, "strength": 0.5, "generator": seeded(1)}
+    if kind == "3":
+        texts = {"prompts": ["a red fox"], "negatives": ["blue"]}
+        theirs = diffusers.Kandinsky3Img2ImgPipeline(**pipeline.components)(
+            "a red fox", image, guidance_scale=3.0, negative_prompt="blue", **half
+        ).images[0]
+        rows = None, None
+    else:
+        folder = request.getfixturevalue("tiny_folder") / "kandinsky-2-2-decoder"
+        pipeline = diffusers.KandinskyV22Img2ImgPipeline.from_pretrained(folder)
+        rows, texts = (positive[:1], negative[:1]), {}
+        theirs = pipeline(rows[0], image / 2 + 0.5, rows[1], 64, 64, guidance_scale=4.0, **half)
+        theirs = theirs.images[0]
+    (ours,) = repaint(
+        pipeline, *rows, image, None, seeded(1), steps=6, guidance=4.0, strength=0.5, **texts
+    )
+    assert np.abs(np.asarray(ours, int) - np.asarray(theirs, int)).max() <= 2
+
+
+def test_a_picture_may_be_longer_than_high_and_any_strength_takes_a_step(drawn):
+    import torch
+
+    wide = torch.cat([drawn.images, drawn.images], -1)
+    for strength, steps in ((0.01, 1), (0.5, 2), (1.0, 4)):
+        ticks = iter(range(9))
+        pictures = drawn(
+            images=wide, masks=None, strength=strength, tick=functools.partial(next, ticks)
+        )
+        assert [picture.size for picture in pictures] == [(128, 64)] * 3
+        assert next(ticks) == steps == steps_taken(4, strength)
 
 
 def test_a_cell_with_one_repainted_pixel_is_repainted():
