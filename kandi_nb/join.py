@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WAYS = ("smooth", "hard")
 ALONG = 2.0  # cells of the border over which a drift is averaged
-DRIFT = 16.0  # of 255: a larger difference is no drift
+DRIFT = 20.0  # of 255: more is another thing in the picture, not another colour
 FADE = 2.0  # pixels over which those fade
 TEXTURE = 2.0  # of 255: beside a smaller usual step any edge stands out
 CELLS = 128  # the longer side of the grid that a membrane is solved on: a drift is smooth
@@ -136,7 +136,11 @@ def _drift(values: np.ndarray, border: np.ndarray, inside: np.ndarray) -> np.nda
     height, width = border.shape
     factor = -(-max(height, width) // CELLS)
     values, border, inside = _fewer(values, border, inside, factor)
-    solved = _membrane(_along(values, border).clip(-DRIFT, DRIFT), border, inside)
+    slow = _along(values, border)
+    # What is far from any drift counts less and less, or it would tint the whole inside.
+    beyond = (np.abs(slow).max(-1, keepdims=True) / DRIFT - 1).clip(0)
+    slow *= np.exp(-2 * beyond**2)
+    solved = _membrane(slow, border, inside)
     size = (solved.shape[1] * factor, solved.shape[0] * factor)
     layers = [
         np.asarray(Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR))
