@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 TABLE = {
     0: "errors fields params registry tables writing",  # words
     # pictures
-    1: "pixels images masks shapes join colours lettering recipes results grids fonts plots "
-    "heatmaps show",
+    1: "pixels images masks canvas shapes join colours lettering recipes results grids fonts "
+    "plots heatmaps show",
     2: "quiet peak integrity sources memory convolutions padding loading progress",  # the model
     3: "inputs texts stages generate inpainting languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers
