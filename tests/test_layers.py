@@ -14,9 +14,11 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 
 # layer → modules. A module may import those of lower layers, and of its own without a circle.
 TABLE = {
-    0: "errors fields params registry tables writing",  # words
+    0: "errors fields params plans registry tables writing",  # words
     1: "recipes results grids fonts plots heatmaps show",  # pictures
-    2: "quiet peak integrity sources memory convolutions padding loading progress",  # the model
+    # the model
+    2: "quiet peak integrity sources memory convolutions padding norms loading progress "
+    "architecture footprint fit",
     3: "inputs texts stages generate languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers
     5: "commands cli __init__",  # the door
