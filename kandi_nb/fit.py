@@ -21,10 +21,9 @@ from .sources import find
 from .tables import Table
 
 GB = 1e9
-# What a process takes beside weights and activations, in bytes. On a CPU it was measured with
-# the UNet of 2.2 and does not grow with the picture; that of a card is an assumption: CUDA's
-# own context, and what cuDNN and the allocator hold.
-WORKSPACE = {"cuda": 0.6 * GB, "cpu": 0.35 * GB}
+# What a card holds beside weights and activations: CUDA's own context, and what cuDNN and the
+# allocator keep. An assumption, not measured.
+CARD_WORKSPACE = 0.6 * GB
 # The share of a card's data sheet that is reached: a fifth, so that the times that guides say
 # for an RTX 3090 come out. And bytes a second from the machine's memory to a card, PCIe 3 × 16.
 EFFICIENCY, BUS = 0.2, 12 * GB
@@ -100,7 +99,7 @@ class _Costs:
     def peak(self, entry: Plan) -> tuple[float, str]:
         """Return the bytes of the worst moment, and the network that runs then."""
         return max(
-            (self._there(entry, part) + run.peak + WORKSPACE["cuda"], part.name)
+            (self._there(entry, part) + run.peak + CARD_WORKSPACE, part.name)
             for part, run in self.runs.items()
         )
 

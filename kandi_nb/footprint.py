@@ -25,6 +25,9 @@ NF4_PARTS = ("unet", "prior", "text_encoder", "image_encoder")
 FP8_LEAVES = re.compile("norm|encoder_hid_proj|pos_embed|patch_embed|^proj_in$|^proj_out$")
 # A weight in NF4 takes half a byte, and each 64 of them share a scale of four bytes.
 NF4_BYTES = 0.5 + 4 / 64
+# What a call on the CPU takes beside weights and activations, in bytes and in the largest
+# layer: oneDNN brings weights into its own order. Measured with the UNet and MoVQ of 2.2.
+CPU_WORKSPACE, CPU_LAYERS = 0.1e9, 1.5
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,12 @@ def measured(network: Any) -> Iterator[Reading]:
 
 def _storage(tensor: Any) -> int:
     return tensor.untyped_storage()._cdata
+
+
+def cpu_peak(part: Part, height: int, width: int, count: int, dtype: str = "float32") -> float:
+    """Return the bytes that one call on the CPU takes beyond the weights, workspace included."""
+    run = activity(part, height, width, count, dtype)
+    return run.peak + CPU_WORKSPACE + CPU_LAYERS * weights(part, dtype).leaf
 
 
 def _bytes(module: Any, *, deep: bool = False) -> int:

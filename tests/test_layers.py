@@ -18,7 +18,7 @@ TABLE = {
     1: "recipes results grids fonts plots heatmaps show",  # pictures
     # the model
     2: "quiet peak integrity sources memory convolutions padding norms loading progress "
-    "architecture footprint fit",
+    "architecture footprint fit options",
     3: "inputs texts stages generate languages likeness",  # tasks
     4: "bench headless gallery notebooks",  # drivers
     5: "commands cli __init__",  # the door
