@@ -171,7 +171,7 @@ def _storage(tensor: Any) -> int:
 
 
 def cpu_peak(part: Part, height: int, width: int, count: int, dtype: str = "float32") -> float:
-    """Return the bytes that one call on the CPU takes beyond the weights, workspace included."""
+    """Return the bytes that a call on the CPU takes beyond the weights, workspace included."""
     run = activity(part, height, width, count, dtype)
     return run.peak + CPU_WORKSPACE + CPU_LAYERS * weights(part, dtype).leaf
 

@@ -90,6 +90,23 @@ def test_a_call_without_numbers_counts_as_a_real_one(name, count):
     assert predicted.operations == reading.operations > 0
 
 
+# Resident gigabytes beyond the weights, each read in a fresh process on two AVX2 cores; the
+# full-size benchmark beside the tests reads them anew.
+@pytest.mark.parametrize(
+    ("name", "side", "measured_gb"),
+    [
+        ("decoder unet", 256, 0.395),
+        ("decoder unet", 512, 0.545),
+        ("decoder unet", 768, 0.726),
+        ("decoder movq", 256, 0.318),
+    ],
+)
+def test_full_size_networks_take_what_was_measured_on_a_cpu(name, side, measured_gb):
+    part = networks("kandinsky-2.2")[name]
+    off = abs(footprint.cpu_peak(part, side, side, 1) / 1e9 - measured_gb)
+    assert off < max(0.1, 0.2 * measured_gb)
+
+
 def stored(network: torch.nn.Module) -> int:
     return sum(t.nbytes for t in (*network.parameters(), *network.buffers()))
 
