@@ -27,7 +27,7 @@ PROMISED = [
         "models",
         "pair",
     ),
-    *("plot", "recipe", "replay", "run_notebook", "sweep"),
+    *("plan", "plot", "recipe", "replay", "run_notebook", "sweep"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
 ]
 

@@ -201,6 +201,175 @@ def test_kandinsky_3_draws_noise_of_four_channels_only():
     )
 
 
+# Pictures and masks. Reported upstream as https://github.com/huggingface/diffusers/issues/13596
+# (2.2) and https://github.com/huggingface/diffusers/issues/13597 (2.1).
+REPORT = "https://github.com/huggingface/diffusers/issues/13596"
+
+
+@pytest.fixture(scope="module")
+def painters(tiny_folder):
+    """The inpainting and the image-to-image pipeline of 2.2, of random weights."""
+    import conftest
+    import diffusers
+
+    parts = diffusers.KandinskyV22Pipeline.from_pretrained(tiny_folder / DECODER).components
+    inpainting = diffusers.KandinskyV22InpaintPipeline(
+        **parts | {"unet": conftest._unet(in_channels=9).eval()}
+    )
+    pipelines = inpainting, diffusers.KandinskyV22Img2ImgPipeline(**parts)
+    for pipeline in pipelines:
+        pipeline.set_progress_bar_config(disable=True)
+    return pipelines
+
+
+def photo(width=64, height=64, seed=0):
+    from PIL import Image
+
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return Image.fromarray(noise)
+
+
+def half_mask():
+    """A mask that repaints the left half."""
+    from PIL import Image
+
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    return mask
+
+
+def inpainted(pipeline, image, mask, count=1, **changes):
+    import torch
+
+    rows = torch.zeros(count, 32)
+    settings = {"height": 64, "width": 64, "num_inference_steps": 2}
+    settings["generator"] = [seeded(i) for i in range(count)]
+    return pipeline(rows, image, mask, rows, **settings | changes).images
+
+
+def pixels(*pictures):
+    import torch
+
+    stacked = np.stack([np.asarray(picture) for picture in pictures])
+    return torch.from_numpy(stacked).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def test_a_batch_keeps_the_first_picture_s_pixels_in_all(painters):
+    import torch
+
+    pictures = photo(seed=1), photo(seed=2)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., :32] = 1
+    both = inpainted(painters[0], pixels(*pictures), mask.repeat(2, 1, 1, 1), 2)
+    second = inpainted(painters[0], pixels(pictures[1]), mask.clone(), generator=[seeded(1)])[0]
+    assert far(both[1], second), mended(
+        f"each picture of an inpainting batch keeps its own pixels ({REPORT})",
+        "inpainting.repaint (the loop)",
+    )
+
+
+def test_kept_pixels_are_not_kept(painters):
+    picture = photo()
+    (drawn,) = inpainted(painters[0], picture, half_mask())
+    assert far(np.asarray(drawn)[:, 48:], np.asarray(picture)[:, 48:]), mended(
+        "kept pixels are pasted back", "join.joined"
+    )
+
+
+def test_a_mask_in_the_alpha_channel_repaints_nothing(painters):
+    from PIL import Image
+
+    mask = Image.new("RGBA", (64, 64), (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, 32, 64))
+    nothing = Image.new("L", (64, 64))
+    drawn, empty = (inpainted(painters[0], photo(), m)[0] for m in (mask, nothing))
+    assert not far(drawn, empty), mended(
+        "masks in the alpha channel are read or refused", "images.channel"
+    )
+
+
+def test_thin_strokes_of_a_mask_are_lost(painters):
+    from PIL import Image
+
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (27, 0, 30, 64))
+    nothing = Image.new("L", (64, 64))
+    drawn, empty = (inpainted(painters[0], photo(), m)[0] for m in (mask, nothing))
+    assert not far(drawn, empty), mended(
+        "a cell with some repainted pixels is repainted", "inpainting.kept_cells"
+    )
+
+
+def test_floats_from_0_to_1_turn_nearly_black(painters):
+    array = np.asarray(photo())
+    floats, black = (
+        inpainted(painters[0], np.asarray(image), np.zeros((64, 64), np.float32))[0]
+        for image in (array / 255, np.zeros_like(array))
+    )
+    dark = np.abs(np.asarray(floats, int) - np.asarray(black, int)).mean()
+    whole = inpainted(painters[0], photo(), np.zeros((64, 64), np.float32))[0]
+    assert dark < np.abs(np.asarray(whole, int) - np.asarray(black, int)).mean() / 4, mended(
+        "float arrays in 0…1 are read as pictures", "images.picture (8 bits for all)"
+    )
+
+
+def test_a_torch_mask_is_changed_in_place(painters):
+    import torch
+
+    mask = torch.full((1, 1, 64, 64), 0.7)
+    inpainted(painters[0], pixels(photo()), mask)
+    assert mask.max() == 1, mended("a mask stays as it was", "nothing: masks are copied")
+
+
+def test_inpainting_draws_512_pixels_whatever_the_picture(painters):
+    takes = inspect.signature(type(painters[0]).__call__).parameters
+    assert takes["width"].default == takes["height"].default == 512, mended(
+        "inpainting takes the picture's size", "inpainting.repaint (sizes of the tensors)"
+    )
+
+
+def test_strength_of_inpainting_is_swallowed(painters):
+    drawn = [
+        inpainted(painters[0], photo(), half_mask(), **some)[0]
+        for some in ({}, {"strength": 0.01})
+    ]
+    assert not far(*drawn), mended("strength of inpainting is heard", "inpainting.repaint")
+
+
+def edited(pipeline, image, **changes):
+    import torch
+
+    rows = torch.zeros(1, 32)
+    settings = {"height": 64, "width": 64, "num_inference_steps": 4, "strength": 0.5}
+    return pipeline(rows, image, rows, generator=seeded(), **settings | changes).images[0]
+
+
+def test_image_to_image_turns_pictures_that_are_not_square(painters):
+    drawn = edited(painters[1], photo(128, 64), width=128, height=64)
+    assert drawn.size == (64, 128), mended(
+        f"image-to-image has width and height the right way round ({REPORT})",
+        "inpainting.repaint",
+    )
+
+
+def test_a_strength_below_one_step_crashes(painters):
+    try:
+        edited(painters[1], photo(), strength=0.1)
+    except (IndexError, RuntimeError):
+        return
+    pytest.fail(mended("every strength takes a step", "inpainting.steps_taken"))
+
+
+def test_no_pipeline_repaints_with_kandinsky_3():
+    import diffusers
+
+    assert not [
+        name
+        for name in dir(diffusers)
+        if name.startswith("Kandinsky3") and "inpaint" in name.lower()
+    ], mended("Kandinsky 3 has an inpainting pipeline", "inpainting.repaint")
+
+
 # Damage that loads without a word
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import sys
 import threading
 import time
 import warnings
@@ -9,6 +11,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+from transformers import PreTrainedTokenizerBase
 
 from kandi_nb.model.load import load
 from kandi_nb.tasks import texts
@@ -134,17 +137,49 @@ def test_texts_that_no_model_can_be_given_are_refused_everywhere(tiny, text, wor
             use()
 
 
-def test_six_threads_get_what_each_gets_alone():
+def test_no_tokenizer_is_used_without_the_lock(tiny, monkeypatch):
+    owned, call = [], PreTrainedTokenizerBase.__call__
+
+    def spy(self, *args, **named):
+        owned.append(tiny.lock._is_owned())
+        return call(self, *args, **named)
+
+    monkeypatch.setattr(PreTrainedTokenizerBase, "__call__", spy)
+    tiny.embeddings.clear()
+    for use in (
+        lambda: tokens(tiny, "a red fox"),
+        lambda: texts.unread(tiny, "a red fox"),
+        lambda: clip(tiny, "a red fox"),
+        lambda: embed(tiny, QUICK),
+        lambda: generate(tiny, QUICK.replace(negative="a cat"), progress=False),
+    ):
+        before = len(owned)
+        use()
+        assert len(owned) > before
+    assert all(owned)
+
+
+@pytest.fixture
+def restless():
+    """Let threads take over from each other as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+def test_six_threads_get_what_each_gets_alone(restless):
     """Fast tokenizers keep how they pad and cut from call to call, so calls must take turns."""
     k = load("mini-2.2")
-    long = Params("a red fox in a snowy forest " * 8, steps=2, prior_steps=2)
-    short = long.replace(prompt="a cat")
+    short = Params("a red fox", steps=2, prior_steps=2)
+    long = "a red fox in a snowy forest " * 8
     calls = [
-        lambda: [row["tokens"] for row in tokens(k, ["a red fox", "ein Hund im Schnee"])],
-        lambda: [row["lost"] for row in tokens(k, [long.prompt])],
-        lambda: clip(k, ["a red fox", long.prompt]).numpy(),
-        lambda: embed(k, short).numpy(),
-        lambda: texts.unread(k, long.prompt),
+        lambda: [row["tokens"] for row in tokens(k, ["a red fox", "ein Hund"] * 10)],
+        lambda: [row["lost"] for row in tokens(k, [long, "a cat"])],
+        lambda: clip(k, ["a red fox", long]).numpy(),
+        # Heard in on, for then nothing is taken from memory.
+        lambda: embed(k, short, on_step=lambda *step: None).numpy(),
+        lambda: [texts.unread(k, text) for text in (long, short.prompt)],
         lambda: np.asarray(generate(k, short, progress=False)[0], float),
     ]
     with warnings.catch_warnings():
@@ -156,17 +191,14 @@ def test_six_threads_get_what_each_gets_alone():
         return np.allclose(a, b, atol=1e-5) if isinstance(a, np.ndarray) else a == b
 
     def work(number):
-        count = 0
+        turn = itertools.cycle([number] * 6 + [*range(len(calls))])  # mostly its own, but all
         while time.monotonic() < end and not wrong:
-            which = (number + count) % len(calls)
+            which = next(turn)
             try:
-                with k.lock:
-                    k.embeddings.clear()
                 if not same(calls[which](), alone[which]):
                     wrong.append((which, "other numbers than alone"))
             except Exception as error:
                 wrong.append((which, repr(error)))
-            count += 1
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:

@@ -1,0 +1,136 @@
+"""Which options of diffusers do anything here: each tried on a fresh small network."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ...words.errors import KandiError
+from ...words.models import SPECS
+from ...words.tables import Table
+from ..find import find, first_line
+from ..quiet import quiet
+from .architecture import Part, build, call, parts
+
+WORKS, NOTHING, CRASHES, REFUSED = "works", "does nothing", "crashes", "refused"
+NAMES = ("unet", "prior", "movq")  # the networks that guides turn options on for
+SIDE = 64  # pixels: the smallest picture of all
+
+# What happens on the CPU says nothing of the bytes that go to a card, but all of the rest.
+ELSEWHERE = "offloading is tried from the CPU to itself: what it saves is not run here"
+
+
+def options(k: Any) -> Table:
+    """Try the options that guides name on a small network of each of a model's classes.
+
+    Takes a loaded model or its key; for a published one the bundled model of its family stands
+    in. The table has a row an option, and a column a network: "works"; "does nothing" (no
+    error, yet the same operations on the same bytes); "refused" (the option raises); "crashes"
+    (the option is taken, and the next call raises). `why` quotes the first error. Seconds.
+    """
+    small = _small(getattr(getattr(k, "spec", None), "key", k))
+    known = {part.name: part for part in parts(small, small.folders)}
+    networks = {name: known[name] for name in NAMES if name in known}
+    rows = []
+    with quiet(), _without_advice():
+        usual = {name: _signature(build(part), part) for name, part in networks.items()}
+        for option, turn_on in _options().items():
+            tried = {
+                name: _verdict(part, turn_on, usual[name]) for name, part in networks.items()
+            }
+            verdicts = {name: verdict for name, (verdict, _) in tried.items()}
+            why = next((reason for _, reason in tried.values() if reason), "")
+            rows.append({"option": option, **verdicts, "why": why})
+    return Table(rows, columns=("option", *networks, "why"), note=ELSEWHERE)
+
+
+def _small(key: Any) -> Any:
+    known, _ = find(key)
+    for other in SPECS.values():
+        if other.bundled and other.family == known.family:
+            return other
+    bundled = ", ".join(other.key for other in SPECS.values() if other.bundled)
+    raise KandiError(f"no small model of the family {known.family} is bundled; take {bundled}")
+
+
+def _options() -> dict[str, Callable[[Any], Any]]:
+    """Return option → what turns it on for a network."""
+    import diffusers
+    import torch
+
+    eight_bit = {"storage_dtype": torch.float8_e4m3fn, "compute_dtype": torch.float32}
+    return {
+        "fp8 layerwise casting": lambda n: n.enable_layerwise_casting(**eight_bit),
+        "fp8, norms and encoder_hid_proj left out": lambda n: n.enable_layerwise_casting(
+            **eight_bit, skip_modules_pattern=("norm", "encoder_hid_proj")
+        ),
+        "group offload": lambda n: n.enable_group_offload(
+            onload_device=torch.device("cpu"), num_blocks_per_group=1
+        ),
+        "attention slicing": _slice_attention,
+        "set_attention_backend": lambda n: n.set_attention_backend("_native_math"),
+        "fuse_qkv_projections": lambda n: n.fuse_qkv_projections(),
+        "compile_repeated_blocks": lambda n: n.compile_repeated_blocks(),
+        "step cache": lambda n: n.enable_cache(diffusers.FirstBlockCacheConfig()),
+        "tiling": lambda n: n.enable_tiling(),
+        "slicing": lambda n: n.enable_slicing(),
+    }
+
+
+def _slice_attention(network: Any) -> None:
+    """Do what a pipeline's enable_attention_slicing does: pass over networks without it."""
+    if hasattr(network, "set_attention_slice"):
+        network.set_attention_slice("max")
+
+
+def _verdict(part: Part, turn_on: Callable[[Any], Any], usual: Any) -> tuple[str, str]:
+    """Return what an option does to a fresh network, and the error if there was one."""
+    network = build(part)
+    try:
+        turn_on(network)
+    except Exception as error:  # any refusal will do
+        return REFUSED, f"{part.name}: {first_line(error)}"
+    try:
+        changed = _signature(network, part)
+    except Exception as error:  # the libraries raise many kinds
+        return CRASHES, f"{part.name}: {first_line(error)}"
+    return (NOTHING if changed == usual else WORKS), ""
+
+
+def _signature(network: Any, part: Part) -> tuple[list[str], int, int]:
+    """Return what one call is made of: its operations, the bytes of the weights, the hooks."""
+    with _operations() as operations:
+        call(part, network, SIDE, SIDE, 1)
+    hooks = sum(hasattr(module, "_diffusers_hook") for module in network.modules())
+    return operations, sum(p.nbytes for p in network.parameters()), hooks
+
+
+@contextlib.contextmanager
+def _without_advice() -> Iterator[None]:
+    """Keep diffusers from calling each option experimental; errors are still logged."""
+    logger = logging.getLogger("diffusers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _operations() -> Iterator[list[str]]:
+    """List the operations of a block by name and by the shape of what they give."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    seen: list[str] = []
+
+    class Listing(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            seen.append(f"{func} {tuple(getattr(out, 'shape', ()))}")
+            return out
+
+    with Listing():
+        yield seen

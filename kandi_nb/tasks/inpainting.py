@@ -1,0 +1,201 @@
+"""Repaint pictures, whole or where masks cover them: one loop of steps for 2.1, 2.2 and 3.
+
+Diffusers' 2.2 inpainting pipeline keeps the first picture's pixels in the whole batch, its 2.1
+one keeps none by itself, and 3 has none at all; their image-to-image pipelines turn pictures
+that are not square, and fail where strength × steps is below 1. So the loop is ours here, over
+their networks, schedulers and encoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+
+def repaint(
+    pipeline: Any,
+    positive: torch.Tensor | None,
+    negative: torch.Tensor | None,
+    images: torch.Tensor,
+    masks: torch.Tensor | None,
+    generators: Sequence[torch.Generator],
+    *,
+    steps: int,
+    guidance: float,
+    strength: float = 1.0,
+    prompts: Sequence[str] | None = None,
+    negatives: Sequence[str] | None = None,
+    tick: Callable[[], None] = lambda: None,
+    on_latents: Callable[[int, torch.Tensor], None] | None = None,
+) -> list[Image]:
+    """Return one picture for each of n rows; every row has its own picture, mask and noise.
+
+    `positive`, `negative`: embeddings [n, dim], None for Kandinsky 3. `images`: [n, 3, h, w] in
+    −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep; None repaints
+    all. `guidance`: the effective weight, for all families. `strength`: share of the steps that
+    are taken, from the picture under that much noise. `prompts`, `negatives`: texts for the
+    families whose decoder reads some; one length a batch in Kandinsky 3. `on_latents(number,
+    latents)` sees the latents after each step but the last. Nothing is pasted back: kept pixels
+    have been through MoVQ.
+    """
+    import torch
+
+    try:
+        with torch.no_grad():
+            texts = (prompts, negatives)
+            condition = _condition(pipeline, positive, negative, texts, guidance > 1)
+            start = _start(pipeline, images, masks, generators, steps, strength)
+            return _pictures(
+                pipeline, _denoised(pipeline, condition, start, guidance, tick, on_latents)
+            )
+    finally:  # an interrupted run, too, gives offloaded components back
+        pipeline.maybe_free_model_hooks()
+
+
+def kept_cells(masks: torch.Tensor, factor: int) -> torch.Tensor:
+    """Return which latent cells stay: [n, 1, h, w], 1 = repaint → [n, 1, h/f, w/f], 1 = keep.
+
+    A cell with a single repainted pixel is repainted. The pipelines look at one pixel of a cell
+    only, which loses thin strokes, and then repaint the neighbours of a repainted cell as well.
+    """
+    import torch.nn.functional as F
+
+    return 1 - F.max_pool2d((masks > 0).float(), factor)
+
+
+def steps_taken(steps: int, strength: float) -> int:
+    """Return how many of the steps are taken at a strength: at least one.
+
+    >>> steps_taken(25, 0.3), steps_taken(25, 0.01)
+    (7, 1)
+    """
+    return max(1, min(steps, int(steps * strength + 1e-9)))
+
+
+@dataclass
+class _Start:
+    """Hold what the steps begin with; `keep` is 1 where a latent cell stays as in `clean`."""
+
+    clean: torch.Tensor
+    noise: torch.Tensor
+    latents: torch.Tensor
+    keep: torch.Tensor
+    timesteps: torch.Tensor
+    generators: list[torch.Generator]
+
+
+def _start(
+    pipeline: Any,
+    images: torch.Tensor,
+    masks: torch.Tensor | None,
+    generators: Sequence[torch.Generator],
+    steps: int,
+    strength: float,
+) -> _Start:
+    """Encode the pictures and put them under noise."""
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
+    clean = pipeline.movq.encode(images.to(**fits))["latents"]
+    scheduler = pipeline.scheduler
+    scheduler.set_timesteps(steps, device=fits["device"])
+    timesteps = scheduler.timesteps[-steps_taken(steps, strength) :]
+    # Not the pipelines' own way to noise: each class has another.
+    noise = randn_tensor(clean.shape, generator=list(generators), **fits)
+    if masks is None:
+        keep = torch.zeros_like(clean[:, :1])
+    else:
+        keep = kept_cells(masks, images.shape[-1] // clean.shape[-1]).to(**fits)
+    # A masked part at full strength is new; everything else shines through its noise.
+    new = masks is not None and len(timesteps) == steps
+    latents = scheduler.add_noise(clean, noise, timesteps[:1])
+    if new:
+        latents = noise * scheduler.init_noise_sigma
+    return _Start(clean, noise, latents, keep, timesteps, list(generators))
+
+
+def _denoised(
+    pipeline: Any,
+    condition: dict[str, Any],
+    start: _Start,
+    guidance: float,
+    tick: Callable[[], None],
+    on_latents: Callable[[int, torch.Tensor], None] | None,
+) -> torch.Tensor:
+    """Take all steps; return the finished latents [n, c, h/f, w/f]."""
+    import torch
+
+    unet, scheduler = pipeline.unet, pipeline.scheduler
+    clean, keep, latents = start.clean, start.keep, start.latents
+    channels = clean.shape[1]
+    told = unet.config.in_channels > channels  # an inpainting UNet sees what is kept, and where
+    for number, t in enumerate(start.timesteps):
+        rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
+        rows = torch.cat([rows] * 2) if guidance > 1 else rows
+        predicted = unet(rows, t, **condition, return_dict=False)[0]
+        predicted = _guided(predicted, guidance, channels, scheduler)
+        latents = scheduler.step(predicted, t, latents, generator=start.generators).prev_sample
+        later = start.timesteps[number + 1 : number + 2]
+        # What is kept has the noise of the step to come, so that both parts fit together.
+        known = scheduler.add_noise(clean, start.noise, later) if len(later) else clean
+        latents = keep * known + (1 - keep) * latents
+        if on_latents is not None and len(later):
+            on_latents(number, latents)
+        tick()
+    return latents
+
+
+def _condition(
+    pipeline: Any,
+    positive: torch.Tensor | None,
+    negative: torch.Tensor | None,
+    texts: tuple[Sequence[str] | None, Sequence[str] | None],
+    guided: bool,
+) -> dict[str, Any]:
+    """Return what the UNet is told beside latents, the negative half first when `guided`."""
+    import torch
+
+    fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
+    prompts, negatives = (None if text is None else list(text) for text in texts)
+    if positive is None:
+        wanted, unwanted, mask, unwanted_mask = pipeline.encode_prompt(
+            prompts, guided, device=fits["device"], negative_prompt=negatives, _cut_context=True
+        )
+        if guided:
+            wanted = torch.cat([unwanted, wanted])
+            mask = torch.cat([unwanted_mask, mask]).bool()
+        return {"encoder_hidden_states": wanted, "encoder_attention_mask": mask}
+    rows = torch.cat([negative, positive]) if guided else positive
+    added = {"image_embeds": rows.to(**fits)}
+    if getattr(pipeline, "text_encoder", None) is None:
+        return {"encoder_hidden_states": None, "added_cond_kwargs": added}
+    added["text_embeds"], states, _ = pipeline._encode_prompt(
+        prompts, fits["device"], 1, guided, negatives
+    )
+    return {"encoder_hidden_states": states, "added_cond_kwargs": added}
+
+
+def _guided(
+    predicted: torch.Tensor, guidance: float, channels: int, scheduler: Any
+) -> torch.Tensor:
+    """Return u + guidance · (c − u), with the variance beside it if the scheduler reads it."""
+    import torch
+
+    rows, variance = predicted[:, :channels], predicted[:, channels:]
+    if guidance > 1:
+        unguided, guided = rows.chunk(2)
+        rows, variance = unguided + guidance * (guided - unguided), variance.chunk(2)[1]
+    learned = getattr(scheduler.config, "variance_type", None) in ("learned", "learned_range")
+    return torch.cat([rows, variance], 1) if learned else rows
+
+
+def _pictures(pipeline: Any, latents: torch.Tensor) -> list[Image]:
+    pixels = pipeline.movq.decode(latents, force_not_quantize=True).sample
+    pixels = (pixels * 0.5 + 0.5).clamp(0, 1).cpu().permute(0, 2, 3, 1).float().numpy()
+    return pipeline.numpy_to_pil(pixels)
