@@ -18,9 +18,9 @@ import sys
 import time
 
 from kandi_nb.model import peak
-from kandi_nb.model.norms import norm_in_place
 from kandi_nb.model.plan import architecture, footprint
 from kandi_nb.model.plan.fit import GB
+from kandi_nb.model.speed import norm_in_place
 from kandi_nb.words import models as registry
 from kandi_nb.words.tables import Table
 

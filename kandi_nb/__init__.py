@@ -27,7 +27,7 @@ _HOMES = {
     "grid": "pictures.grid",
     "compare": "pictures.grid",
     "plot": "pictures.grid",
-    "heat": "pictures.heatmaps",
+    "heat": "pictures.charts",
     "free": "model.device",
     "check": "model.check",
     "plan": "model.plan.fit",

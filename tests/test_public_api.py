@@ -27,7 +27,7 @@ PROMISED = [
         "models",
         "pair",
     ),
-    *("plan", "plot", "recipe", "replay", "run_notebook", "sweep"),
+    *("plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
 ]
 

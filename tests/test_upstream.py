@@ -389,9 +389,7 @@ def test_a_missing_diffusers_weight_still_computes(tiny_copy):
     try:
         pipeline = KandinskyV22Pipeline.from_pretrained(tiny_copy / DECODER)
     except Exception:
-        pytest.fail(
-            mended("diffusers refuses files that lack weights", "integrity.check_missing")
-        )
+        pytest.fail(mended("diffusers refuses files that lack weights", "match.check_missing"))
     hollow = [name for name, p in pipeline.unet.named_parameters() if p.is_meta]
     assert len(hollow) == 1
 
@@ -405,7 +403,7 @@ def test_a_missing_transformers_weight_is_only_logged(tiny_copy):
         KandinskyV22PriorPipeline.from_pretrained(tiny_copy / PRIOR)
     except Exception:
         pytest.fail(
-            mended("transformers refuses files that lack weights", "integrity.check_missing")
+            mended("transformers refuses files that lack weights", "match.check_missing")
         )
 
 
@@ -419,7 +417,7 @@ def test_a_tokenizer_without_vocabulary_loads(tiny_copy):
     try:
         pipeline = KandinskyV22PriorPipeline.from_pretrained(tiny_copy / PRIOR)
     except Exception:
-        pytest.fail(mended("tokenizers need their vocabulary", "integrity.check_tokenizer"))
+        pytest.fail(mended("tokenizers need their vocabulary", "match.check_tokenizer"))
     assert len(pipeline.tokenizer) < 10
 
 
@@ -432,7 +430,7 @@ def test_an_inpainting_unet_loads_as_a_plain_decoder(tiny_copy):
     try:
         KandinskyV22Pipeline.from_pretrained(tiny_copy / DECODER)
     except Exception:
-        pytest.fail(mended("pipelines check the UNet's channels", "integrity.check_channels"))
+        pytest.fail(mended("pipelines check the UNet's channels", "match.check_channels"))
 
 
 def test_a_missing_safetensors_file_is_called_a_missing_bin(tiny_copy):

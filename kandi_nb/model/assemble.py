@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..words.errors import KandiError
 from ..words.models import ModelSpec
-from . import integrity
+from . import integrity, match
 from .check import torchvision_fault
 from .finite import not_finite
 from .hub import first_line
-from .padding import skip_padding
 from .shortage import is_shortage
-from .speed import ease
+from .speed import ease, norm_in_place, skip_padding
 
 if TYPE_CHECKING:
     import torch
@@ -56,10 +55,10 @@ def assemble(
         raise _not_loaded(folder, error) from error
     if "tokenizer" in pipeline.components:
         tokenizer, encoder = pipeline.tokenizer, pipeline.text_encoder
-        integrity.check_tokenizer(folder / "tokenizer", tokenizer, encoder)
-        integrity.limit_tokens(tokenizer, encoder)
+        match.check_tokenizer(folder / "tokenizer", tokenizer, encoder)
+        match.limit_tokens(tokenizer, encoder)
     if hasattr(pipeline, "unet"):
-        integrity.check_channels(folder, role, pipeline.unet, pipeline.movq)
+        match.check_channels(folder, role, pipeline.unet, pipeline.movq)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
@@ -85,6 +84,8 @@ def _network(
         )
     if folder.name == "unet":
         ease(network, device)
+    elif folder.name == "movq":
+        norm_in_place(network)
     elif folder.name == "prior":
         skip_padding(network)
     components.append(Component(folder, network))
@@ -106,7 +107,7 @@ def _read(spec: ModelSpec, folder: Path, entry: tuple[str, str], dtype: torch.dt
         )
     except Exception as error:
         raise _not_loaded(folder, error) from error
-    integrity.check_missing(folder, _names(info), network)
+    match.check_missing(folder, _names(info), network)
     return network
 
 

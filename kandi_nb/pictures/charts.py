@@ -1,13 +1,17 @@
-"""Line plots of measured rows."""
+"""Measured rows as lines, and tables whose colours follow their numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from numbers import Real
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, shown
+from ..words.tables import Table
 from .fonts import SANS, drawable, family_for
 
 if TYPE_CHECKING:
@@ -94,3 +98,120 @@ def _titled(name: str) -> str:
     if last in _UNITS:
         return f"{' '.join(words) or 'time'} ({_UNITS[last]})"
     return " ".join([*words, last])
+
+
+_PALE, _DEEP = (240, 246, 252), (16, 66, 132)  # one hue: lightness alone says how much
+_TURN = 0.7  # share of deep blue above which white letters read better than black ones
+_BOX = "text-align:center;padding:6px 10px"
+
+
+@dataclass(repr=False)
+class Heat:
+    """Hold a matrix with labels; low to high values go from pale to deep blue.
+
+    Shows itself as an HTML table in a notebook and as aligned text elsewhere. `values[i][j]`
+    belongs to `rows[i]` and `cols[j]`; None is an empty cell.
+    """
+
+    values: list[list[float | None]]
+    rows: list[str]
+    cols: list[str]
+    low: float
+    high: float
+
+    def __repr__(self) -> str:
+        lines = [
+            {"": name}
+            | {col: _said(value) for col, value in zip(self._columns(), line, strict=True)}
+            for name, line in zip(self.rows, self.values, strict=True)
+        ]
+        return Table(lines).text()
+
+    def _columns(self) -> list[str]:
+        """Return the column labels, numbered where two are alike."""
+        twice = {col for col in self.cols if self.cols.count(col) > 1}
+        return [f"{c} ({n})" if c in twice else c for n, c in enumerate(self.cols, 1)]
+
+    def _repr_html_(self) -> str:
+        head = "".join(_head(col, "col") for col in self.cols)
+        body = "".join(
+            f"<tr>{_head(name, 'row')}{''.join(map(self._cell, line))}</tr>"
+            for name, line in zip(self.rows, self.values, strict=True)
+        )
+        return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _cell(self, value: float | None) -> str:
+        if value is None:
+            return "<td></td>"
+        span = self.high - self.low
+        share = min(1.0, max(0.0, (value - self.low) / span)) if span > 0 else 0.5
+        paper = [round(p + share * (d - p)) for p, d in zip(_PALE, _DEEP, strict=True)]
+        ink = "#fff" if share > _TURN else "#000"
+        style = f"{_BOX};background:rgb({','.join(map(str, paper))});color:{ink}"
+        return f'<td style="{style}">{_said(value)}</td>'
+
+
+def heat(
+    matrix: Any,
+    rows: Sequence[Any],
+    cols: Sequence[Any] | None = None,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+) -> Heat:
+    """Show a matrix of numbers as a table whose colours follow the values.
+
+    `matrix`: a tensor, an array or a list of rows, [len(rows), len(cols)]; None or nan is an
+    empty cell. `cols` are `rows` again unless given. Colours run from `low` to `high`, by
+    default the least and the greatest value. Raises KandiError.
+
+    >>> heat([[1, 0.25]], ["fox"], ["fox", "cat"]).values
+    [[1.0, 0.25]]
+    """
+    rows = _labels("rows", rows)
+    cols = rows if cols is None else _labels("cols", cols)
+    values = _numbers(matrix)
+    shape = f"{len(values)} × {len(values[0]) if values else 0}"
+    if len(values) != len(rows) or any(len(line) != len(cols) for line in values):
+        raise KandiError(
+            f"{len(rows)} rows and {len(cols)} cols are named for a matrix of {shape}; give "
+            "one label each"
+        )
+    known = [value for line in values for value in line if value is not None]
+    if not known:
+        raise KandiError("the matrix holds no numbers; measure something first")
+    low = min(known) if low is None else low
+    high = max(known) if high is None else high
+    if not low <= high:
+        raise KandiError(f"low must not be above high, here {low:g} and {high:g}")
+    return Heat(values, rows, cols, low, high)
+
+
+def _numbers(matrix: Any) -> list[list[float | None]]:
+    if hasattr(matrix, "tolist"):
+        matrix = matrix.tolist()
+    try:
+        return [[_number(value) for value in line] for line in matrix]
+    except (TypeError, ValueError):
+        raise KandiError(
+            f"heat needs rows of numbers, such as kn.cosines gives, not {shown(matrix)}"
+        ) from None
+
+
+def _number(value: Any) -> float | None:
+    number = math.nan if value is None else float(value)
+    return number if math.isfinite(number) else None
+
+
+def _labels(name: str, given: Any) -> list[str]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise KandiError(f"{name} is a list of labels, not {shown(given)}")
+    return [str(label) for label in given]
+
+
+def _said(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _head(text: str, scope: str) -> str:
+    return f'<th scope="{scope}" dir="auto" style="{_BOX}">{html.escape(text)}</th>'

@@ -1,9 +1,9 @@
-"""Two recipes compared: the settings in which they differ."""
+"""What differs: two recipes compared, and a few words beside each picture of a run."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..words.errors import KandiError, shown
@@ -73,3 +73,24 @@ def _input(described: Mapping[str, Any]) -> str:
     size = " × ".join(map(str, described["size"]))
     words = [described.get("file"), size, described["sha256"][:12]]
     return ", ".join(filter(None, words))
+
+
+def labels(params: Sequence[Params], *, leave_out: Sequence[str] = ()) -> list[str]:
+    """Return one label per Params: the settings that differ, or prompt and seed when none does.
+
+    Settings in `leave_out` are never named, for they stand elsewhere, such as before the row.
+
+    >>> labels([Params("a cat", seed=0), Params("a cat", seed=1)])
+    ['seed 0', 'seed 1']
+    """
+    differing = [n for n in FIELDS if len({getattr(p, n) for p in params}) > 1]
+    names = [n for n in differing or ["prompt", "seed"] if n not in leave_out]
+    return [" · ".join(_label(p, n) for n in names) for p in params]
+
+
+def _label(params: Params, name: str) -> str:
+    value = getattr(params, name)
+    if name == "prompt":
+        return value
+    text = f"{value:g}" if isinstance(value, float) else "none" if value is None else str(value)
+    return f"{name.replace('_', ' ')} {text}"

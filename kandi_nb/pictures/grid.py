@@ -85,7 +85,7 @@ def _lines(
 
 def _lines_of_results(results: Sequence[Any]):
     """Put each Result in a row; a prompt that a row shares stands before it, once."""
-    from .labels import labels
+    from .diff import labels
 
     every = [params for result in results for params in result.params]
     prompts = [{params.prompt for params in result.params} for result in results]

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import KandiError, warn
 from ..words.files import file_stem, slug, writable, write_new
 from ..words.params import Params
+from .diff import labels
 from .inputs import MEMORY, Memory, fingerprint, is_changed, kept, packed
-from .labels import labels
 from .pixels import rgb
 from .recipe import CHUNK, as_text, make_recipe, png_bytes
 

@@ -14,13 +14,14 @@ import torch
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.mini import judge, names, record
+from kandi_nb.mini import judge, names
 from kandi_nb.mini.captions import canonical
 from kandi_nb.mini.evaluation import cards
 from kandi_nb.mini.evaluation import command as evaluate
 from kandi_nb.mini.evaluation import inpaint as evaluate_inpaint
 from kandi_nb.mini.evaluation import mix as evaluate_mix
 from kandi_nb.mini.evaluation import text as readings
+from kandi_nb.mini.training import record
 from kandi_nb.mini.training.stages import CHECKPOINTS, STAGES
 from kandi_nb.mini.world.render import render, render_many
 from kandi_nb.mini.world.scenes import HELD_OUT, Scene, accepted_colours

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 import kandi_nb as kn
-from kandi_nb.model.norms import norm_in_place
 from kandi_nb.model.plan import architecture, fit, footprint
 from kandi_nb.model.plan.architecture import Part, parts
+from kandi_nb.model.speed import norm_in_place
 from kandi_nb.words import models as registry
 from kandi_nb.words import plans
 from kandi_nb.words.errors import KandiError

@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 
-from kandi_nb.pictures.heatmaps import heat
+from kandi_nb.pictures.charts import heat
 from kandi_nb.words.errors import KandiError
 
 

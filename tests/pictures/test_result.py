@@ -17,9 +17,8 @@ from kandi_nb.drivers.notebooks.run import find, run_notebook
 from kandi_nb.mini.export import export
 from kandi_nb.mini.world.make_sprites import make_sprites
 from kandi_nb.model.load import load
-from kandi_nb.pictures.diff import diff
+from kandi_nb.pictures.diff import diff, labels
 from kandi_nb.pictures.grid import grid
-from kandi_nb.pictures.labels import labels
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.pictures.result import Result, package_versions
 from kandi_nb.tasks.generate import replay

@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 import pytest
 
-from kandi_nb.pictures import labels
+from kandi_nb.pictures import diff
 from kandi_nb.words import errors, fields, files, params
 from kandi_nb.words.params import FIELDS, KandiError, KandiWarning, Params, nearest, sweep
 
@@ -255,6 +255,6 @@ def test_nearest():
 
 
 def test_examples_in_docstrings():
-    results = [doctest.testmod(m) for m in (errors, fields, params, labels, files)]
+    results = [doctest.testmod(m) for m in (errors, fields, params, diff, files)]
     assert sum(r.failed for r in results) == 0
     assert [r.attempted for r in results] == [1, 0, 1, 1, 1]

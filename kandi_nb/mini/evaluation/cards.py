@@ -8,7 +8,7 @@ from pathlib import Path
 from ...words.files import write
 from .. import judge, names
 from ..captions import LANGUAGE_NAMES
-from ..record import recorded
+from ..training.record import recorded
 from ..training.stages import CHECKPOINTS, Checkpoint
 from .command import BARS, Evaluation, reached, shown
 

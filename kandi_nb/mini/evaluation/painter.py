@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...model.padding import skip_padding
-from ...model.speed import ease
+from ...model.speed import ease, skip_padding
 from .. import names
 from ..training.stages import CHECKPOINTS
 

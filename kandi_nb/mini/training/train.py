@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from ...words.errors import KandiError
-from .. import names, record
-from . import loop
+from .. import names
+from . import loop, record
 from . import networks as parts
 from .data import Data
 from .loop import Loss, Plan

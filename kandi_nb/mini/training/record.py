@@ -6,8 +6,8 @@ import csv
 import json
 from pathlib import Path
 
-from ..words.files import write
-from . import names
+from ...words.files import write
+from .. import names
 
 FILE = "training.json"  # beside the checkpoint folders
 
