@@ -88,7 +88,7 @@ def test_version_and_models(capsys):
 
 
 def test_check_prints_what_kn_check_says(capsys, monkeypatch):
-    monkeypatch.setattr(sys.modules["kandi_nb.check"], "check", lambda: "all is well")
+    monkeypatch.setattr("kandi_nb.model.check.check", lambda: "all is well")
     assert cli.main(["check"]) == 0
     assert capsys.readouterr().out == "all is well\n"
 

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from kandi_nb import cli
+from kandi_nb.model import check as look
 from kandi_nb.model import device as memory
 from kandi_nb.model.check import check
 from kandi_nb.words import models as registry
 from kandi_nb.words.errors import KandiError
 
 ROOT = Path(__file__).parents[2]
-
-look = sys.modules["kandi_nb.check"]  # in the package the function has this name
 
 
 def rows(**changes):

@@ -54,6 +54,9 @@ def test_the_download_of_22_is_as_large_as_its_checkpoints():
     assert KNOWN.revisions == {
         "prior": "9fc51ad5732afc5d031724219d22e6c42179c5a8",
         "decoder": "9ae140d347fed8ce6e8bb3005dcc1f48543bb8e3",
+        "edit": "9ae140d347fed8ce6e8bb3005dcc1f48543bb8e3",
+        "inpaint": "db790ad5cbcabed886f069ef2710774657621702",
+        "depth": "08632524a2b7e3bed39a7901d92cdd07e37544d0",
     }
 
 
@@ -136,7 +139,7 @@ def test_the_disk_needs_room_for_what_is_missing_only(published, tmp_path, monke
         sources.fetch(KEY)
     published.down = False
     missing = hub.missing_bytes(KNOWN, "decoder", hub.listing(KNOWN, "decoder"))
-    size = (published.checkpoints[KNOWN.decoder][0] / UNET).stat().st_size
+    size = (published.checkpoints[KNOWN.ids["decoder"]][0] / UNET).stat().st_size
     assert missing[UNET] == size - 100_000
     needed = sum(missing.values())
     usage = type("Usage", (), {"free": needed - 1})
@@ -171,9 +174,9 @@ def test_damage_without_a_network_is_named(published, tmp_path, monkeypatch):
 
 
 def test_a_hub_that_sends_something_else_is_not_believed(published, tmp_path):
-    pin = registry.PINS[KNOWN.decoder]
+    pin = registry.PINS[KNOWN.ids["decoder"]]
     size, _ = pin.files[UNET]
-    registry.PINS[KNOWN.decoder] = registry.Pin(
+    registry.PINS[KNOWN.ids["decoder"]] = registry.Pin(
         pin.revision, pin.size, {**pin.files, UNET: (size, "0" * 64)}
     )
     with pytest.raises(integrity.Damaged, match=f"{UNET} is not as published"):

@@ -29,7 +29,7 @@ def test_a_folder_loads_with_all_that_k_holds(tiny, tiny_folder):
     import torch
 
     assert tiny.spec.family == "2.2"
-    assert tiny.spec.key == str(tiny_folder)
+    assert tiny.spec.key == f"{tiny_folder.name}/"
     assert tiny.spec.native_size == 64
     assert (tiny.device, tiny.dtype) == ("cpu", torch.float32)
     assert set(tiny.revision) == {"prior", "decoder"}
@@ -435,10 +435,10 @@ def test_a_download_that_does_not_fit_is_refused(published, monkeypatch):
 
 def test_variants_fall_back_to_the_plain_file(tiny_copy):
     part = tiny_copy / DECODER / "unet"
-    (name,) = [f.name for f in integrity.weight_files(part, "", "fp16")]
+    (name,) = [f.name for f in integrity.weight_files(part, "fp16")]
     assert name == "diffusion_pytorch_model.safetensors"
     shutil.copy(part / name, part / "diffusion_pytorch_model.fp16.safetensors")
-    (name,) = [f.name for f in integrity.weight_files(part, "", "fp16")]
+    (name,) = [f.name for f in integrity.weight_files(part, "fp16")]
     assert name == "diffusion_pytorch_model.fp16.safetensors"
 
 
