@@ -24,9 +24,9 @@ def check(options: argparse.Namespace) -> None:
 
 
 def models(options: argparse.Namespace) -> None:
-    from ..words.models import models
+    from ..words.models import models, spec
 
-    print(models())
+    print(spec(options.model).vocabulary if options.model else models())
 
 
 def fetch(options: argparse.Namespace) -> int:

@@ -25,6 +25,8 @@ from .shortage import enough_memory
 if TYPE_CHECKING:
     import torch
 
+    from ..words.tables import Table
+
 EMBEDDINGS_KEPT = 512  # each a few kilobytes
 _WAIT = 0.05  # seconds between two looks at the stop button while another thread draws
 
@@ -83,6 +85,11 @@ class Kandinsky:
     def decoder(self) -> Any:
         """Return the pipeline embedding → picture."""
         return self.pipeline("decoder")
+
+    @property
+    def vocabulary(self) -> Table:
+        """Return a table of the words that a bundled model knows."""
+        return self.spec.vocabulary
 
     @property
     def options(self) -> dict[str, Any]:

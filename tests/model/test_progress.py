@@ -243,3 +243,31 @@ def test_an_interrupt_of_the_kernel_is_one_line(kernel):
     (error,) = [m["content"] for m in messages if m["msg_type"] == "error"]
     assert error["ename"] == "Cancelled"
     assert len(error["traceback"]) == 1
+
+
+USE = "import warnings\nfrom kandi_nb.words.errors import KandiWarning, warn\n"
+ASIDE = USE + "with warnings.catch_warnings():\n  "
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("warn('a\\nb <c>'); warn('a\\nb <c>')", 1),  # once a run of the cell
+        ("warnings.simplefilter('ignore', KandiWarning); warn('x')", 0),
+        ("with warnings.catch_warnings(record=True) as found: warn('x')\nassert found", 0),
+    ],
+)
+def test_a_warning_is_a_calm_line_in_a_notebook(kernel, code, lines):
+    for _ in range(2):  # the second time as well
+        messages = kernel.run(ASIDE + code.replace("\n", "\n  "))
+        assert kinds(messages)["error"] == kinds(messages)["stream"] == 0
+        shown = [m["content"]["data"] for m in messages if m["msg_type"] == "display_data"]
+        assert len(shown) == lines
+        for data in shown:
+            assert data["text/plain"] == "a b <c>" and "a b &lt;c&gt;" in data["text/html"]
+
+
+def test_a_warning_can_still_be_made_an_error_in_a_notebook(kernel):
+    messages = kernel.run(ASIDE + "warnings.simplefilter('error'); warn('x')")
+    (error,) = [m["content"] for m in messages if m["msg_type"] == "error"]
+    assert error["ename"] == "KandiWarning"
