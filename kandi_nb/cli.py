@@ -109,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "check", commands.check, "check this machine and say what to type if something is wrong"
     )
-    add("models", commands.models, "list the models, their sizes and licences")
+    listing = add("models", commands.models, "list the models, their sizes and licences")
+    listing.add_argument("model", nargs="?", metavar="MODEL", help="list what this one draws")
 
     fetch = add("fetch", commands.fetch, "download a published model, or go on, and verify it")
     fetch.add_argument("model", metavar="MODEL", help="a key that `kandi-nb models` lists")

@@ -186,7 +186,7 @@ def test_calls_in_the_table_can_be_made_as_they_stand():
 
 def test_the_settings_are_all_named():
     (listed,) = re.findall(r"holds the settings, checked at once: `([^`]+)`", TEXT)
-    assert listed.split() == [name for name in FIELDS if name not in ("prompt", "strength")]
+    assert listed.split() == [name for name in FIELDS if name != "prompt"]
 
 
 # --- commands ---

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..model.device import free
 from ..words.errors import KandiError, shown
 from ..words.params import Params
 
@@ -28,11 +29,11 @@ def bench(
 
     A row holds the model, all params, and measured: `seconds` (median of the repeats; all
     stages, nothing remembered from earlier runs), `fastest` (seconds), `per_picture` (seconds)
-    and `peak_mb`. The first run is done once more beforehand, to warm up. `inputs` go to the
-    task. Raises KandiError.
+    and `peak_mb` (beyond the model itself; on a CPU it is exact on Linux only). The first run
+    is done once more beforehand, to warm up. `inputs` go to the task. Raises KandiError.
     """
     if not callable(task):
-        raise KandiError(f"bench measures a task, such as kn.generate, not {shown(task)}")
+        raise KandiError(f"bench takes a task itself, such as kn.generate, not {shown(task)}")
     if not all(hasattr(k, name) for name in ("spec", "forget")):
         raise KandiError(
             'bench takes a loaded model behind the task, k = kn.load("mini-2.2"), not '
@@ -46,8 +47,10 @@ def bench(
     check_repeats(repeats)
 
     def once(params: Params) -> tuple[float, Result]:
-        # Remembered embeddings would make every repeat but the first look quick.
+        # Remembered embeddings would make every repeat but the first look quick, and memory
+        # left over from the run before would hide what this one needs.
         k.forget()
+        free()
         start = time.perf_counter()
         result = task(k, params, **inputs)
         return time.perf_counter() - start, result

@@ -26,9 +26,9 @@ def check(options: argparse.Namespace) -> None:
 
 
 def models(options: argparse.Namespace) -> None:
-    from ..words.models import models
+    from ..words.models import models, spec
 
-    print(models())
+    print(spec(options.model).vocabulary if options.model else models())
 
 
 def fetch(options: argparse.Namespace) -> int:
@@ -52,11 +52,13 @@ def draw(options: argparse.Namespace) -> None:
     target = _png_target(options, params.count)
 
     from ..model.load import load
+    from ..model.progress import in_log
     from ..pictures.recipe import png_bytes
     from ..tasks.generate import generate
     from ..words.files import write
 
-    result = generate(load(options.model, device=options.device), params)
+    with in_log():
+        result = generate(load(options.model, device=options.device), params)
     if target is None:
         paths = result.save(Path.cwd())
     else:

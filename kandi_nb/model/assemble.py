@@ -137,8 +137,17 @@ def _names(info: Mapping[str, Any]) -> list[str]:
     return [*info["missing_keys"], *wrong]
 
 
+MOVQ_SAYS_NOTHING = 32  # the default of its class, whatever a MoVQ was trained on
+
+
 def native_size(decoder: Any, spec: ModelSpec) -> int:
-    """Return the side in pixels that a decoder was made for (side of its latents × factor)."""
+    """Return the side in pixels that a decoder was made for: side of its latents × factor.
+
+    Kandinsky 3's UNet does not say; there the MoVQ may, in pixels, else the registry does.
+    """
     side = getattr(decoder.unet.config, "sample_size", None)
-    factor = 2 ** (len(decoder.movq.config.block_out_channels) - 1)
-    return side * factor if isinstance(side, int) and side else spec.native_size
+    if isinstance(side, int) and side:
+        return side * 2 ** (len(decoder.movq.config.block_out_channels) - 1)
+    trained = getattr(decoder.movq.config, "sample_size", None)
+    says = isinstance(trained, int) and trained > MOVQ_SAYS_NOTHING and trained % 64 == 0
+    return trained if says else spec.native_size

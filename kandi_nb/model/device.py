@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, did_you_mean, shown
@@ -68,6 +70,10 @@ def dtype(device: str, preferred: Any = None) -> torch.dtype:
 def free() -> None:
     """Give memory that is no longer used back: collect garbage, empty the GPU's cache."""
     gc.collect()
+    if sys.platform == "linux":
+        # glibc keeps what was freed for later, so that the next run seems to need nothing.
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
     torch = sys.modules.get("torch")  # nothing to empty before somebody imported it
     if torch is None:
         return

@@ -55,8 +55,8 @@ def _in_folder(folder: Path) -> tuple[ModelSpec, dict[str, Path]]:
     if not found:
         raise KandiError(f"{folder} holds no model that is known here; expected {_layout()}")
     if len(found) > 1:
-        choices = ", ".join(str(folders["decoder"]) for _, folders in found)
-        raise KandiError(f"{folder} holds several models; give the folder of one: {choices}")
+        calls = " or ".join(f'kn.load("{folders["decoder"]}")' for _, folders in found)
+        raise KandiError(f"{folder} holds several models; load one of them: {calls}")
     return found[0]
 
 

@@ -18,12 +18,14 @@ from .assemble import Component, assemble, native_size
 from .device import device as device_for
 from .device import dtype as dtype_for
 from .find import find, places, restorable
-from .progress import progress_bar
+from .progress import interruptible, progress_bar
 from .quiet import quiet
 from .shortage import enough_memory
 
 if TYPE_CHECKING:
     import torch
+
+    from ..words.tables import Table
 
 EMBEDDINGS_KEPT = 512  # each a few kilobytes
 _WAIT = 0.05  # seconds between two looks at the stop button while another thread draws
@@ -83,6 +85,11 @@ class Kandinsky:
     def decoder(self) -> Any:
         """Return the pipeline embedding → picture."""
         return self.pipeline("decoder")
+
+    @property
+    def vocabulary(self) -> Table:
+        """Return a table of the words that a bundled model knows."""
+        return self.spec.vocabulary
 
     @property
     def options(self) -> dict[str, Any]:
@@ -153,8 +160,14 @@ class Kandinsky:
         Schedulers keep their place in the step loop and tokenizers their padding, so two tasks
         must not use one model at once. `stop`, anything with is_set(), ends the waiting too.
         `roles` are loaded when the turn has come. Raises KandiError inside a task of the same
-        thread, such as in its callback.
+        thread, such as in its callback, and Cancelled when the kernel of a notebook is
+        interrupted meanwhile.
         """
+        with interruptible(), self._held(stop, roles):
+            yield
+
+    @contextmanager
+    def _held(self, stop: Any, roles: Iterable[str]) -> Iterator[None]:
         import torch
 
         while not self.lock.acquire(timeout=_WAIT):
@@ -186,12 +199,13 @@ def load(
     lie together, give the decoder's own folder. A published key is looked for in the hub's
     cache, then downloaded. `device` and `dtype` (a torch dtype or its name) are chosen by the
     machine unless given. Raises KandiError, before any weights are read, for unknown names
-    and for missing or damaged files.
+    and for missing or damaged files; Cancelled when the kernel is interrupted.
     """
     chosen, folders = find(key_or_folder)
     where = device_for(device)
     k = Kandinsky(chosen, where, dtype_for(where, dtype), folders)
-    k.open(chosen.ids)
+    with interruptible("nothing is loaded, and what is downloaded is kept"):
+        k.open(chosen.ids)
     if chosen.key not in SPECS:
         k.spec = dataclasses.replace(chosen, native_size=native_size(k.decoder, chosen))
     return k

@@ -6,6 +6,9 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import HEADLESS, Cancelled
@@ -16,25 +19,61 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _REDRAW = 0.1  # seconds between two messages to the browser
+_LOG_EVERY = 10.0  # seconds between two lines in a log: a short run leaves none
+_IN_LOG: ContextVar[bool] = ContextVar("_IN_LOG", default=False)
 
 
 def place() -> str:
-    """Return who is watching: "notebook", "terminal" or "nobody".
+    """Return who is watching: "notebook", "terminal", "log" or "nobody".
 
     A kernel driven by papermill or nbclient counts as nobody: such drivers say with each
     request that they cannot ask the user anything, which every live front end can.
     """
     if os.environ.get(HEADLESS, "0") not in ("", "0"):
         return "nobody"
-    ipython = sys.modules.get("IPython")
-    kernel = getattr(ipython.get_ipython(), "kernel", None) if ipython else None
+    kernel = _kernel()
     if kernel is None:
-        return "terminal" if sys.stderr is not None and sys.stderr.isatty() else "nobody"
+        if sys.stderr is not None and sys.stderr.isatty():
+            return "terminal"
+        return "log" if _IN_LOG.get() else "nobody"
     try:
         request = kernel.get_parent().get("content", {})
     except (AttributeError, LookupError):  # another kernel than ipykernel
         request = {}
     return "notebook" if request.get("allow_stdin", True) else "nobody"
+
+
+def _kernel() -> Any | None:
+    """Return the Jupyter kernel that this process is, if it is one."""
+    ipython = sys.modules.get("IPython")
+    return getattr(ipython.get_ipython(), "kernel", None) if ipython else None
+
+
+@contextmanager
+def in_log() -> Iterator[None]:
+    """Let runs in the block write a line on standard error now and then, where nobody types.
+
+    For commands, whose output goes to a log: a function of the library prints nothing there.
+    """
+    token = _IN_LOG.set(True)
+    try:
+        yield
+    finally:
+        _IN_LOG.reset(token)
+
+
+@contextmanager
+def interruptible(ended: str = "the model is ready for the next run") -> Iterator[None]:
+    """End an interrupt of the kernel with Cancelled: one line instead of all frames of torch.
+
+    Outside of kernels Ctrl-C stays what it is, so that it ends scripts with all their loops.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if _kernel() is None:
+            raise
+        raise Cancelled(f"stopped by an interrupt; {ended}") from None
 
 
 class Progress:
@@ -75,6 +114,25 @@ class Progress:
 
     def close(self) -> None:
         """Remove the bar."""
+
+    def _words(self, seconds: float) -> str:
+        """Return how far the run is that took so many seconds, and how long it still takes."""
+        left = seconds / self.done * (self.total - self.done)
+        return f"{self.done}/{self.total} steps, {left:.0f} s left"
+
+
+class LogLines(Progress):
+    """Write a line on standard error every ten seconds."""
+
+    def __enter__(self) -> Progress:
+        self._began = self._written = time.monotonic()
+        return self
+
+    def show(self) -> None:
+        now = time.monotonic()
+        if now - self._written >= _LOG_EVERY and self.done < self.total:
+            self._written = now
+            print(f"{self.text}: {self._words(now - self._began)}", file=sys.stderr, flush=True)
 
 
 class TerminalBar(Progress):
@@ -132,8 +190,7 @@ class NotebookBar(Progress):
             return
         self._drawn = now
         self._bar.value = self.done
-        left = (now - self._began) / self.done * (self.total - self.done)
-        self._time.value = f"{self.done}/{self.total} steps, {left:.0f} s left"
+        self._time.value = self._words(now - self._began)
 
     def preview(self, images: Sequence[Image]) -> None:
         from ..pictures.grid import grid
@@ -158,6 +215,6 @@ def _close(widget: Any) -> None:
 
 def progress_bar(total: int, text: str, *, shown: bool = True, stop: Any = None) -> Progress:
     """Return the progress bar for whoever is watching; `stop` is anything with is_set()."""
-    kinds = {"notebook": NotebookBar, "terminal": TerminalBar}
+    kinds = {"notebook": NotebookBar, "terminal": TerminalBar, "log": LogLines}
     kind = kinds.get(place(), Progress) if shown else Progress
     return kind(total, text, stop)

@@ -102,7 +102,9 @@ def _titled(name: str) -> str:
 
 _PALE, _DEEP = (240, 246, 252), (16, 66, 132)  # one hue: lightness alone says how much
 _TURN = 0.7  # share of deep blue above which white letters read better than black ones
-_BOX = "text-align:center;padding:6px 10px"
+# On a narrow page (cqw: hundredths of its width) letters and margins shrink with it.
+_BOX = "text-align:center;padding:6px clamp(1px,1cqw,10px);overflow-wrap:anywhere"
+_FIT = "max-width:100%;margin-left:0;font-size:clamp(9px,2.6cqw,1em)"
 
 
 @dataclass(repr=False)
@@ -138,7 +140,9 @@ class Heat:
             f"<tr>{_head(name, 'row')}{''.join(map(self._cell, line))}</tr>"
             for name, line in zip(self.rows, self.values, strict=True)
         )
-        return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+        table = f"<thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody>"
+        fit = f'<table style="{_FIT}">{table}</table>'
+        return f'<div style="container-type:inline-size">{fit}</div>'
 
     def _cell(self, value: float | None) -> str:
         if value is None:

@@ -41,6 +41,7 @@ def grid(
         pixels.check(picture, "a grid")
     _check_scale(scale)
     texts = own_labels if labels is None else _flat_labels(labels, lines)
+    wraps = len(lines) == 1 and not rows and not cols and not own_rows
     if len(lines) == 1:
         width = _width(len(flat), columns, rows, cols)
         lines = [flat[i : i + width] for i in range(0, len(flat), width)]
@@ -59,6 +60,7 @@ def grid(
         _side_labels("cols", cols, width),
         caption,
         scale,
+        wraps,
     )
 
 

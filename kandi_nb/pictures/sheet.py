@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 PAGE = 960  # pixels that a notebook is wide
 TALL = 768  # pixels that the rows of a grid of small pictures share
 SMALL = 256  # pictures with a longer side below this are shown enlarged
-_CELL = "text-align:center;vertical-align:top;padding:4px;background:none;border:none"
+LEAST = 128  # pixels: pictures shrink to this before a row of them wraps
+_CELL = "text-align:center;vertical-align:top;background:none;border:none;padding:4px"
+_LABEL = "margin:auto;overflow-wrap:anywhere"
 _GAP = 8  # pixels between the pictures of a composed grid
 _INK = (34, 34, 34)
 
@@ -33,7 +35,8 @@ class Grid:
     """Hold pictures in rows with a label each; None is an empty cell.
 
     Shows itself in a notebook; `.image` is the whole as one picture and `save` writes it.
-    `scale` is the factor of enlargement, None for one that suits size and number.
+    `scale` is the factor of enlargement, None for one that suits size and number. `wraps` says
+    that the rows mean nothing, so that a narrow page may break them elsewhere.
     """
 
     cells: list[list[Image | None]]
@@ -42,6 +45,7 @@ class Grid:
     cols: list[str] | None = None
     caption: str | None = None
     scale: float | None = None
+    wraps: bool = False
 
     def __len__(self) -> int:
         return sum(cell is not None for row in self.cells for cell in row)
@@ -78,27 +82,55 @@ class Grid:
 
 
 def to_html(grid: Grid) -> str:
-    """Return an HTML table with the pictures inside; labels use the browser's fonts."""
+    """Return an HTML table with the pictures inside; labels use the browser's fonts.
+
+    It never grows wider than the page. Where styles are taken away, as on some sites that show
+    notebooks, it is a plain table with the same rows.
+    """
     factor = grid.factor
+    wide = max(
+        max(_shown(picture, factor)[0], 96) for row in grid.cells for picture in row if picture
+    )
+    row_style = "display:contents" if grid.wraps else "background:none"  # no stripes of Lab
     lines = []
-    if grid.caption:
-        lines.append(f'<caption dir="auto">{html.escape(grid.caption)}</caption>')
     if grid.cols:
-        corner = "<td></td>" if grid.rows else ""
-        heads = "".join(_head(text, "col") for text in grid.cols)
-        lines.append(f"<tr>{corner}{heads}</tr>")
+        corner = f'<td style="{_CELL}"></td>' if grid.rows else ""
+        heads = "".join(_head(text, "col", f"{wide}px") for text in grid.cols)
+        lines.append(f'<tr style="{row_style}">{corner}{heads}</tr>')
     for i, (pictures, labels) in enumerate(zip(grid.cells, grid.labels, strict=True)):
-        head = _head(grid.rows[i], "row") if grid.rows else ""
+        head = _head(grid.rows[i], "row", "14em") if grid.rows else ""
         cells = "".join(
-            _cell(picture, label, _alt(grid, i, j), factor)
+            _cell(picture, label, _alt(grid, i, j), factor, grid.wraps)
             for j, (picture, label) in enumerate(zip(pictures, labels, strict=True))
         )
-        lines.append(f"<tr>{head}{cells}</tr>")
-    return f'<table style="border:none;width:auto">{"".join(lines)}</table>'
+        lines.append(f'<tr style="{row_style}">{head}{cells}</tr>')
+    outer, inner = _wrapping(len(grid.cells[0]), wide) if grid.wraps else (_TABLE, "")
+    above = "display:block;text-align:center" if grid.wraps else ""
+    caption = html.escape(grid.caption or "")
+    caption = f'<caption dir="auto" style="{above}">{caption}</caption>' if caption else ""
+    body = "".join(lines)
+    return f'<table style="{outer}">{caption}<tbody style="{inner}">{body}</tbody></table>'
 
 
-def _head(text: str, scope: str) -> str:
-    return f'<th scope="{scope}" dir="auto" style="text-align:center">{html.escape(text)}</th>'
+_TABLE = "border:none;width:auto;max-width:100%"
+
+
+def _wrapping(columns: int, wide: int) -> tuple[str, str]:
+    """Return the styles of a table and its body whose rows shrink, then wrap.
+
+    As many columns as asked for where each has `LEAST` pixels, fewer where not, all equal.
+    """
+    gaps = (columns - 1) * _GAP
+    # Half a pixel less, so that rounding never costs a column.
+    share = f"calc((100% - {gaps}px) / {columns} - .5px)"
+    track = f"minmax(max({min(LEAST, wide)}px,{share}),1fr)"
+    outer = f"display:block;border:none;max-width:{columns * wide + gaps}px;margin-left:0"
+    return outer, f"display:grid;gap:{_GAP}px;grid-template-columns:repeat(auto-fill,{track})"
+
+
+def _head(text: str, scope: str, most: str) -> str:
+    inner = f'<div style="max-width:{most};margin:auto">{html.escape(text)}</div>'
+    return f'<th scope="{scope}" dir="auto" style="text-align:center">{inner}</th>'
 
 
 def _alt(grid: Grid, row: int, column: int) -> str:
@@ -108,23 +140,32 @@ def _alt(grid: Grid, row: int, column: int) -> str:
     return ", ".join(word for word in words if word) or grid.caption or f"picture {number}"
 
 
-def _cell(picture: Image | None, label: str | None, alt: str, factor: float) -> str:
+def _cell(
+    picture: Image | None, label: str | None, alt: str, factor: float, wraps: bool
+) -> str:
     if picture is None:
-        return f'<td style="{_CELL}"></td>'
-    width, height = (max(1, round(side * factor)) for side in picture.size)
+        return f'<td style="{"display:none" if wraps else _CELL}"></td>'
+    width, height = _shown(picture, factor)
     # Enlarged pixels stay square: blur would hide what a 64-pixel model really draws.
     pixelated = ";image-rendering:pixelated" if factor > 1 else ""
     # A picture that a task drew tells its recipe wherever it is shown.
     source = base64.b64encode(png_bytes(picture, recipe_of(picture))).decode()
     below = ""
     if label:
-        room = f"max-width:{max(width, 96)}px;margin:auto"
+        room = f"max-width:{max(width, 96)}px;{_LABEL}"
         below = f'<div dir="auto" style="{room}">{html.escape(label)}</div>'
+    style = f"{_CELL};display:block;padding:0" if wraps else _CELL
     return (
-        f'<td style="{_CELL}"><img src="data:image/png;base64,{source}" '
+        f'<td style="{style}"><img src="data:image/png;base64,{source}" '
         f'alt="{html.escape(alt)}" width="{width}" height="{height}" '
-        f'style="max-width:none{pixelated}">{below}</td>'
+        f'style="max-width:100%;height:auto{pixelated}">{below}</td>'
     )
+
+
+def _shown(picture: Image, factor: float) -> tuple[int, int]:
+    """Return the size in which a page shows a picture where there is room for it."""
+    width, height = picture.size
+    return max(1, round(width * factor)), max(1, round(height * factor))
 
 
 def encoded(picture: Image, path: str | os.PathLike) -> bytes:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import html
 import os
 import sys
+import threading
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 HEADLESS = "KANDI_NB_HEADLESS"  # set it to 1 for kernels that nobody looks at
@@ -41,11 +44,59 @@ class KandiWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """Issue a KandiWarning that points at the first line outside this package."""
+    """Issue a KandiWarning that points at the first line outside this package.
+
+    In a notebook it is a calm line below the cell, once a run of the cell; Python's filters
+    decide as everywhere whether it is shown, recorded or raised.
+    """
     level, frame = 2, sys._getframe(1)
     while frame.f_back and _is_ours(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
-    warnings.warn(one_line(message), KandiWarning, stacklevel=level)
+    with _calm():
+        warnings.warn(one_line(message), KandiWarning, stacklevel=level)
+
+
+@contextlib.contextmanager
+def _calm() -> Iterator[None]:
+    """Let a notebook show a warning as one line instead of a red block with a path."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    ours = warnings.showwarning.__module__ == "warnings"  # nobody else shows or logs them
+    # What another thread displays would land below some cell or none.
+    alone = threading.current_thread() is threading.main_thread()
+    if getattr(shell, "kernel", None) is None or not (ours and alone):
+        yield
+        return
+
+    def line(message: Any, category: type, *place: Any, **more: Any) -> str:
+        if not issubclass(category, KandiWarning):
+            return usual(message, category, *place, **more)
+        _display(shell, str(message))
+        return ""
+
+    # Python asks for the format only of what it is about to print: what is recorded, ignored or
+    # raised never comes here.
+    with warnings.catch_warnings():
+        # Cells share one list of warnings that were seen, by number of line: look at none.
+        warnings.simplefilter("always", KandiWarning, append=True)
+        usual, warnings.formatwarning = warnings.formatwarning, line
+        try:
+            yield
+        finally:
+            warnings.formatwarning = usual
+
+
+_NOTE = "margin:4px 0;padding:2px 10px;border-left:4px solid #d9a200"
+_seen: set[tuple[int, str]] = set()  # what a run of a cell has said already
+
+
+def _display(shell: Any, message: str) -> None:
+    from IPython.display import display
+
+    key = (getattr(shell, "execution_count", 0), message)
+    if key not in _seen:
+        _seen.add(key)
+        note = f'<div role="note" style="{_NOTE}">{html.escape(message)}</div>'
+        display({"text/html": note, "text/plain": message}, raw=True)
 
 
 def _is_ours(module: str) -> bool:
@@ -53,14 +104,16 @@ def _is_ours(module: str) -> bool:
     return module.partition(".")[0] in {"kandi_nb", "dataclasses"}
 
 
-def nearest(name: str, choices: Iterable[str]) -> str | None:
+def nearest(name: str, choices: Iterable[str], cutoff: float = 0.55) -> str | None:
     """Return the choice most like `name`, ignoring case, or None when none is close.
+
+    `cutoff` is the least likeness, of 1 for equal words.
 
     >>> nearest("guidence", ["steps", "guidance"])
     'guidance'
     """
     folded = {choice.casefold(): choice for choice in choices}
-    found = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=0.55)
+    found = difflib.get_close_matches(str(name).casefold(), folded, n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,8 @@ class ModelSpec:
     `roles` maps role to what it is, in the order they run; Kandinsky 3 has no prior.
     `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides say it,
     for checkpoints without a pin. `variant` is the weight variant to ask for. `advice` names a
-    function ("module:function") that tells what a bundled model cannot draw of a prompt.
+    function ("module:function") that tells what a bundled model cannot draw of a prompt,
+    `words` one that gives a table of what it can draw.
     """
 
     key: str
@@ -117,6 +119,15 @@ class ModelSpec:
     bundled: bool = False
     variant: str | None = None
     advice: str | None = None
+    words: str | None = None
+
+    @property
+    def vocabulary(self) -> Table:
+        """Return a table of what a bundled model draws; an empty one for those that do all."""
+        if self.words is None:
+            return Table([], empty=f"{self.draws} It reads: {self.languages}.")
+        module, _, name = self.words.partition(":")
+        return getattr(importlib.import_module(module), name)()
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -206,6 +217,7 @@ _LIST = (
         ),
         bundled=True,
         advice="kandi_nb.mini.captions:advise",
+        words="kandi_nb.mini.captions:vocabulary",
     ),
     _published(
         "kandinsky-2.2",

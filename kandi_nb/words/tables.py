@@ -13,6 +13,8 @@ from typing import Any
 
 from .errors import KandiError, shown
 
+_LONGEST = 24  # letters: a longer word may be cut where there is no room
+
 
 @dataclass
 class Table:
@@ -69,21 +71,41 @@ class Table:
     def _repr_html_(self) -> str:
         if not self.rows:
             return f"<p>{html.escape(self.empty)}</p>"
-        head = "".join(f'<th scope="col">{html.escape(c)}</th>' for c in self.columns)
-        # A key such as kandinsky-2.2 must not break at its hyphen.
-        first, other = "white-space:nowrap;", ""
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f'<td style="{other if n else first}text-align:left;vertical-align:top">'
-                f"{html.escape(_cell(row.get(column)))}</td>"
-                for n, column in enumerate(self.columns)
-            )
-            + "</tr>"
-            for row in self.rows
-        )
-        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        texts = [[_cell(row.get(column)) for column in self.columns] for row in self.rows]
+        return _page(list(self.columns), texts, self.note)
+
+
+_LEFT = "text-align:left;vertical-align:top"
+_LETTER, _PADDING = 8, 16  # pixels, a little more than Lab's
+# Where the page is too narrow for the columns, each row becomes lines of "column: value".
+_NARROW = """<style>@container (max-width:{least}px) {{
+.kn-{least} thead {{display:none}} .kn-{least} tr, .kn-{least} td {{display:block}}
+.kn-{least} td::before {{content:attr(data-column) ": ";font-weight:bold}} }}</style>"""
+
+
+def _page(columns: list[str], texts: list[list[str]], note: str) -> str:
+    """Return an HTML table that is never wider than its page."""
+    longest = [max(map(_longest_word, column)) for column in zip(columns, *texts, strict=True)]
+    least = sum(_LETTER * letters + _PADDING for letters in longest)
+    head = "".join(f'<th scope="col" style="{_LEFT}">{html.escape(c)}</th>' for c in columns)
+    body = "".join(f"<tr>{''.join(map(_html, columns, row))}</tr>" for row in texts)
+    below = f"<p>{html.escape(note)}</p>" if note else ""
+    return (
+        f'<div style="container-type:inline-size">{_NARROW.format(least=least)}'
+        f'<table class="kn-{least}" style="max-width:100%;margin-left:0">'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}</div>"
+    )
+
+
+def _html(column: str, text: str) -> str:
+    """Return a cell that folds at spaces, inside of words only where they are too long."""
+    longest = max(map(len, text.split()), default=0)
+    if longest > _LONGEST:  # a path, a checksum
+        fold = ";overflow-wrap:anywhere"
+    else:  # a key such as kandinsky-2.2 must not break at its hyphen
+        fold = ";white-space:nowrap" if longest == len(text) and text.isascii() else ""
+    name = f'data-column="{html.escape(column)}"'
+    return f'<td {name} style="{_LEFT}{fold}">{html.escape(text)}</td>'
 
 
 def table(rows: Iterable[Any], columns: Sequence[str] = ()) -> Table:
@@ -140,8 +162,8 @@ def _columns(text: str) -> int:
 
 
 def _longest_word(text: str) -> int:
-    """Return the width below which a column would cut words, at most 24."""
-    return min(24, max((_columns(word) for word in text.split()), default=0))
+    """Return the width below which a column would cut words, at most `_LONGEST`."""
+    return min(_LONGEST, max((_columns(word) for word in text.split()), default=0))
 
 
 def _folded(cells: list[str], widths: list[int]) -> list[str]:

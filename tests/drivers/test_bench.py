@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 import types
 from pathlib import Path
 
 import pytest
 
-from kandi_nb import Params, plot, sweep
+from kandi_nb import Params, generate, load, plot, sweep
 from kandi_nb.drivers.bench import Pair, bench, pair
 from kandi_nb.words.errors import KandiError
 
@@ -176,3 +177,13 @@ def test_bench_goals_refuse_unknown_words_and_models(goals, capsys):
     assert caught.value.code == 2
     assert goals.main(["one", "--model", "mini-9"]) == 2
     assert "unknown model" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of a block")
+def test_a_larger_run_needs_more_memory_whatever_ran_before():
+    model = load("mini-2.2", device="cpu")
+    quick = Params("a red fox", steps=2, prior_steps=2)
+    runs = [quick.replace(count=count) for count in (1, 8, 1)]
+    small, large, again = (row["peak_mb"] for row in bench(generate, model, runs, repeats=1))
+    assert small > 2 and large > 2 * small
+    assert again == pytest.approx(small, rel=0.5), "what ran before leaves no room to hide in"

@@ -22,6 +22,7 @@ from PIL import Image
 
 import kandi_nb
 from kandi_nb import cli
+from kandi_nb.model import progress
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.words.fields import FIELDS
 
@@ -150,6 +151,12 @@ def test_draw_writes_the_file_with_its_recipe(here, tiny_folder, capsys):
     assert {name: made["params"][name] for name in wanted} == wanted
     with Image.open("out/fox.png") as picture:
         assert picture.size == (64, 64)
+
+
+def test_a_long_draw_says_in_a_log_how_far_it_is(here, tiny_folder, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_LOG_EVERY", 0)
+    assert cli.main(["draw", "a fox", "--model", str(tiny_folder), *QUICK]) == 0
+    assert re.search(r"^1 picture: \d+/\d+ steps, \d+ s left$", capsys.readouterr().err, re.M)
 
 
 def test_draw_overwrites_only_with_force(here, tiny_folder, capsys):

@@ -24,6 +24,7 @@ from kandi_nb.mini.captions import (
     phrases,
     reading,
     unknown_words,
+    vocabulary,
 )
 from kandi_nb.mini.world.vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
 
@@ -349,14 +350,39 @@ def test_unknown_words(prompt, words):
     assert unknown_words(prompt) == words
 
 
-def test_advice_names_the_unknown_and_lists_the_known():
-    advice = advise("A dragon in space")
-    assert "“dragon”" in advice and "space”" not in advice
+def test_advice_is_one_short_line_that_says_where_the_words_are_listed():
+    for prompt in (
+        "A dragon in space",
+        "dragons tea drinks newspapers wizards robots unicorns",
+    ):
+        advice = advise(prompt)
+        assert "“drag" in advice and "space”" not in advice
+        assert "k.vocabulary" in advice and "kandi-nb models mini-2.2" in advice
+        assert "\n" not in advice and len(advice) < 220
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("spce", "space"), ("foox", "fox"), ("beech", "beach"), ("лса", "лиса"),
+        ("renrad", "renard"), ("schmeterling", "Schmetterling"),
+        ("dragon", None), ("wolf", None), ("people", None), ("龙", None), ("drawm", None),
+    ],
+)  # fmt: skip
+def test_a_typo_gets_the_nearest_known_word_and_other_words_none(typed, meant):
+    advice = advise(f"a fox {typed}")
+    assert f"“{typed}”" in advice
+    assert (f"“{typed}” (did you mean {meant}?)" in advice) == (meant is not None)
+    assert meant or "did you mean" not in advice
+
+
+def test_the_vocabulary_lists_the_whole_world():
+    listed = repr(vocabulary())
     for word in (*OBJECTS[:-1], *COLOURS[1:], *HEADWEAR[1:]):
-        assert word in advice
-    for words in ("snowy forest", "city at night", "cherry blossom garden", "oil painting"):
-        assert words in advice
-    assert "_" not in advice and "\n" not in advice
+        assert word in listed
+    for words in ("snowy forest", "city at night", "blossom garden", "oil painting"):
+        assert words in " ".join(listed.split())
+    assert "_" not in listed
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,11 @@ from conftest import COMMITS
 import kandi_nb as kn
 from kandi_nb.model import hub, integrity
 from kandi_nb.model import load as loading
+from kandi_nb.model.assemble import native_size
 from kandi_nb.model.load import load
 from kandi_nb.words import models as registry
 from kandi_nb.words.errors import KandiError
+from kandi_nb.words.models import SPECS, WEIGHTS
 
 ROOT = Path(__file__).parents[2]
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"
@@ -112,9 +116,26 @@ def test_a_strange_folder_shows_the_layout(tmp_path):
 def test_several_models_in_one_folder_need_a_choice(tmp_path, tiny_folder, tiny3_folder):
     shutil.copytree(tiny_folder, tmp_path, dirs_exist_ok=True)
     shutil.copytree(tiny3_folder, tmp_path, dirs_exist_ok=True)
-    with pytest.raises(KandiError, match=r"several models.*kandinsky-2-2-decoder.*kandinsky-3"):
+    with pytest.raises(KandiError, match="several models") as caught:
         load(tmp_path)
+    calls = re.findall(r'kn\.load\("([^"]+)"\)', str(caught.value))
+    assert [Path(call).name for call in calls] == ["kandinsky-2-2-decoder", "kandinsky-3"]
     assert load(tmp_path / "kandinsky-3", device="cpu").spec.family == "3"
+
+
+@pytest.mark.parametrize(("side", "size"), [(64, 64), (512, 512), (32, 1024), (None, 1024)])
+def test_a_decoder_whose_unet_says_no_size_is_asked_through_its_movq(side, size):
+    """Kandinsky 3: 32 is what every MoVQ says that was not told anything else."""
+    movq = types.SimpleNamespace(sample_size=side, block_out_channels=(1,) * 4)
+    decoder = types.SimpleNamespace(
+        unet=types.SimpleNamespace(config=types.SimpleNamespace()),
+        movq=types.SimpleNamespace(config=movq),
+    )
+    assert native_size(decoder, SPECS["kandinsky-3"]) == size
+
+
+def test_the_bundled_kandinsky_3_knows_its_size():
+    assert load(WEIGHTS / "kandinsky-3", device="cpu").spec.native_size == 64
 
 
 def _cut(file: Path) -> None:

@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 
 from kandi_nb.model import progress
-from kandi_nb.model.progress import place, progress_bar
+from kandi_nb.model.progress import in_log, interruptible, place, progress_bar
 from kandi_nb.words.errors import Cancelled
 
 
@@ -81,12 +81,40 @@ def test_steps_beyond_the_total_do_not_break_the_bar(terminal):
     assert bar.done == 1
 
 
+def test_a_log_gets_a_line_now_and_then_where_a_command_asks_for_it(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_LOG_EVERY", 0)
+    with in_log(), progress_bar(3, "2 pictures") as bar:
+        for _ in range(3):
+            bar.step()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert [line.partition(" steps")[0] for line in err.splitlines()] == [
+        "2 pictures: 1/3",
+        "2 pictures: 2/3",
+    ]
+    assert place() == "nobody", "and only in the block"
+
+
+def test_a_short_run_leaves_no_line_in_a_log(capfd):
+    with in_log(), progress_bar(3, "2 pictures") as bar:
+        bar.step()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_keyboard_ends_scripts_and_only_interrupts_kernels(monkeypatch):
+    with pytest.raises(KeyboardInterrupt), interruptible():
+        raise KeyboardInterrupt
+    fake_kernel(monkeypatch, {})
+    with pytest.raises(Cancelled, match="the model is ready"), interruptible():
+        raise KeyboardInterrupt
+
+
 # A real kernel, as JupyterLab talks to it.
 
 RUN = """
 import time
 from PIL import Image
-from kandi_nb.progress import progress_bar
+from kandi_nb.model.progress import progress_bar
 with progress_bar({total}, "2 pictures") as bar:
     for number in range({total}):
         time.sleep(0.01)
@@ -194,3 +222,52 @@ def test_the_stop_button_stops_a_running_cell(kernel):
     assert error["ename"] == "Cancelled"
     assert len(error["traceback"]) == 1, "an error of ours is one line"
     assert models(messages, "comm_open") == models(messages, "comm_close")
+
+
+LONG = """
+import time
+from kandi_nb.model.load import Kandinsky
+from kandi_nb.words.models import spec
+with Kandinsky(spec("mini-2.2"), "cpu", None).alone():
+    print("at work")
+    time.sleep(60)
+"""
+
+
+def test_an_interrupt_of_the_kernel_is_one_line(kernel):
+    def watch(message):
+        if message["msg_type"] == "stream" and "at work" in message["content"]["text"]:
+            kernel.manager.interrupt_kernel()
+
+    messages = kernel.run(LONG, on_message=watch)
+    (error,) = [m["content"] for m in messages if m["msg_type"] == "error"]
+    assert error["ename"] == "Cancelled"
+    assert len(error["traceback"]) == 1
+
+
+USE = "import warnings\nfrom kandi_nb.words.errors import KandiWarning, warn\n"
+ASIDE = USE + "with warnings.catch_warnings():\n  "
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        ("warn('a\\nb <c>'); warn('a\\nb <c>')", 1),  # once a run of the cell
+        ("warnings.simplefilter('ignore', KandiWarning); warn('x')", 0),
+        ("with warnings.catch_warnings(record=True) as found: warn('x')\nassert found", 0),
+    ],
+)
+def test_a_warning_is_a_calm_line_in_a_notebook(kernel, code, lines):
+    for _ in range(2):  # the second time as well
+        messages = kernel.run(ASIDE + code.replace("\n", "\n  "))
+        assert kinds(messages)["error"] == kinds(messages)["stream"] == 0
+        shown = [m["content"]["data"] for m in messages if m["msg_type"] == "display_data"]
+        assert len(shown) == lines
+        for data in shown:
+            assert data["text/plain"] == "a b <c>" and "a b &lt;c&gt;" in data["text/html"]
+
+
+def test_a_warning_can_still_be_made_an_error_in_a_notebook(kernel):
+    messages = kernel.run(ASIDE + "warnings.simplefilter('error'); warn('x')")
+    (error,) = [m["content"] for m in messages if m["msg_type"] == "error"]
+    assert error["ename"] == "KandiWarning"

@@ -38,10 +38,12 @@ class Page(html.parser.HTMLParser):
     def __init__(self, source: str) -> None:
         super().__init__()
         self.rows, self.tags, self.caption, self._at = [], [], "", None
+        self.all = []
         self.feed(source)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
+        self.all.append((tag, attrs))
         if tag == "tr":
             self.rows.append([])
         elif tag in ("td", "th"):
@@ -186,6 +188,28 @@ def test_small_pictures_are_enlarged_by_whole_factors():
     assert shown((1024, 512), 4) == (240, 120, False)
     assert shown((64, 64), scale=1) == (64, 64, False)
     assert shown((1024, 512), 4, scale=1.5) == (1536, 768, True)
+
+
+def _styles(made, tag):
+    return [
+        dict(attrs).get("style", "")
+        for name, attrs in Page(made._repr_html_()).all
+        if name == tag
+    ]
+
+
+def test_no_picture_is_wider_than_its_page_and_no_row_is_striped():
+    for made in (grid([picture()] * 5), grid([picture()] * 4, rows=["a", "b"])):
+        assert all("max-width:100%" in style for style in _styles(made, "img"))
+        assert all("background" in s or "contents" in s for s in _styles(made, "tr"))
+
+
+def test_rows_that_mean_nothing_wrap_and_the_others_do_not():
+    assert grid([picture()] * 7).wraps and grid(result("a cat", 3)).wraps
+    assert compare(picture(), picture()).wraps
+    assert not grid([picture()] * 4, cols=["a", "b"]).wraps
+    assert not grid([[picture()], [picture()]]).wraps
+    assert not grid([result("a cat"), result("a dog")]).wraps
 
 
 def test_the_page_keeps_the_pixels_themselves():

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,25 @@ def test_table_values():
     assert "&lt;b&gt; x" in table._repr_html_() and "<b>" not in table._repr_html_()
     assert repr(Table([], ("a",), empty="no differences")) == "no differences"
     assert "no differences" in Table([], ("a",), empty="no differences")._repr_html_()
+
+
+def test_headers_of_a_table_stand_over_their_cells():
+    page = Table([{"a": "x y", "b": 1}])._repr_html_()
+    assert page.count("text-align:left") == 4 and "text-align:right" not in page
+
+
+def test_long_texts_fold_and_keys_do_not_break_at_their_hyphens():
+    rows = [{"key": "kandinsky-2.2", "text": "a red fox " * 40, "path": "/a" * 40}]
+    cells = re.findall(r'<td data-column="(\w+)" style="([^"]*)"', Table(rows)._repr_html_())
+    styles = dict(cells)
+    assert "nowrap" in styles["key"]
+    assert "nowrap" not in styles["text"] + styles["path"]
+    assert "anywhere" in styles["path"]
+
+
+def test_a_bundled_model_lists_its_words_and_a_published_one_what_it_reads():
+    assert "butterfly" in repr(SPECS["mini-2.2"].vocabulary)
+    assert "English" in repr(SPECS["kandinsky-2.2"].vocabulary)
 
 
 def test_words_need_only_the_standard_library():

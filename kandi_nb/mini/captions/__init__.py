@@ -13,7 +13,8 @@ from typing import Any
 
 from ..world.vocabulary import LANGUAGES
 from . import phrases, write_de, write_en, write_fr, write_ru, write_zh
-from .reading import advise, expects, unknown_words
+from .advice import advise, vocabulary
+from .reading import expects, unknown_words
 
 __all__ = [
     "LANGUAGES",
@@ -23,6 +24,7 @@ __all__ = [
     "caption",
     "expects",
     "unknown_words",
+    "vocabulary",
 ]
 
 LANGUAGE_NAMES = {

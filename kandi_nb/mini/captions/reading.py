@@ -9,12 +9,9 @@ the prompt counts, of several places the first in the list: a sunset over snow i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from ...words.errors import shortened
-from ..world.vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
 from . import read_de, read_en, read_fr, read_ru, read_zh
 
 _GAP = ";"  # stands for every letter that was consumed; no pattern runs across it
@@ -28,16 +25,6 @@ _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _CHINESE = "\u3400-\u9fff"
 _CYRILLIC = "\u0400-\u04ff"
 _LATIN = "\u0000-\u024f"
-_NAMES = {
-    "snowy_forest": "snowy forest",
-    "sunset": "sunset over mountains",
-    "city": "city at night",
-    "meadow": "green meadow",
-    "blossom": "cherry blossom garden",
-    "pencil": "pencil sketch",
-    "oil": "oil painting",
-}
-
 _Patterns = tuple[tuple[str, str, re.Pattern[str]], ...]
 
 
@@ -47,7 +34,7 @@ class _Language(NamedTuple):
     beside: dict[str, frozenset[str]]
 
 
-class _Read(NamedTuple):
+class Read(NamedTuple):
     said: dict[str, list[str]]  # attribute: its values, the one that counts first
     unknown: list[str]
 
@@ -102,7 +89,7 @@ def _only(letters: str, text: str) -> str:
     return re.sub(rf"[^{letters}\s-]", _GAP, text)
 
 
-def _read_words(text: str, name: str) -> _Read:
+def _read_words(text: str, name: str) -> Read:
     language = _language(name)
     said: dict[str, list[str]] = {}
     rest = _consume(text, language.patterns, said)
@@ -115,17 +102,17 @@ def _read_words(text: str, name: str) -> _Read:
             word[0].isdigit() or word in fitting or all(p in fitting for p in word.split("-"))
         )
     ]
-    return _Read(said, unknown)
+    return Read(said, unknown)
 
 
-def _read_latin(text: str) -> _Read:
+def _read_latin(text: str) -> Read:
     """Read as the language that knows most of the words; German also without umlauts."""
     readings = [_read_words(text, name) for name in ("en", "de", "fr")]
     readings.append(_read_words(re.sub("([aou])e", r"\1", text), "de"))
     return min(readings, key=lambda reading: len(reading.unknown))
 
 
-def _read_mixed(text: str) -> list[_Read]:
+def _read_mixed(text: str) -> list[Read]:
     """Read by the best language, and what that does not know by the next best."""
     readings = [_read_latin(text)]
     while unknown := readings[-1].unknown:
@@ -137,18 +124,18 @@ def _read_mixed(text: str) -> list[_Read]:
     return readings
 
 
-def _read_chinese(text: str) -> _Read:
+def _read_chinese(text: str) -> Read:
     patterns, harmless = _chinese()
     said: dict[str, list[str]] = {}
     unknown = re.findall(read_zh.OTHER, text)
     rest = _consume(re.sub(read_zh.OTHER, _gap, text), patterns, said)
     unknown += re.findall(rf"[{_CHINESE}]+", harmless.sub(_GAP, rest))
-    return _Read(said, unknown)
+    return Read(said, unknown)
 
 
 @lru_cache(maxsize=256)
-def _read(prompt: str) -> _Read:
-    # Callers must copy what they hand out: the answer is kept.
+def read(prompt: str) -> Read:
+    """Read all that a prompt says; whoever hands a part of it out copies it first."""
     text = _spelled(prompt)
     readings = []
     if _WORD.search(_only(_LATIN, text)):
@@ -172,7 +159,7 @@ def _read(prompt: str) -> _Read:
     # A place alone is a picture of the empty place, unless something else was asked for.
     if "object" not in said and "place" in said and not unknown:
         said["object"] = ["nothing"]
-    return _Read(said, unknown)
+    return Read(said, unknown)
 
 
 def expects(prompt: str) -> dict[str, str]:
@@ -185,7 +172,7 @@ def expects(prompt: str) -> dict[str, str]:
     >>> expects("Белая лиса в снежном лесу")
     {'place': 'snowy_forest', 'object': 'fox', 'colour': 'white'}
     """
-    return {attribute: values[0] for attribute, values in _read(prompt).said.items()}
+    return {attribute: values[0] for attribute, values in read(prompt).said.items()}
 
 
 def unknown_words(prompt: str) -> list[str]:
@@ -194,38 +181,4 @@ def unknown_words(prompt: str) -> list[str]:
     >>> unknown_words("a cute red dragon in space")
     ['dragon']
     """
-    return list(_read(prompt).unknown)
-
-
-def _listed(words: Iterable[str]) -> str:
-    return ", ".join(_NAMES.get(word, word) for word in words)
-
-
-def advise(prompt: str) -> str | None:
-    """Say what the bundled model knows if a prompt asks for more; None if it does not.
-
-    It names the unknown words, several objects at once (the model draws one), headwear on
-    something that is no animal, and a prompt without any known object or place.
-    """
-    said, unknown = _read(prompt)
-    things = tuple(thing for thing in said.get("object", []) if thing != "nothing")
-    worn = said.get("headwear", ["none"])[0]
-    reasons = []
-    if unknown:
-        reasons.append(
-            f"has not learned {_listed(f'“{shortened(word, 40)}”' for word in unknown[:6])}"
-        )
-    elif "object" not in said:
-        reasons.append("finds no object that it has learned in this prompt")
-    if len(things) > 1:
-        reasons.append(f"draws one object at a time, and this names {_listed(things)}")
-    if things and worn != "none" and things[0] not in ANIMALS:
-        reasons.append("puts headwear on animals only")
-    if not reasons:
-        return None
-    return (
-        f"The bundled model {'; it '.join(reasons)}. It knows the objects "
-        f"{_listed(OBJECTS[:-1])}; the colours {_listed(COLOURS[1:])} and each object's own; "
-        f"the places {_listed(PLACES[1:])} and a plain background; for animals the headwear "
-        f"{_listed(HEADWEAR[1:])}; the styles {_listed(STYLES[1:])}."
-    )
+    return list(read(prompt).unknown)
