@@ -33,9 +33,7 @@ def bench(
     is done once more beforehand, to warm up. `inputs` go to the task. Raises KandiError.
     """
     if not callable(task):
-        raise KandiError(
-            f"bench takes a task itself, such as kn.generate, not {shown(task)}"
-        )
+        raise KandiError(f"bench takes a task itself, such as kn.generate, not {shown(task)}")
     if not all(hasattr(k, name) for name in ("spec", "forget")):
         raise KandiError(
             'bench takes a loaded model behind the task, k = kn.load("mini-2.2"), not '
