@@ -314,3 +314,8 @@ def test_the_build_machine_runs_make_test():
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert script.strip().splitlines()[-1] == "exec make test"
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
+
+
+def test_the_build_machine_has_the_browser_of_the_browser_tests():
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert re.search(r"command -v chromium .*\n.*apt-get install .*chromium", script)

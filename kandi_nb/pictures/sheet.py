@@ -91,7 +91,8 @@ def to_html(grid: Grid) -> str:
     wide = max(
         max(_shown(picture, factor)[0], 96) for row in grid.cells for picture in row if picture
     )
-    row_style = "display:contents" if grid.wraps else "background:none"  # no stripes of Lab
+    # Lab's stripes are for tables of words.
+    row_style = "background:none" + (";display:contents" if grid.wraps else "")
     lines = []
     if grid.cols:
         corner = f'<td style="{_CELL}"></td>' if grid.rows else ""

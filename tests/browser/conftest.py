@@ -133,7 +133,7 @@ class Notebook:
     def theme(self, name: str) -> None:
         self.command("apputils:change-theme", theme=f"JupyterLab {name}")
         light = "true" if name == "Light" else "false"
-        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]")
+        self.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
 
     def width(self, pixels: int, height: int = 1600) -> None:
         self.page.set_viewport_size({"width": pixels, "height": height})

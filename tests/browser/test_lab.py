@@ -72,7 +72,8 @@ def test_an_interrupt_is_one_line_and_a_page_reloaded_meanwhile_loses_nothing(op
     notebook.start(1)
     page.wait_for_selector("text=/[1-9]\\d*\\/502 steps/")
     notebook.command("notebook:interrupt-kernel")
-    error = page.locator("[data-mime-type='application/vnd.jupyter.error']")
+    error = page.locator(".jp-OutputArea-output", has_text="Cancelled")
+    notebook.picture("interrupt")
     error.wait_for()
     assert error.inner_text().startswith("Cancelled: stopped")
     assert len(error.inner_text().splitlines()) == 1
