@@ -25,7 +25,7 @@ TABLE = {
     "tokens embeddings",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new",
-    "drivers": "bench commands",
+    "drivers": "bench commands painting",
 }
 FOLDERS = list(TABLE)
 LAYERS = {

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..words.errors import KandiError, shown
+
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
@@ -22,6 +24,12 @@ FADE = 2.0  # pixels over which those fade
 TEXTURE = 2.0  # of 255: beside a smaller usual step any edge stands out
 CELLS = 128  # the longer side of the grid that a membrane is solved on: a drift is smooth
 SWEEPS = 6  # of over-relaxation at each size: about 1/255 from the exact solution
+
+
+def check_join(how: Any) -> None:
+    """Raise KandiError unless this names a way of joining."""
+    if not isinstance(how, str) or how not in WAYS:
+        raise KandiError(f"join is one of {', '.join(WAYS)}, not {shown(how)}")
 
 
 def joined(original: Image, painted: Image, mask: np.ndarray, how: str = "harmonic") -> Image:

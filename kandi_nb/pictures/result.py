@@ -155,8 +155,8 @@ class Result:
         """
         stem = None if name is None else file_stem(name)
         folder = writable(folder)
-        if inputs and any(self.inputs):
-            self._announce_inputs()
+        if inputs:
+            self.announce_inputs()
         paths = []
         for image, recipe, given in zip(self.images, self.recipes, self.inputs, strict=True):
             prompt, seed = recipe["params"]["prompt"], recipe["params"]["seed"]
@@ -170,8 +170,10 @@ class Result:
             paths.append(write_new(folder, called, ".png", data))
         return paths
 
-    def _announce_inputs(self) -> None:
+    def announce_inputs(self, remedy: str = "inputs=False") -> None:
         """Say once what goes along with the pictures, and what is too large to."""
+        if not any(self.inputs):
+            return
         names = dict.fromkeys(name for given in self.inputs for name in given)
         if any(packed(given) is None for given in self.inputs if given):
             warn(
@@ -181,7 +183,7 @@ class Result:
         else:
             print(
                 f"the original pictures ({', '.join(names)}) travel inside the PNG; "
-                "inputs=False leaves them out"
+                f"{remedy} leaves them out"
             )
 
 

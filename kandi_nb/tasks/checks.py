@@ -39,6 +39,9 @@ class Task:
 
 TASKS: dict[str, Task] = {}
 
+# Keywords that people bring from elsewhere.
+_ALIASES = {"mask_image": "mask", "init_image": "image", "callback_on_step_end": "on_preview"}
+
 
 def task(
     name: str,
@@ -95,7 +98,9 @@ def _not_taken(name: str, word: str, takes: Mapping[str, Any]) -> str:
     if able:
         return f"{name} takes no {word}; tasks that do: {', '.join(able)}"
     known = ", ".join(takes)
-    return f"{name} takes no {word}; {did_you_mean(word, takes)}known: {known}"
+    return (
+        f"{name} takes no {word}; {did_you_mean(_ALIASES.get(word, word), takes)}known: {known}"
+    )
 
 
 def asked(

@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.load import Kandinsky
-from ..pictures.join import WAYS, joined, proof
+from ..pictures.join import check_join, joined, proof
 from ..pictures.result import Result
-from ..words.errors import KandiError, shown
 from ..words.params import Params
 from ..words.tables import Table
 from .checks import task
@@ -46,8 +45,7 @@ def inpaint(
     when pasted, and `area`, the share repainted. A `strength` below 1 begins from what is under
     the mask. The other options are those of `edit`. Raises KandiError before any computation.
     """
-    if not isinstance(join, str) or join not in WAYS:
-        raise KandiError(f"join is one of {', '.join(WAYS)}, not {shown(join)}")
+    check_join(join)
     jobs = repaint_jobs("inpaint", k, params, prompts, image, mask, strength=STRENGTH)
     rows: list[dict[str, Any]] = []
 

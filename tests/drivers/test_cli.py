@@ -25,7 +25,19 @@ from kandi_nb import cli
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.words.fields import FIELDS
 
-COMMANDS = ["check", "models", "draw", "run", "new", "lab", "bench", "mini"]
+COMMANDS = [
+    "check",
+    "models",
+    "draw",
+    "edit",
+    "inpaint",
+    "strip",
+    "run",
+    "new",
+    "lab",
+    "bench",
+    "mini",
+]
 QUICK = ["--steps", "2", "--prior-steps", "2"]
 
 
