@@ -51,13 +51,15 @@ def strip(options: argparse.Namespace) -> None:
     from ..words.files import expanded, write
 
     source = expanded(options.file)
-    target = expanded(options.output or source.with_stem(f"{source.stem}-stripped"))
-    _check_free(target, options.force)
     try:
         data = source.read_bytes()
     except OSError as error:
-        raise KandiError(f"{source} cannot be read: {error.strerror}; check the path") from None
-    print(write(target, stripped(data, source), overwrite=options.force))
+        reason = error.strerror or error
+        raise KandiError(f"{source} cannot be read ({reason}); give a .png file") from None
+    left = stripped(data, source)
+    target = expanded(options.output or source.with_stem(f"{source.stem}-stripped"))
+    _check_free(target, options.force)
+    print(write(target, left, overwrite=options.force))
 
 
 def _box(text: str) -> list[int]:

@@ -97,10 +97,8 @@ def _not_taken(name: str, word: str, takes: Mapping[str, Any]) -> str:
     able = [other for other, known in every_task().items() if word in known.inputs]
     if able:
         return f"{name} takes no {word}; tasks that do: {', '.join(able)}"
-    known = ", ".join(takes)
-    return (
-        f"{name} takes no {word}; {did_you_mean(_ALIASES.get(word, word), takes)}known: {known}"
-    )
+    hint = did_you_mean(_ALIASES.get(word, word), takes)
+    return f"{name} takes no {word}; {hint}known: {', '.join(takes)}"
 
 
 def asked(
