@@ -1,6 +1,6 @@
 """Measure the speed goals of the package against plain diffusers, side by side in one run.
 
-    make bench                          # all three goals, bundled model, a few minutes
+    make bench                          # all goals, bundled model, a few minutes
     make bench ARGS="one --repeats 20"  # one of them, more rounds
 
 Both sides take turns, so other work on the machine meets both. The exit code is 0 whether
@@ -31,8 +31,11 @@ PROMPTS = [
 SEEDS = [0, 1, 2]
 
 GRID_GOAL = 3.0  # times faster than a loop over pictures
+PICTURES_GOAL = 2.5  # times faster than a loop, for tasks that start from pictures
+JOINING_GOAL = 0.05  # of the time of an inpainted picture
 OVERHEAD_GOAL = 0.02  # of the bare pipelines' time
 IMPORT_GOAL = 0.3  # seconds
+GOALS = ["grid", "one", "import", "edit", "inpaint"]
 PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
 
 
@@ -46,7 +49,9 @@ class Guide:
         from kandi_nb.model.quiet import quiet
 
         _, folders = find(model)
+        self.folders = folders
         self.params, self.size = params, size
+        self.more: dict[str, Any] = {}
         with quiet():
             self.prior = diffusers.KandinskyV22PriorPipeline.from_pretrained(folders["prior"])
             self.decoder = diffusers.KandinskyV22Pipeline.from_pretrained(folders["decoder"])
@@ -54,7 +59,20 @@ class Guide:
         self.prior.set_progress_bar_config(disable=True)
         self.decoder.set_progress_bar_config(disable=True)
 
-    def draw(self, prompt: str, seed: int) -> Any:
+    def pipeline(self, role: str, name: str) -> Any:
+        """Return one more pipeline, loaded when it is first needed."""
+        import diffusers
+
+        from kandi_nb.model.quiet import quiet
+
+        if role not in self.more:
+            with quiet():
+                pipeline = getattr(diffusers, name).from_pretrained(self.folders[role])
+            pipeline.set_progress_bar_config(disable=True)
+            self.more[role] = pipeline
+        return self.more[role]
+
+    def draw(self, prompt: str, seed: int, decoder: Any = None, **more: Any) -> Any:
         import torch
 
         image_embeds, negative_image_embeds = self.prior(
@@ -63,7 +81,7 @@ class Guide:
             guidance_scale=self.params.prior_guidance,
             generator=torch.Generator().manual_seed(self.params.prior_seed),
         ).to_tuple()
-        return self.decoder(
+        return (decoder or self.decoder)(
             image_embeds=image_embeds,
             negative_image_embeds=negative_image_embeds,
             height=self.size,
@@ -71,6 +89,7 @@ class Guide:
             num_inference_steps=self.params.steps,
             guidance_scale=self.params.guidance,
             generator=torch.Generator().manual_seed(seed),
+            **more,
         ).images[0]
 
 
@@ -172,6 +191,65 @@ def grid(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None
         print(f"    what each part gains by the batch: {' · '.join(gains)}")
 
 
+def in_one_call(what: str, count: int, theirs: Any, ours: Any, repeats: int) -> float:
+    """Measure one call for many pictures against a loop; return seconds a picture of ours."""
+    measured = kn.pair(theirs, ours, repeats)
+    print(f"{what}: {count} pictures, guides' loop against one call")
+    print(f"    {measured}")
+    met = verdict(measured.ratio >= PICTURES_GOAL)
+    print(f"    at least {PICTURES_GOAL:g} × faster: {met}")
+    return statistics.median(measured.b) / count
+
+
+def edit(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
+    """(d) one picture edited at four strengths with eight seeds."""
+    start = kn.generate(k, params, progress=False)[0]
+    runs = kn.sweep(params, strength=[0.2, 0.4, 0.6, 0.8], seed=range(8))
+    pipeline = guide.pipeline("edit", "KandinskyV22Img2ImgPipeline")
+
+    def ours() -> None:
+        k.embeddings.clear()
+        kn.edit(k, runs, image=start, progress=False)
+
+    def theirs() -> None:
+        for run in runs:
+            guide.draw(run.prompt, run.seed, pipeline, image=start, strength=run.strength)
+
+    in_one_call("(d) edit at 4 strengths × 8 seeds", len(runs), theirs, ours, repeats)
+
+
+def inpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
+    """(e) one picture under eight masks, and what it costs to join them."""
+    from kandi_nb.pictures.join import joined
+
+    start = kn.generate(k, params, progress=False)[0]
+    (width, height), masks = start.size, []
+    for n in range(8):
+        left, top = n % 4 * width // 8, n // 4 * height // 4
+        masks.append(kn.rectangle(start, (left, top, left + width // 2, top + height // 2)))
+    runs = kn.sweep(params, seed=range(8))
+    pipeline = guide.pipeline("inpaint", "KandinskyV22InpaintPipeline")
+
+    def ours() -> None:
+        k.embeddings.clear()
+        kn.inpaint(k, runs, image=start, mask=masks, progress=False)
+
+    def theirs() -> None:
+        for run, mask in zip(runs, masks, strict=True):
+            guide.draw(run.prompt, run.seed, pipeline, image=start, mask_image=mask.image)
+
+    seconds = in_one_call("(e) inpaint under 8 masks", len(runs), theirs, ours, repeats)
+    painted = kn.generate(k, params.replace(seed=1), progress=False)[0]
+    began = time.perf_counter()
+    for mask in masks:
+        joined(start, painted, mask.array)
+    joining = (time.perf_counter() - began) / len(masks)
+    print(
+        f"    joining {joining * 1000:.1f} ms a picture, at most {JOINING_GOAL:.0%} of that: "
+        f"{verdict(joining <= JOINING_GOAL * seconds)} ({joining / seconds:.1%})"
+    )
+
+
 def one(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
     """(b) one picture: generate against the bare pipelines."""
 
@@ -211,17 +289,17 @@ def imports(repeats: int) -> None:
 
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
-    parser.add_argument("goals", nargs="*", metavar="GOAL", help="grid, one, import (or all)")
+    parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"{', '.join(GOALS)} (or all)")
     parser.add_argument("--model", default="mini-2.2", help="a bundled key or a 2.2 folder")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--repeats", type=int, default=5, help="rounds")
     options = parser.parse_args(words)
-    wanted = options.goals or ["grid", "one", "import"]
-    if unknown := set(wanted) - {"grid", "one", "import"}:
-        parser.error(f"unknown goal {', '.join(unknown)}; known: grid, one, import")
+    wanted = options.goals or GOALS
+    if unknown := set(wanted) - set(GOALS):
+        parser.error(f"unknown goal {', '.join(unknown)}; known: {', '.join(GOALS)}")
 
     try:
-        if {"grid", "one"} & set(wanted):
+        if set(wanted) - {"import"}:
             import torch
 
             params = kn.Params(PROMPTS[0], steps=options.steps, prior_steps=options.steps)
@@ -235,6 +313,10 @@ def main(words: list[str] | None = None) -> int:
                 grid(k, guide, params, options.repeats)
             if "one" in wanted:
                 one(k, guide, params, options.repeats * 3)
+            for name, measure in {"edit": edit, "inpaint": inpaint}.items():
+                # A folder may hold no checkpoint for it: then only who asks for it is refused.
+                if name in wanted and (options.goals or name in k.spec.tasks):
+                    measure(k, guide, params, options.repeats)
         if "import" in wanted:
             imports(options.repeats)
     except kn.KandiError as error:

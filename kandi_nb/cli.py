@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .drivers import commands
+from .drivers import commands, painting
 from .model.threads import wait_passively
+from .pictures.join import WAYS
 from .words.errors import Cancelled, KandiError, KandiWarning
 from .words.fields import FIELDS, Setting
 
@@ -115,15 +116,29 @@ def _parser() -> argparse.ArgumentParser:
     fetch = add("fetch", commands.fetch, "download a published model, or go on, and verify it")
     fetch.add_argument("model", metavar="MODEL", help="a key that `kandi-nb models` lists")
 
-    draw = add("draw", commands.draw, "draw what a prompt says and save it with its recipe")
-    draw.add_argument("prompt", help=FIELDS["prompt"].help)
-    _model_option(draw)
-    draw.add_argument("-o", "--output", type=Path, metavar="FILE", help="a .png file to write")
-    draw.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    draw.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
-    for name, setting in FIELDS.items():
-        if name not in ("prompt", "strength"):  # strength is for pictures that are given
-            _setting_option(draw, name, setting)
+    draw = add("draw", painting.draw, "draw what a prompt says and save it with its recipe")
+    _painting_options(draw, "generate")
+
+    edit = add("edit", painting.edit, "redraw a picture as a prompt says")
+    edit.add_argument("image", metavar="IMAGE", help="the picture to start from")
+    _painting_options(edit, "edit")
+
+    inpaint = add("inpaint", painting.inpaint, "repaint a part of a picture, keep the rest")
+    inpaint.add_argument("image", metavar="IMAGE", help="the picture to start from")
+    where = inpaint.add_mutually_exclusive_group(required=True)
+    where.add_argument("--mask", metavar="FILE", help="a picture: white is repainted")
+    where.add_argument("--box", metavar="L,T,R,B", help="repaint this box, end exclusive")
+    inpaint.add_argument("--join", default=WAYS[0], help=f"{', '.join(WAYS)}: see kn.inpaint")
+    _painting_options(inpaint, "inpaint")
+
+    strip = add(
+        "strip", painting.strip, "take the original pictures out of a file, keep their hashes"
+    )
+    strip.add_argument("file", metavar="FILE", help="a .png file that kandi_nb wrote")
+    strip.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="default: FILE-stripped.png"
+    )
+    strip.add_argument("--force", action="store_true", help="replace the file if it exists")
 
     run = add("run", commands.run, "run notebooks without a browser, by number or name, or all")
     run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')
@@ -156,6 +171,24 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, text) in MINI_TOOLS.items():
         tools.add_parser(name, help=f"{text} (kandi-nb mini {name} --help)")
     return parser
+
+
+def _painting_options(parser: argparse.ArgumentParser, task: str) -> None:
+    """Add the prompt and the options of a command that makes pictures by a task."""
+    parser.add_argument("prompt", help=FIELDS["prompt"].help)
+    _model_option(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="a .png file to write"
+    )
+    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
+    if task != "generate":
+        parser.add_argument(
+            "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
+        )
+    parser.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
+    for name, setting in FIELDS.items():
+        if name != "prompt" and (setting.tasks is None or task in setting.tasks):
+            _setting_option(parser, name, setting)
 
 
 def _model_option(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 SIZE = 64  # pixels: the native size of the tiny models
+DECODER = "kandinsky-2-2-decoder"
+INPAINT, DEPTH = f"{DECODER}-inpaint", "kandinsky-2-2-controlnet-depth"
 
 
 def _tokenizer(folder: Path):
@@ -218,6 +220,33 @@ def tiny(tiny_folder):
     from kandi_nb.model.load import load
 
     return load(tiny_folder, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def tiny_roles_folder(tiny_folder, tmp_path_factory) -> Path:
+    """A folder with a tiny random Kandinsky 2.2 in all its roles; treat it as read-only."""
+    import diffusers
+
+    root = tmp_path_factory.mktemp("roles") / "model"
+    shutil.copytree(tiny_folder, root)
+    movq = diffusers.VQModel.from_pretrained(root / DECODER / "movq")
+    diffusers.KandinskyV22InpaintPipeline(
+        unet=_unet(in_channels=9), scheduler=_scheduler(), movq=movq
+    ).save_pretrained(root / INPAINT)
+    diffusers.KandinskyV22ControlnetPipeline(
+        unet=_unet(in_channels=8, addition_embed_type="image_hint"),
+        scheduler=_scheduler(),
+        movq=movq,
+    ).save_pretrained(root / DEPTH)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny_roles(tiny_roles_folder):
+    """The tiny random Kandinsky 2.2 in all its roles, loaded once; leave it as it was."""
+    from kandi_nb.model.load import load
+
+    return load(tiny_roles_folder, device="cpu")
 
 
 @pytest.fixture

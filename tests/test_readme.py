@@ -203,7 +203,17 @@ def test_make_targets_exist():
 def test_every_kandi_nb_command_line_is_understood():
     lines = [shlex.split(c)[1:] for c in COMMANDS if c.startswith("kandi-nb ")]
     lines = [words for words in lines if words != ["command", "not", "found"]]  # a message
-    assert {words[0] for words in lines} >= {"check", "models", "draw", "run", "bench", "mini"}
+    assert {words[0] for words in lines} >= {
+        "check",
+        "models",
+        "draw",
+        "edit",
+        "inpaint",
+        "strip",
+        "run",
+        "bench",
+        "mini",
+    }
     for words in lines:
         if words[0] == "mini" or words == ["--help"]:
             continue
@@ -369,6 +379,8 @@ def test_the_first_snippet_draws(tmp_path, monkeypatch):
     (promised,) = re.findall(r"result\.save\(\"outputs\"\)  # (\S+)", snippet)
     assert (tmp_path / promised).is_file()
     assert [len(names[name]) for name in ("result", "six", "two")] == [1, 6, 2]
+    assert names["edited"][0] != names["result"][0]
+    assert names["crowned"].proof[0]["kept"] == 1
     assert len({picture.tobytes() for picture in names["six"]}) == 6
 
 

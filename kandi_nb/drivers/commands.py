@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ..words.errors import KandiError
-from ..words.fields import FIELDS
 
 FAILED = 1
 
@@ -42,63 +41,6 @@ def fetch(options: argparse.Namespace) -> int:
         print(f"kandi-nb: {error}", file=sys.stderr)
         return FAILED
     return 0
-
-
-def draw(options: argparse.Namespace) -> None:
-    from ..words.params import Params
-
-    given = {name: getattr(options, name) for name in FIELDS if hasattr(options, name)}
-    params = Params(**given)
-    target = _png_target(options, params.count)
-
-    from ..model.load import load
-    from ..model.progress import in_log
-    from ..pictures.recipe import png_bytes
-    from ..tasks.generate import generate
-    from ..words.files import write
-
-    with in_log():
-        result = generate(load(options.model, device=options.device), params)
-    if target is None:
-        paths = result.save(Path.cwd())
-    else:
-        paths = [
-            write(path, png_bytes(image, made), overwrite=options.force)
-            for path, image, made in zip(
-                _numbered(target, len(result)), result.images, result.recipes, strict=True
-            )
-        ]
-    for path in paths:
-        print(path)
-    print(result, file=sys.stderr)
-
-
-def _png_target(options: argparse.Namespace, count: int) -> Path | None:
-    """Return the file to write, having made sure before any drawing that it can be."""
-    from ..words.files import expanded, writable
-
-    if options.output is None:
-        writable(Path.cwd())
-        return None
-    target = expanded(options.output)
-    if target.name.lower() == ".png":
-        raise KandiError(f"{target} has no name before the ending; write -o fox.png")
-    if target.suffix.lower() != ".png":
-        raise KandiError(f"{target} must end in .png: only PNG files can hold the recipe")
-    for path in map(expanded, _numbered(target, count)):
-        if path.is_dir():
-            raise KandiError(f"{path} is a folder; name a file in it: -o {path / 'fox.png'}")
-        if path.exists() and not options.force:
-            raise KandiError(f"{path} exists; take another name or add --force")
-    writable(target.parent)
-    return target
-
-
-def _numbered(target: Path, count: int) -> list[Path]:
-    """Return one path for each picture: the target itself, or target-1, target-2…"""
-    if count == 1:
-        return [target]
-    return [target.with_stem(f"{target.stem}-{n}") for n in range(1, count + 1)]
 
 
 def run(options: argparse.Namespace) -> int:

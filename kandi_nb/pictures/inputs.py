@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 # A chunk of its own, since Pillow refuses text chunks above 1 MiB. The letters' case says
 # (PNG specification, 5.4): not critical, private, safe to copy for programs that know it not.
 CHUNK = b"kaNb"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # All inputs of a picture together; beyond that only their hashes stay. The second bound is for
 # what is packed so well that 4 MiB become gigabytes when somebody reads them.
 MOST_BYTES = 4 * 2**20
@@ -113,6 +114,24 @@ def unpacked(chunk: bytes, source: Any) -> dict[str, Image]:
             "original file"
         ) from None
     return pictures
+
+
+def stripped(data: bytes, source: Any) -> bytes:
+    """Return a PNG file without the pictures that it carries; all else stays, byte by byte.
+
+    The recipe keeps their hashes. Raises KandiError for what is no whole PNG, or carries none.
+    """
+    parts, place = [data[: len(_SIGNATURE)]], len(_SIGNATURE)
+    while place + 12 <= len(data):  # length, type and checksum around what a chunk holds
+        (length,) = struct.unpack_from(">I", data, place)
+        parts.append(data[place : place + 12 + length])
+        place += 12 + length
+    if parts[0] != _SIGNATURE or place != len(data) or parts[-1][4:8] != b"IEND":
+        raise KandiError(f"{source} is not a whole PNG picture; use the original file")
+    left = [part for number, part in enumerate(parts) if not number or part[4:8] != CHUNK]
+    if len(left) == len(parts):
+        raise KandiError(f"{source} carries no input pictures: there is nothing to take out")
+    return b"".join(left)
 
 
 def _last(path: Any) -> str:

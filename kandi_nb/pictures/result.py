@@ -97,6 +97,7 @@ class Result:
         from .grid import grid
 
         html = grid(self)._repr_html_() if self.images else "<p>no pictures</p>"
+        html += self.proof._repr_html_() if self.proof else ""
         return {"text/html": html, "text/plain": repr(self)}
 
     @property
@@ -154,8 +155,8 @@ class Result:
         """
         stem = None if name is None else file_stem(name)
         folder = writable(folder)
-        if inputs and any(self.inputs):
-            self._announce_inputs()
+        if inputs:
+            self.announce_inputs()
         paths = []
         for image, recipe, given in zip(self.images, self.recipes, self.inputs, strict=True):
             prompt, seed = recipe["params"]["prompt"], recipe["params"]["seed"]
@@ -169,8 +170,10 @@ class Result:
             paths.append(write_new(folder, called, ".png", data))
         return paths
 
-    def _announce_inputs(self) -> None:
+    def announce_inputs(self, remedy: str = "inputs=False") -> None:
         """Say once what goes along with the pictures, and what is too large to."""
+        if not any(self.inputs):
+            return
         names = dict.fromkeys(name for given in self.inputs for name in given)
         if any(packed(given) is None for given in self.inputs if given):
             warn(
@@ -180,7 +183,7 @@ class Result:
         else:
             print(
                 f"the original pictures ({', '.join(names)}) travel inside the PNG; "
-                "inputs=False leaves them out"
+                f"{remedy} leaves them out"
             )
 
 

@@ -171,6 +171,14 @@ def test_a_missed_goal_says_where_the_time_goes(goals, tiny_folder, capsys, monk
         assert out.count(f"{part} ") >= 3, part
 
 
+def test_edits_and_inpaintings_are_measured_against_a_loop(goals, tiny_roles_folder, capsys):
+    words = ["--model", str(tiny_roles_folder), "--steps", "5", "--repeats", "1"]
+    assert goals.main(["edit", "inpaint", *words]) == 0
+    out = capsys.readouterr().out
+    assert "(d) edit at 4 strengths × 8 seeds: 32 pictures" in out
+    assert "(e) inpaint under 8 masks: 8 pictures" in out and "joining" in out
+
+
 def test_bench_goals_refuse_unknown_words_and_models(goals, capsys):
     with pytest.raises(SystemExit) as caught:
         goals.main(["speed"])

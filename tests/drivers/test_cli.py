@@ -23,10 +23,22 @@ from PIL import Image
 import kandi_nb
 from kandi_nb import cli
 from kandi_nb.model import progress
-from kandi_nb.pictures.recipe import recipe
+from kandi_nb.pictures.recipe import carried, recipe
 from kandi_nb.words.fields import FIELDS
 
-COMMANDS = ["check", "models", "draw", "run", "new", "lab", "bench", "mini"]
+COMMANDS = [
+    "check",
+    "models",
+    "draw",
+    "edit",
+    "inpaint",
+    "strip",
+    "run",
+    "new",
+    "lab",
+    "bench",
+    "mini",
+]
 QUICK = ["--steps", "2", "--prior-steps", "2"]
 
 
@@ -178,6 +190,79 @@ def test_draw_several_and_without_a_name(here, tiny_folder, capsys):
     assert cli.main(words) == 0
     (path,) = capsys.readouterr().out.split()
     assert Path(path).name == "a-fox-0.png" and Path(path).is_file()
+
+
+@pytest.fixture
+def fox(here):
+    """A picture of 80 × 60 pixels, fox.png."""
+    Image.effect_noise((80, 60), 90).convert("RGB").save("fox.png")
+    return here / "fox.png"
+
+
+def test_edit_and_inpaint_write_pictures_that_replay_alone(fox, tiny_roles_folder, capsys):
+    model = ["--model", str(tiny_roles_folder), *QUICK]
+    words = ["edit", "fox.png", "a cat", "-o", "cat.png", "--strength", "0.5", *model]
+    assert cli.main(words) == 0
+    out, err = capsys.readouterr()
+    assert out == "cat.png\n" and "travel inside the PNG; --no-inputs leaves" in err
+    made = recipe("cat.png")
+    assert (made["task"], made["params"]["strength"], made["size"]) == ("edit", 0.5, [80, 60])
+    Image.new("L", (80, 60), 255).save("all.png")
+    for where in (["--box", "0,0,40,60"], ["--mask", "all.png"]):
+        words = ["inpaint", "fox.png", "a hat", "-o", "hat.png", "--force", *where, *model]
+        assert cli.main(words) == 0
+        assert "edge_hard" in capsys.readouterr().err, "the proof is printed"
+        assert list(recipe("hat.png")["inputs"]) == ["image", "mask"]
+        assert list(carried("hat.png")) == ["image", "mask"]
+    assert cli.main(["edit", "fox.png", "a cat", "--no-inputs", *model]) == 0
+    (path,) = capsys.readouterr().out.split()
+    assert path.endswith("a-cat-0.png") and not carried(path) and recipe(path)["inputs"]
+
+
+def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, capsys):
+    words = ["edit", "fox.png", "a cat", "-o", "cat.png", "--model", str(tiny_roles_folder)]
+    assert cli.main([*words, *QUICK]) == 0
+    before = Path("cat.png").read_bytes()
+    capsys.readouterr()
+    assert cli.main(["strip", "cat.png"]) == 0
+    assert capsys.readouterr().out == "cat-stripped.png\n"
+    assert Path("cat.png").read_bytes() == before, "the file itself stays"
+    assert carried("cat.png") and not carried("cat-stripped.png")
+    assert recipe("cat-stripped.png") == recipe("cat.png"), "hashes are kept"
+    with Image.open("cat.png") as a, Image.open("cat-stripped.png") as b:
+        assert a.tobytes() == b.tobytes()
+    assert "cat-stripped.png exists" in bad(capsys, "strip", "cat.png")
+    assert "cat.png exists" in bad(capsys, "strip", "cat.png", "-o", "cat.png")
+    assert cli.main(["strip", "cat.png", "-o", "cat.png", "--force"]) == 0
+    assert not carried("cat.png") and recipe("cat.png")["inputs"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["edit", "none.png", "a fox"], "none.png does not exist"),
+        (["edit", "fox.png", "a fox", "--strength", "0"], "strength must be from 0.01"),
+        (["edit", "fox.png", ""], "prompt is empty"),
+        (["edit", "fox.png", "a fox", "-o", "fox.png"], "fox.png exists"),
+        (["inpaint", "fox.png", "a fox", "--box", "1,2,3"], "--box is four whole numbers"),
+        (["inpaint", "fox.png", "a fox", "--box", "9,9,9,20"], "is empty"),
+        (["inpaint", "fox.png", "a fox", "--box", "90,0,99,20"], "lies outside the picture"),
+        (["inpaint", "fox.png", "a fox", "--mask", "fox.png", "--join", "x"], "join is one of"),
+        (["inpaint", "fox.png", "a fox", "--mask", "none.png"], "mask none.png does not exist"),
+        (["inpaint", "fox.png", "a fox", "--mask", "small.png"], "mask has 9 × 9 pixels"),
+        (["strip", "fox.png"], "carries no input pictures"),
+        (["strip", "none.png"], "cannot be read"),
+        (["strip", "text.png"], "not a whole PNG"),
+        (["strip", "cut.png"], "not a whole PNG"),
+        (["strip", "."], "cannot be read"),
+    ],
+)
+def test_bad_input_about_pictures_is_one_line(fox, capsys, monkeypatch, words, message):
+    monkeypatch.setattr("kandi_nb.model.load.load", lambda *a, **k: pytest.fail("too late"))
+    Image.new("L", (9, 9), 255).save("small.png")
+    Path("text.png").write_text("no picture")
+    Path("cut.png").write_bytes(fox.read_bytes()[:-20])
+    assert message in bad(capsys, *words)
 
 
 def test_draw_into_a_place_that_cannot_be_written_to(here, capsys):

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import COMMITS, _movq, _scheduler, _unet
+from conftest import COMMITS, DECODER, DEPTH, INPAINT, _movq
 
 from kandi_nb.model import find, hub, integrity
 from kandi_nb.model.load import load
@@ -15,28 +15,7 @@ from kandi_nb.words import models as registry
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS, WEIGHTS
 
-DECODER = "kandinsky-2-2-decoder"
-INPAINT, DEPTH = f"{DECODER}-inpaint", "kandinsky-2-2-controlnet-depth"
 UNET = "unet/diffusion_pytorch_model.safetensors"
-
-
-@pytest.fixture(scope="session")
-def tiny_roles_folder(tiny_folder, tmp_path_factory) -> Path:
-    """A folder with a tiny random Kandinsky 2.2 in all its roles; treat it as read-only."""
-    import diffusers
-
-    root = tmp_path_factory.mktemp("roles") / "model"
-    shutil.copytree(tiny_folder, root)
-    movq = diffusers.VQModel.from_pretrained(root / DECODER / "movq")
-    diffusers.KandinskyV22InpaintPipeline(
-        unet=_unet(in_channels=9), scheduler=_scheduler(), movq=movq
-    ).save_pretrained(root / INPAINT)
-    diffusers.KandinskyV22ControlnetPipeline(
-        unet=_unet(in_channels=8, addition_embed_type="image_hint"),
-        scheduler=_scheduler(),
-        movq=movq,
-    ).save_pretrained(root / DEPTH)
-    return root
 
 
 @pytest.fixture

@@ -1,0 +1,145 @@
+"""The commands that make pictures, draw, edit and inpaint, and the one that strips them."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..words.errors import KandiError, shown
+from ..words.fields import FIELDS
+
+if TYPE_CHECKING:
+    from ..pictures.result import Result
+
+
+def draw(options: argparse.Namespace) -> None:
+    from ..tasks.generate import generate
+
+    _paint(options, generate)
+
+
+def edit(options: argparse.Namespace) -> None:
+    from ..pictures.images import picture
+    from ..tasks.edit import edit
+
+    _paint(options, edit, image=picture(options.image))
+
+
+def inpaint(options: argparse.Namespace) -> None:
+    from ..pictures import masks
+    from ..pictures.images import picture
+    from ..pictures.join import check_join
+    from ..pictures.shapes import rectangle
+    from ..tasks.inpaint import inpaint
+
+    image = picture(options.image)
+    mask = rectangle(image, _box(options.box)) if options.box else options.mask
+    check_join(options.join)
+    with warnings.catch_warnings():  # the task says them again
+        warnings.simplefilter("ignore")
+        masks.check(mask, image)  # before a model is loaded
+    _paint(options, inpaint, image=image, mask=mask, join=options.join)
+
+
+def strip(options: argparse.Namespace) -> None:
+    from ..pictures.inputs import stripped
+    from ..words.files import expanded, write
+
+    source = expanded(options.file)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise KandiError(f"{source} cannot be read ({reason}); give a .png file") from None
+    left = stripped(data, source)
+    target = expanded(options.output or source.with_stem(f"{source.stem}-stripped"))
+    _check_free(target, options.force)
+    print(write(target, left, overwrite=options.force))
+
+
+def _box(text: str) -> list[int]:
+    try:
+        left, top, right, bottom = map(int, text.split(","))
+    except ValueError:
+        raise KandiError(
+            f"--box is four whole numbers, LEFT,TOP,RIGHT,BOTTOM, not {shown(text)}"
+        ) from None
+    return [left, top, right, bottom]
+
+
+def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: Any) -> None:
+    """Run a task with the options' settings, write its pictures and print their paths."""
+    from ..words.params import Params
+
+    given = {name: getattr(options, name) for name in FIELDS if hasattr(options, name)}
+    params = Params(**given)
+    target = _png_target(options, params.count)
+
+    from ..model.load import load
+    from ..model.progress import in_log
+
+    with in_log():
+        result = task(load(options.model, device=options.device), params, **inputs)
+    travel = not getattr(options, "no_inputs", True)
+    # Only paths go to the output, for the next command.
+    with contextlib.redirect_stdout(sys.stderr):
+        if target is None:
+            paths = result.save(Path.cwd(), inputs=travel)
+        else:
+            paths = _write(result, _numbered(target, len(result)), travel, options.force)
+    for path in paths:
+        print(path)
+    print(result, file=sys.stderr)
+    if result.proof:
+        print(result.proof, file=sys.stderr)
+
+
+def _write(result: Result, targets: list[Path], travel: bool, force: bool) -> list[Path]:
+    """Write each picture to its file."""
+    from ..pictures.recipe import png_bytes
+    from ..words.files import write
+
+    if travel:
+        result.announce_inputs("--no-inputs")
+    every = zip(targets, result.images, result.recipes, result.inputs, strict=True)
+    return [
+        write(path, png_bytes(image, made, given if travel else None), overwrite=force)
+        for path, image, made, given in every
+    ]
+
+
+def _png_target(options: argparse.Namespace, count: int) -> Path | None:
+    """Return the file to write, having made sure before any drawing that it can be."""
+    from ..words.files import expanded, writable
+
+    if options.output is None:
+        writable(Path.cwd())
+        return None
+    target = expanded(options.output)
+    if target.name.lower() == ".png":
+        raise KandiError(f"{target} has no name before the ending; write -o fox.png")
+    if target.suffix.lower() != ".png":
+        raise KandiError(f"{target} must end in .png: only PNG files can hold the recipe")
+    for path in map(expanded, _numbered(target, count)):
+        _check_free(path, options.force)
+    writable(target.parent)
+    return target
+
+
+def _check_free(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise KandiError(f"{path} is a folder; name a file in it: -o {path / 'fox.png'}")
+    if path.exists() and not force:
+        raise KandiError(f"{path} exists; take another name or add --force")
+
+
+def _numbered(target: Path, count: int) -> list[Path]:
+    """Return one path for each picture: the target itself, or target-1, target-2…"""
+    if count == 1:
+        return [target]
+    return [target.with_stem(f"{target.stem}-{n}") for n in range(1, count + 1)]
