@@ -282,8 +282,8 @@ def test_each_family_draws_held_out_scenes(family):
 def test_the_text_itself_reaches_the_decoder_of_2_1():
     """Two prompts on one and the same picture embedding, that of no prompt at all."""
     paint = painter(family="2.1")
-    blank = paint.imagine([""] * 2)[1]
-    drawn = paint.draw([FOX["ru"], "a blue car on a beach"], [1, 1], embedded=(blank, blank))
+    blank = paint.k.prior.get_zero_embed(2)
+    drawn = paint.draw([FOX["ru"], "a blue car on a beach"], [1, 1], embedded=blank)
     fox, car = judge.read(drawn)
     assert (fox.object, fox.place) == ("fox", "snowy_forest")
     assert (car.object, car.place) == ("car", "beach")

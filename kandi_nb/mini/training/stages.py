@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from ...words.models import spec
 from .. import judge, names
 from . import assemble, landing
 from . import networks as parts
@@ -36,27 +37,21 @@ if TYPE_CHECKING:
 class Checkpoint:
     """One folder below the weights, in the publisher's layout, and what its model card says.
 
-    ``pipelines`` says what it does ("prior", "text", "image", "inpaint", "depth") → the class
-    of diffusers that does it; the first is what it is for, and is saved. ``stages`` are those
-    whose weights it holds.
+    ``role`` names the pipeline that it is saved as and evaluated in; ``stages`` are those whose
+    weights it holds.
     """
 
     name: str
     family: str
-    pipelines: Mapping[str, str]
+    role: str
     title: str
     about: str
     stages: str
 
     @property
-    def purpose(self) -> str:
-        """What it is for, and evaluated in: "prior", "text", "inpaint" or "depth"."""
-        return next(iter(self.pipelines))
-
-    @property
     def pipeline(self) -> str:
         """The class of the pipeline that is saved."""
-        return self.pipelines[self.purpose]
+        return spec(f"kandinsky-{self.family}").roles[self.role].pipeline
 
 
 @dataclass(frozen=True)
@@ -140,7 +135,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.PRIOR,
                 "2.2",
-                {"prior": "KandinskyV22PriorPipeline"},
+                "prior",
                 "Kandinsky 2.2 prior",
                 _PRIOR,
                 "judge clip prior",
@@ -148,7 +143,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.PRIOR_21,
                 "2.1",
-                {"prior": "KandinskyPriorPipeline"},
+                "prior",
                 "Kandinsky 2.1 prior",
                 _PRIOR,
                 "judge clip prior",
@@ -165,7 +160,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.DECODER,
                 "2.2",
-                {"text": "KandinskyV22Pipeline", "image": "KandinskyV22Img2ImgPipeline"},
+                "decoder",
                 "Kandinsky 2.2 decoder",
                 "The decoder draws from a picture embedding alone; it reads no text.",
                 f"{_COMMON} decoder-2.2",
@@ -184,7 +179,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.INPAINT,
                 "2.2",
-                {"inpaint": "KandinskyV22InpaintPipeline"},
+                "inpaint",
                 "Kandinsky 2.2 inpainting decoder",
                 _MASKS,
                 f"{_COMMON} decoder-2.2 inpaint-2.2",
@@ -203,7 +198,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.DEPTH,
                 "2.2",
-                {"depth": "KandinskyV22ControlnetPipeline"},
+                "depth",
                 "Kandinsky 2.2 depth decoder",
                 ("The hint is the scene's depth, the same in three channels: 0 far, 1 near."),
                 f"{_COMMON} decoder-2.2 depth-2.2",
@@ -227,7 +222,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.DECODER_21,
                 "2.1",
-                {"text": "KandinskyPipeline", "image": "KandinskyImg2ImgPipeline"},
+                "decoder",
                 "Kandinsky 2.1 decoder",
                 "The decoder is told the text itself beside the picture embedding: a small "
                 "XLM-R (`MultilingualCLIP`) reads it. `ddpm_scheduler` holds a second "
@@ -247,7 +242,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.INPAINT_21,
                 "2.1",
-                {"inpaint": "KandinskyInpaintPipeline"},
+                "inpaint",
                 "Kandinsky 2.1 inpainting decoder",
                 _MASKS,
                 f"{_COMMON} text-2.1 inpaint-2.1",
@@ -270,7 +265,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.KANDINSKY_3,
                 "3",
-                {"text": "Kandinsky3Pipeline", "image": "Kandinsky3Img2ImgPipeline"},
+                "decoder",
                 "Kandinsky 3",
                 "A small T5 reads the text, and the decoder draws from its states: there is no "
                 "prior. The files of the `fp16` variant hold the same bytes as the plain ones, "
