@@ -42,7 +42,7 @@ weights.
 
 ## How it was made
 `python -m kandi_nb.mini.train STAGE` on rendered scenes of the training split
-(`kandi_nb/mini/world.py`); a tenth of all (object, colour, place) triples was never shown and
+(`kandi_nb/mini/world`); a tenth of all (object, colour, place) triples was never shown and
 is what everything below is measured on. The sprites are drawn after Noto Color Emoji (images
 Apache-2.0, see NOTICE). The project's `docs/training-log.md` tells what was tried on the way.
 

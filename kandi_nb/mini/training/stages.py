@@ -16,18 +16,10 @@ from torch import nn
 
 from ...words.models import spec
 from .. import judge, names
-from . import assemble, landing
-from . import networks as parts
+from . import assemble, landing, networks
 from .loop import Loss, Plan
-from .losses import clip as stage_clip
-from .losses import conditions as stage_inpaint
-from .losses import decoder as stage_decoder
-from .losses import depth as stage_depth
-from .losses import judge as stage_judge
-from .losses import movq as stage_movq
-from .losses import prior as stage_prior
-from .losses import text as stage_text
-from .losses import told as stage_reading
+from .losses import clip, conditions, decoder, depth, movq, prior, text, told
+from .losses.judge import loss as judge_loss
 
 if TYPE_CHECKING:
     from .data import Data
@@ -77,7 +69,7 @@ class Stage:
     checkpoints: tuple[Checkpoint, ...] = ()
 
 
-_MASKED = parts.LATENT_CHANNELS + 1  # inpainting adds the kept latents, and where they are
+_MASKED = networks.LATENT_CHANNELS + 1  # inpainting adds the kept latents, and where they are
 _COMMON = "judge clip movq movq-decoder"
 _MASKS = (
     "White in the mask is repainted. Latent cells are 8 pixels wide, and the pipeline lets "
@@ -95,14 +87,14 @@ _PRIOR = (
 STAGES: dict[str, Stage] = {
     "judge": Stage(
         network=lambda size: judge.network(),
-        loss=stage_judge.loss,
+        loss=judge_loss,
         pace={"rate": 2e-3, "ema": 0.998},
         landed={"": str(Path(names.JUDGE).parent)},
         land=landing.judge,
     ),
     "clip": Stage(
-        network=lambda size: stage_clip.Clip(),
-        loss=stage_clip.loss,
+        network=lambda size: clip.Clip(),
+        loss=clip.loss,
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
         landed={
             "text.": f"{names.PRIOR}/text_encoder",
@@ -110,14 +102,14 @@ STAGES: dict[str, Stage] = {
         },
     ),
     "movq": Stage(
-        network=parts.movq,
-        loss=stage_movq.loss,
+        network=networks.movq,
+        loss=movq.loss,
         pace={"rate": 1.2e-3, "warmup": 200, "ema": 0.998, "decay": 0.001},
         landed={"": f"{names.DECODER}/movq"},
     ),
     "movq-decoder": Stage(
-        network=parts.movq,
-        loss=stage_movq.decoder_loss,
+        network=networks.movq,
+        loss=movq.decoder_loss,
         pace={"rate": 8e-4, "warmup": 50, "ema": 0.998, "decay": 0.001},
         landed={"": f"{names.DECODER}/movq"},
         begins="movq",
@@ -125,10 +117,10 @@ STAGES: dict[str, Stage] = {
     ),
     "prior": Stage(
         # It lands with more positions than it is trained on, and cannot begin with those.
-        network=lambda size: parts.prior(stage_prior.WINDOW),
-        loss=stage_prior.loss,
+        network=lambda size: networks.prior(prior.WINDOW),
+        loss=prior.loss,
         pace={"rate": 1.5e-3, "ema": 0.998},
-        prepare=stage_prior.standardise,
+        prepare=prior.standardise,
         frozen=("clip_mean", "clip_std"),
         land=landing.priors,
         checkpoints=(
@@ -151,8 +143,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "decoder-2.2": Stage(
-        network=parts.unet,
-        loss=stage_decoder.loss,
+        network=networks.unet,
+        loss=decoder.loss,
         pace={"rate": 1e-3, "warmup": 200},
         landed={"": f"{names.DECODER}/unet"},
         land=landing.decoder_22,
@@ -168,8 +160,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "inpaint-2.2": Stage(
-        network=partial(parts.unet, extra=_MASKED),
-        loss=stage_inpaint.loss,
+        network=partial(networks.unet, extra=_MASKED),
+        loss=conditions.loss,
         pace={"rate": 6e-4, "warmup": 100},
         landed={"": f"{names.INPAINT}/unet"},
         begins="decoder-2.2",
@@ -187,8 +179,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "depth-2.2": Stage(
-        network=partial(parts.unet, extra=parts.LATENT_CHANNELS, hint=True),
-        loss=stage_depth.loss,
+        network=partial(networks.unet, extra=networks.LATENT_CHANNELS, hint=True),
+        loss=depth.loss,
         pace={"rate": 6e-4, "warmup": 100},
         landed={"": f"{names.DEPTH}/unet"},
         begins="decoder-2.2",
@@ -206,14 +198,14 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "text-2.1": Stage(
-        network=lambda size: stage_text.TextEncoder(parts.multilingual_clip()),
-        loss=partial(stage_text.loss, "xlm-r"),
+        network=lambda size: text.TextEncoder(networks.multilingual_clip()),
+        loss=partial(text.loss, "xlm-r"),
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
         landed={"encoder.": f"{names.DECODER_21}/text_encoder"},
     ),
     "decoder-2.1": Stage(
-        network=partial(parts.unet, text=True),
-        loss=stage_reading.loss_21,
+        network=partial(networks.unet, text=True),
+        loss=told.loss_21,
         pace={"rate": 8e-4, "warmup": 200},
         landed={"": f"{names.DECODER_21}/unet"},
         begins="decoder-2.2",
@@ -232,8 +224,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "inpaint-2.1": Stage(
-        network=partial(parts.unet, text=True, extra=_MASKED),
-        loss=stage_inpaint.loss_21,
+        network=partial(networks.unet, text=True, extra=_MASKED),
+        loss=conditions.loss_21,
         pace={"rate": 6e-4, "warmup": 100},
         landed={"": f"{names.INPAINT_21}/unet"},
         begins="decoder-2.1",
@@ -250,14 +242,14 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "text-3": Stage(
-        network=lambda size: stage_text.TextEncoder(parts.t5()),
-        loss=partial(stage_text.loss, "t5"),
+        network=lambda size: text.TextEncoder(networks.t5()),
+        loss=partial(text.loss, "t5"),
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
         landed={"encoder.": f"{names.KANDINSKY_3}/text_encoder"},
     ),
     "decoder-3": Stage(
-        network=lambda size: parts.unet_3(),
-        loss=stage_reading.loss_3,
+        network=lambda size: networks.unet_3(),
+        loss=told.loss_3,
         pace={"rate": 1e-3, "warmup": 200},
         landed={"": f"{names.KANDINSKY_3}/unet"},
         land=landing.decoder_3,
