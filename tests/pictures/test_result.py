@@ -21,7 +21,7 @@ from kandi_nb.pictures.diff import diff, labels
 from kandi_nb.pictures.grid import grid
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.pictures.result import Result, package_versions
-from kandi_nb.tasks.generate import replay
+from kandi_nb.tasks.replay import replay
 from kandi_nb.words import files
 from kandi_nb.words.files import file_stem, slug, writable, write, write_new
 from kandi_nb.words.params import KandiError, Params
