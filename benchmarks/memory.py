@@ -21,7 +21,7 @@ from kandi_nb.model import peak
 from kandi_nb.model.plan import architecture, footprint
 from kandi_nb.model.plan.fit import GB
 from kandi_nb.model.speed import norm_in_place
-from kandi_nb.words import models as registry
+from kandi_nb.words import models
 from kandi_nb.words.tables import Table
 
 CASES = {
@@ -36,7 +36,7 @@ NEAR_SHARE, NEAR_GB, WHOLE_SHARE = 0.20, 0.1, 0.10
 
 def network(name: str) -> architecture.Part:
     """Return one network of Kandinsky 2.2 as published."""
-    known = registry.SPECS["kandinsky-2.2"]
+    known = models.SPECS["kandinsky-2.2"]
     return next(part for part in architecture.parts(known, {}) if part.name == name)
 
 

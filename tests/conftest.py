@@ -268,20 +268,20 @@ def published(tiny_folder, tmp_path, monkeypatch):
     from loopback_hub import LoopbackHub, checksum
 
     from kandi_nb.model import hub
-    from kandi_nb.words import models as registry
+    from kandi_nb.words import models
 
     pins = {}
     with LoopbackHub() as served:
-        for role, name in registry.SPECS["kandinsky-2.2"].ids.items():
+        for role, name in models.SPECS["kandinsky-2.2"].ids.items():
             folder = tiny_folder / name.rpartition("/")[2]
             served.publish(name, folder, COMMITS[role])
             weights = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*.safe*")}
-            pins[name] = registry.Pin(
+            pins[name] = models.Pin(
                 COMMITS[role],
                 sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
                 {path: (file.stat().st_size, checksum(file)) for path, file in weights.items()},
             )
-        monkeypatch.setattr(registry, "PINS", pins)
+        monkeypatch.setattr(models, "PINS", pins)
         monkeypatch.setattr(hub, "_LARGE", 2**16)
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 10_000)  # a broken one is lost

@@ -46,21 +46,21 @@ def fetch(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     from ..words.files import writable, write
     from ..words.tables import Table
-    from .notebooks import run as notebooks
     from .notebooks.gallery import write_gallery
     from .notebooks.jobs import GALLERY
     from .notebooks.junit import junit
+    from .notebooks.run import find, listed, output_folder, run_notebooks
 
     everything = options.notebooks == ["all"]
-    chosen = notebooks.listed() if everything else [*map(notebooks.find, options.notebooks)]
+    chosen = listed() if everything else [*map(find, options.notebooks)]
     parameters = _parameters(chosen, options.pairs)
-    page = notebooks.output_folder(options.out) / GALLERY
+    page = output_folder(options.out) / GALLERY
     for file in filter(None, (page, options.junit)):
         if os.path.isdir(file):
             raise KandiError(f"{file} is a folder where a file is to be written; move it away")
     if options.junit:
         writable(options.junit.parent)
-    runs = notebooks.run_notebooks(
+    runs = run_notebooks(
         None if everything else options.notebooks,
         parameters,
         out=options.out,
@@ -133,16 +133,16 @@ def new(options: argparse.Namespace) -> None:
 
 
 def lab(options: argparse.Namespace) -> int:
-    from .notebooks import run as notebooks
+    from .notebooks.run import folder, foreign
 
-    if notebooks.foreign():
-        print(f"kandi-nb: {notebooks.foreign()}", file=sys.stderr)
+    if foreign():
+        print(f"kandi-nb: {foreign()}", file=sys.stderr)
     command = [
         sys.executable,
         "-m",
         "jupyterlab",
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.root_dir={notebooks.folder()}",
+        f"--ServerApp.root_dir={folder()}",
         # No look-up of news and releases: nothing leaves this machine.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",

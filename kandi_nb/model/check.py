@@ -14,8 +14,7 @@ from typing import Any
 from ..words.errors import KandiError
 from ..words.models import SPECS, ModelSpec
 from ..words.tables import Table
-from . import device as memory
-from . import hub, integrity, threads
+from . import device, hub, integrity, threads
 from .find import check_snapshot, remedy_for
 from .peak import MIB
 
@@ -64,18 +63,18 @@ def _look_at_packages() -> Iterator[_Finding]:
 
 def _look_at_machine() -> Iterator[_Finding]:
     if _version("torch"):
-        where = memory.device()
-        number_format = str(memory.dtype(where)).removeprefix("torch.")
+        where = device.device()
+        number_format = str(device.dtype(where)).removeprefix("torch.")
         yield "device", f"{_device_name(where)}, {number_format}", ""
         if where == "cpu":
             yield "threads", threads.described(), ""
         if where == "cuda":
-            yield "GPU memory", f"{memory.available_mb(where) / 1024:.1f} GB free", ""
+            yield "GPU memory", f"{device.available_mb(where) / 1024:.1f} GB free", ""
     if not _version("psutil"):  # named above already
         return
     import psutil
 
-    spare, total = memory.available_mb(), psutil.virtual_memory().total / MIB
+    spare, total = device.available_mb(), psutil.virtual_memory().total / MIB
     remedy = "" if spare > _LITTLE_MB else "close other programs and notebooks' kernels"
     yield "memory", f"{spare / 1024:.1f} of {total / 1024:.1f} GB free", remedy
 

@@ -10,12 +10,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, did_you_mean, shown
-from .peak import MIB, Peak, track_peak
+from .peak import MIB
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Peak", "available_mb", "device", "dtype", "free", "track_peak"]
+__all__ = ["available_mb", "device", "dtype", "free"]
 
 DTYPES = ("float32", "float16", "bfloat16")
 _SHORT = {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16"}

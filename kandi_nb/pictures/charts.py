@@ -21,7 +21,7 @@ _UNITS = {"seconds": "s", "mb": "MB", "gb": "GB", "ms": "ms", "percent": "%", "p
 
 
 def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None) -> Figure:
-    """Return a closed matplotlib figure; `show.plot` checks the names and says the rest."""
+    """Return a closed matplotlib figure; `grid.plot` checks the names and says the rest."""
     import matplotlib
     from matplotlib import pyplot
 

@@ -26,9 +26,16 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
 from kandi_nb.drivers.notebooks import kernels
-from kandi_nb.drivers.notebooks import run as notebooks
 from kandi_nb.drivers.notebooks.gallery import pictures, write_gallery
-from kandi_nb.drivers.notebooks.run import NotebookFailed, run_notebook, run_notebooks
+from kandi_nb.drivers.notebooks.run import (
+    NotebookFailed,
+    NotebookRun,
+    find,
+    from_text,
+    listed,
+    run_notebook,
+    run_notebooks,
+)
 from kandi_nb.pictures.result import Result
 from kandi_nb.words.errors import KandiError, KandiWarning
 from kandi_nb.words.leftovers import temporary_name
@@ -179,15 +186,15 @@ def test_names_numbers_and_paths_find_the_notebook(write, tmp_path):
     (tmp_path / "notebooks" / "solutions").mkdir()
     solution = write("solutions/07_masks", "print(2)")
     for which in ("07", "7", 7, "07_masks", "07_masks.ipynb", str(path), path):
-        assert notebooks.find(which) == path
-    assert notebooks.find("solutions/07") == solution
-    assert notebooks.listed() == [path]
+        assert find(which) == path
+    assert find("solutions/07") == solution
+    assert listed() == [path]
     for wrong in ("08", "07_mask", "", "nowhere/07_masks.ipynb", "*", None):
         with pytest.raises(KandiError, match="notebook"):
-            notebooks.find(wrong)
+            find(wrong)
     write("07_more", "print(1)")
     with pytest.raises(KandiError, match="several"):
-        notebooks.find("07")
+        find("07")
 
 
 @pytest.mark.parametrize("timeout", [0, -1, "5", True, float("nan")])
@@ -220,7 +227,7 @@ def test_a_file_that_is_no_notebook_is_refused(write, tmp_path):
 def test_text_becomes_what_the_default_is(write):
     write("01_x", "print(1)")
     pairs = ["SEED=7", "MODEL=3", "GUIDANCE=2.5", "SIZES=[1, 2]", "TITLE=a=b"]
-    assert notebooks.from_text("01", pairs) == {
+    assert from_text("01", pairs) == {
         "SEED": 7,
         "MODEL": "3",
         "GUIDANCE": 2.5,
@@ -228,7 +235,7 @@ def test_text_becomes_what_the_default_is(write):
         "TITLE": "a=b",
     }
     with pytest.raises(KandiError, match="NAME=value"):
-        notebooks.from_text("01", ["SEED"])
+        from_text("01", ["SEED"])
 
 
 def test_progress_is_one_line_and_counts_up(write):
@@ -532,7 +539,7 @@ def test_gallery_is_one_file_with_prompts_that_cannot_break_out(tmp_path):
     result = Result(
         [picture("red"), picture("blue")], [Params(prompt), Params(prompt, seed=1)], "x"
     )
-    run = notebooks.NotebookRun("01_x", status="failed", error="<b>bad</b>", cell=4)
+    run = NotebookRun("01_x", status="failed", error="<b>bad</b>", cell=4)
     run.saved = result.save(tmp_path / "in")
     path = write_gallery([run], tmp_path / "gallery.html")
     page = path.read_text(encoding="utf-8")

@@ -120,19 +120,18 @@ def test_codes_are_kept_under_the_weights_that_made_them(tmp_path):
     """A checkpoint that changes must not be given what another one coded."""
     import torch
 
-    from kandi_nb.mini.training import loop
-    from kandi_nb.mini.training import networks as parts
+    from kandi_nb.mini.training import loop, networks
 
     data = Data(tmp_path, count=20)
     plan = loop.Plan("movq", tmp_path, steps=1)
     for seed in (0, 1):
         torch.manual_seed(seed)
         plan.checkpoint.unlink(missing_ok=True)
-        loop.train(plan, parts.movq(), lambda m, g: (_small(m), {}))
+        loop.train(plan, networks.movq(), lambda m, g: (_small(m), {}))
         latents = data.latents()
-        assert latents.shape == (20, parts.LATENT_CHANNELS, 8, 8)
+        assert latents.shape == (20, networks.LATENT_CHANNELS, 8, 8)
         assert torch.equal(latents, data.latents())
-    assert data.latents(blended=True).shape == (12, parts.LATENT_CHANNELS, 8, 8)
+    assert data.latents(blended=True).shape == (12, networks.LATENT_CHANNELS, 8, 8)
     assert len(list(tmp_path.glob("latents-*.npy"))) == 2
     assert len(list(tmp_path.glob("mixture-*-latents-*.npy"))) == 1
 

@@ -12,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kandi_nb.mini.training import data as learned_from
+from kandi_nb.mini.training import data
 from kandi_nb.mini.training.data import Data
-from kandi_nb.mini.world import render as rendering
-from kandi_nb.mini.world.render import render
+from kandi_nb.mini.world import render
 from kandi_nb.mini.world.scenes import scenes
 
 
@@ -34,14 +33,14 @@ def other_sprites(tmp_path, monkeypatch):
 
     def swap():
         sprites = tmp_path / "sprites"
-        shutil.copytree(rendering.SPRITES, sprites)
+        shutil.copytree(render.SPRITES, sprites)
         (sprites / "fox.png").write_bytes((sprites / "castle.png").read_bytes())
-        monkeypatch.setattr(rendering, "SPRITES", sprites)
-        monkeypatch.setattr(learned_from, "SPRITES", sprites, raising=False)
-        rendering._sprite.cache_clear()
+        monkeypatch.setattr(render, "SPRITES", sprites)
+        monkeypatch.setattr(data, "SPRITES", sprites, raising=False)
+        render._sprite.cache_clear()
 
     yield swap
-    rendering._sprite.cache_clear()
+    render._sprite.cache_clear()
 
 
 def test_another_world_is_painted_anew(tmp_path, other_sprites):
@@ -49,17 +48,17 @@ def test_another_world_is_painted_anew(tmp_path, other_sprites):
     fox = next(n for n, scene in enumerate(some) if scene.object == "fox")
     before = Data(tmp_path, count=40).pictures
     latents = Data(tmp_path, count=40).latents()
-    assert np.array_equal(before[fox], render(some[fox]).image)
+    assert np.array_equal(before[fox], render.render(some[fox]).image)
     other_sprites()
-    data = Data(tmp_path, count=40)
-    assert not np.array_equal(data.pictures[fox], before[fox])
-    assert np.array_equal(data.pictures[fox], render(some[fox]).image)
-    assert not np.array_equal(data.latents()[fox], latents[fox])
-    assert np.array_equal(data.blended[0], Data(tmp_path, count=40).blended[0])
+    painted = Data(tmp_path, count=40)
+    assert not np.array_equal(painted.pictures[fox], before[fox])
+    assert np.array_equal(painted.pictures[fox], render.render(some[fox]).image)
+    assert not np.array_equal(painted.latents()[fox], latents[fox])
+    assert np.array_equal(painted.blended[0], Data(tmp_path, count=40).blended[0])
 
 
 def test_the_world_is_known_by_all_of_its_code():
-    files = {Path(module.__file__) for module in learned_from.WORLD}
+    files = {Path(module.__file__) for module in data.WORLD}
     needed = set().union(*map(_imported, files))
     assert {"render.py", "blends.py"} <= {file.name for file in files}
     assert needed <= {file.name for file in files}
@@ -69,29 +68,29 @@ def test_a_digest_changes_with_any_file_and_not_with_line_ends(tmp_path):
     one, other = tmp_path / "one.py", tmp_path / "other.png"
     one.write_bytes(b"a = 1\nb = 2\n")
     other.write_bytes(b"\r\n")
-    first = learned_from.digest_of([one, other])
-    assert learned_from.digest_of([other, one]) == first
+    first = data.digest_of([one, other])
+    assert data.digest_of([other, one]) == first
     one.write_bytes(b"a = 1\r\nb = 2\r\n")
-    assert learned_from.digest_of([one, other]) == first
+    assert data.digest_of([one, other]) == first
     other.write_bytes(b"\n")
-    assert learned_from.digest_of([one, other]) != first
+    assert data.digest_of([one, other]) != first
 
 
 def test_stages_that_start_at_once_paint_the_scenes_once(tmp_path, monkeypatch, capsys):
     """Both meet before the first file gets its name; neither may trip over the other's."""
-    meeting, replace = threading.Barrier(2, timeout=1), learned_from.os.replace
+    meeting, replace = threading.Barrier(2, timeout=1), data.os.replace
 
     def late(part, path):
         with contextlib.suppress(threading.BrokenBarrierError):  # the other one waits: good
             meeting.wait()
         replace(part, path)
 
-    monkeypatch.setattr(learned_from.os, "replace", late)
+    monkeypatch.setattr(data.os, "replace", late)
     with ThreadPoolExecutor(2) as pool:
         both = list(
             pool.map(lambda _: Data(tmp_path, count=12)._rendered("pictures"), range(2))
         )
     assert np.array_equal(*both)
-    assert np.array_equal(both[0][3], render(next(scenes(1, start=3))).image)
+    assert np.array_equal(both[0][3], render.render(next(scenes(1, start=3))).image)
     assert capsys.readouterr().out.count("rendering 12 scenes") == 1
     assert not list(tmp_path.glob("*.part"))

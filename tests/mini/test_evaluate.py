@@ -16,11 +16,7 @@ from PIL import Image
 import kandi_nb as kn
 from kandi_nb.mini import judge, names
 from kandi_nb.mini.captions import canonical
-from kandi_nb.mini.evaluation import cards
-from kandi_nb.mini.evaluation import command as evaluate
-from kandi_nb.mini.evaluation import inpaint as evaluate_inpaint
-from kandi_nb.mini.evaluation import mix as evaluate_mix
-from kandi_nb.mini.evaluation import text as readings
+from kandi_nb.mini.evaluation import cards, command, inpaint, mix, text
 from kandi_nb.mini.training import record
 from kandi_nb.mini.training.stages import CHECKPOINTS, STAGES
 from kandi_nb.mini.world.render import render, render_many
@@ -34,11 +30,11 @@ def _evaluation(object_share=0.95, seconds=0.8):
     figures |= scores | {"same scene": 0.95, "different scenes": 0.2, "seconds": seconds}
     table = {language: dict(scores) for language in LANGUAGES}
     picture = Image.new("RGB", (64, 64), "red")
-    return evaluate.Evaluation(figures, table, picture, "red and red")
+    return command.Evaluation(figures, table, picture, "red and red")
 
 
 def test_held_out_scenes_are_distinct_and_plain():
-    asked = readings.held_out(40)
+    asked = text.held_out(40)
     assert len({scene.triple for scene in asked}) == 40
     assert {scene.triple for scene in asked} <= HELD_OUT
     assert {scene.style for scene in asked} == {"plain"}
@@ -60,21 +56,21 @@ def test_scores_count_what_the_judge_sees():
 
 
 def test_missed_bars_are_named():
-    assert evaluate.missed({names.DECODER: _evaluation()}) == []
+    assert command.missed({names.DECODER: _evaluation()}) == []
     poor = _evaluation(0.85, seconds=2.0)
     poor.figures["MoVQ: object"] = 0.97
-    lines = evaluate.missed({names.DECODER: _evaluation(), names.KANDINSKY_3: poor})
+    lines = command.missed({names.DECODER: _evaluation(), names.KANDINSKY_3: poor})
     assert len(lines) == 3 and all(line.startswith("kandinsky-3: ") for line in lines)
     assert "kandinsky-3: object 85.0 %, not 90.0 %" in lines
     assert "kandinsky-3: seconds 2.00 s, not 1.50 s" in lines
-    table = str(evaluate.table({names.KANDINSKY_3: poor}))
+    table = str(command.table({names.KANDINSKY_3: poor}))
     assert table.count("MISSED") == 3 and "different scenes" in table
 
 
 def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
     """No bar is met by a reading that is never made."""
     assert list(CHECKPOINTS) == list(names.FAMILY)
-    assert set(evaluate.READERS) == set(cards.KINDS)
+    assert set(command.READERS) == set(cards.KINDS)
     read = {}
     drawn = {"scenes": [], "images": {language: [] for language in LANGUAGES}}
     quick = {
@@ -86,7 +82,7 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
         "seconds_a_picture": 0.1,
     }
     for function, answer in quick.items():
-        monkeypatch.setattr(evaluate, function, lambda *a, answer=answer: answer)
+        monkeypatch.setattr(command, function, lambda *a, answer=answer: answer)
 
     class Drawn:
         family = "2.2"
@@ -96,14 +92,14 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
             return [Image.new("RGB", (64, 64))] * len(prompts)
 
         def imagine(self, prompts):
-            return torch.zeros(len(prompts), 128), torch.zeros(len(prompts), 128)
+            return torch.zeros(len(prompts), 128)
 
         def see(self, images):
-            return self.imagine(images)[0]
+            return self.imagine(images)
 
     for name, checkpoint in CHECKPOINTS.items():
-        read[name] = set(evaluate.READERS[checkpoint.purpose](Drawn(), 10).figures)
-    assert set(evaluate.BARS) <= set().union(*read.values())
+        read[name] = set(command.READERS[checkpoint.role](Drawn(), 10).figures)
+    assert set(command.BARS) <= set().union(*read.values())
     for name in (names.DECODER, names.DECODER_21, names.KANDINSKY_3):
         wanted = {"object", "colour", "place", "headwear", "seconds", "edit: colour arrives"}
         assert wanted <= read[name]
@@ -116,9 +112,9 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
 
 def test_unknown_checkpoints_are_named_with_the_known_ones(tmp_path):
     with pytest.raises(kn.KandiError, match="kandinsky-2-2-decoder-inpaint"):
-        evaluate.evaluate("kandinsky-4")
+        command.evaluate("kandinsky-4")
     with pytest.raises(kn.KandiError, match="train"):
-        evaluate.evaluate(names.KANDINSKY_3, tmp_path)
+        command.evaluate(names.KANDINSKY_3, tmp_path)
 
 
 def test_cards_say_what_was_measured(tmp_path):
@@ -129,8 +125,8 @@ def test_cards_say_what_was_measured(tmp_path):
     kept = json.loads((tmp_path / "training.json").read_text("utf-8"))
     assert list(kept) == ["movq", "clip", "depth-2.2"] and kept["movq"]["steps"] == 50
     for name in (names.PRIOR, names.DECODER):
-        evaluate.keep(name, _evaluation(0.814), tmp_path, 40)
-    known = json.loads((tmp_path / evaluate.FILE).read_text("utf-8"))
+        command.keep(name, _evaluation(0.814), tmp_path, 40)
+    known = json.loads((tmp_path / command.FILE).read_text("utf-8"))
     assert list(known) == [names.PRIOR, names.DECODER]
     assert known[names.PRIOR]["figures"]["object"] == 0.814
     prior = (tmp_path / names.PRIOR / "README.md").read_text("utf-8")
@@ -156,7 +152,7 @@ def read_before_written(monkeypatch):
         return write(*args, **settings)
 
     monkeypatch.setattr(record, "write", late)
-    monkeypatch.setattr(evaluate, "write", late)
+    monkeypatch.setattr(command, "write", late)
 
 
 def test_two_that_end_at_once_are_both_recorded(tmp_path, read_before_written):
@@ -170,19 +166,19 @@ def test_two_that_end_at_once_are_both_recorded(tmp_path, read_before_written):
 
 def test_two_evaluations_at_once_are_both_kept(tmp_path, read_before_written):
     def keep(name):
-        evaluate.keep(name, _evaluation(), tmp_path, 40)
+        command.keep(name, _evaluation(), tmp_path, 40)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(keep, [names.PRIOR, names.DECODER]))
-    known = json.loads((tmp_path / evaluate.FILE).read_text("utf-8"))
+    known = json.loads((tmp_path / command.FILE).read_text("utf-8"))
     assert list(known) == [names.PRIOR, names.DECODER]
 
 
 def test_the_bundled_cards_are_what_is_written_of_their_figures(tmp_path):
     shutil.copy(names.WEIGHTS / record.FILE, tmp_path)
-    known = json.loads((names.WEIGHTS / evaluate.FILE).read_text("utf-8"))
+    known = json.loads((names.WEIGHTS / command.FILE).read_text("utf-8"))
     for name, read in known.items():
-        evaluation = evaluate.Evaluation(read["figures"], read["languages"])
+        evaluation = command.Evaluation(read["figures"], read["languages"])
         cards.write_card(name, evaluation, tmp_path, 40)
         card = (tmp_path / name / "README.md").read_text("utf-8")
         bundled = (names.WEIGHTS / name / "README.md").read_text("utf-8")
@@ -195,16 +191,16 @@ def test_every_stage_stands_in_a_card():
 
 
 def test_the_sheet_has_a_row_a_language_and_the_scenes():
-    asked = readings.held_out(3)
+    asked = text.held_out(3)
     images = {language: [Image.new("RGB", (64, 64), "red")] * 6 for language in LANGUAGES}
-    sheet = readings.language_sheet({"scenes": asked, "images": images}, columns=3, zoom=64)
+    sheet = text.language_sheet({"scenes": asked, "images": images}, columns=3, zoom=64)
     assert sheet.size == (3 * 66, 6 * 66)
     bottom = np.asarray(sheet.crop((0, 5 * 66, 64, 5 * 66 + 64)))
     assert (bottom == render(asked[0]).image).all()
 
 
 def test_inpainting_tasks_ask_for_one_change():
-    made = evaluate_inpaint.tasks(6)
+    made = inpaint.tasks(6)
     assert [task.wanted for task in made] == ["headwear"] * 6 + ["object"] * 6 + ["place"] * 6
     for task in made:
         assert task.mask.shape == (64, 64) and 0 < task.mask.mean() < 1
@@ -220,7 +216,7 @@ def test_inpainting_tasks_ask_for_one_change():
 
 
 def test_edits_ask_for_another_colour_of_a_held_out_scene():
-    made = evaluate_mix.edits(40)
+    made = mix.edits(40)
     assert len(made) == 40
     for before, after in made:
         assert after.triple in HELD_OUT and after.style == "plain"
@@ -234,11 +230,11 @@ def test_edits_ask_for_another_colour_of_a_held_out_scene():
 
 
 def test_pairs_to_mix_are_distinct_things():
-    made = evaluate_mix.pairs(50)
+    made = mix.pairs(50)
     assert len(made) == 50 and made[:10] == [("cat", "dog")] * 10
     assert all(a != b for a, b in made) and len(set(made[10:])) == 40
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_evaluated_scene_has_a_sentence(language):
-    assert len({canonical(scene, language) for scene in readings.held_out(40)}) == 40
+    assert len({canonical(scene, language) for scene in text.held_out(40)}) == 40

@@ -7,14 +7,8 @@ import pytest
 import torch
 
 from kandi_nb.mini.captions import caption
-from kandi_nb.mini.training import loop, pieces
-from kandi_nb.mini.training import networks as parts
-from kandi_nb.mini.training import stages as recipe
-from kandi_nb.mini.training.losses import conditions as stage_inpaint
-from kandi_nb.mini.training.losses import decoder as stage_decoder
-from kandi_nb.mini.training.losses import depth as stage_depth
-from kandi_nb.mini.training.losses import text as stage_text
-from kandi_nb.mini.training.losses import told as stage_reading
+from kandi_nb.mini.training import loop, networks, pieces, stages
+from kandi_nb.mini.training.losses import conditions, decoder, depth, text, told
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
 from kandi_nb.mini.world.vocabulary import LANGUAGES
@@ -22,11 +16,11 @@ from kandi_nb.mini.world.vocabulary import LANGUAGES
 SILHOUETTE = render(Scene("cat", "blue", "beach", seed=4)).silhouette
 
 
-@pytest.mark.parametrize("kind", stage_inpaint.KINDS)
+@pytest.mark.parametrize("kind", conditions.KINDS)
 def test_masks_cover_what_they_name(kind):
     draw = np.random.default_rng(0)
     for _ in range(20):
-        mask = stage_inpaint.draw_mask(kind, SILHOUETTE, draw)
+        mask = conditions.draw_mask(kind, SILHOUETTE, draw)
         assert mask.shape == (64, 64) and set(np.unique(mask)) <= {0.0, 1.0}
         if kind == "all":
             assert mask.all()
@@ -43,7 +37,7 @@ def test_masks_cover_what_they_name(kind):
 
 def test_an_empty_place_gets_a_box_instead():
     empty = np.zeros((64, 64), np.uint8)
-    mask = stage_inpaint.draw_mask("head", empty, np.random.default_rng(0))
+    mask = conditions.draw_mask("head", empty, np.random.default_rng(0))
     assert 0 < mask.mean() < 1
 
 
@@ -53,14 +47,14 @@ def test_repainted_cells_grow_as_in_the_pipeline():
     torch.manual_seed(0)
     repaint = (torch.rand(4, 1, 8, 8) < 0.2).float()
     theirs = prepare_mask((1 - repaint).clone())
-    assert torch.equal(1 - stage_inpaint.grow(repaint), theirs)
+    assert torch.equal(1 - conditions.grow(repaint), theirs)
     assert not torch.equal(1 - repaint, theirs)
 
 
 def test_inpainting_is_told_the_kept_latents_only():
     silhouettes = np.repeat(SILHOUETTE[None], 6, 0)
-    clean = torch.randn(6, parts.LATENT_CHANNELS, 8, 8)
-    channels = stage_inpaint.masks_of(silhouettes)(
+    clean = torch.randn(6, networks.LATENT_CHANNELS, 8, 8)
+    channels = conditions.masks_of(silhouettes)(
         torch.arange(6), clean, torch.Generator().manual_seed(3)
     )["channels"]
     kept, keep = channels[:, :-1], channels[:, -1:]
@@ -71,17 +65,17 @@ def test_inpainting_is_told_the_kept_latents_only():
 @pytest.mark.parametrize("stage", ["inpaint-2.2", "depth-2.2"])
 def test_a_grown_decoder_starts_as_the_decoder(stage):
     torch.manual_seed(0)
-    plain = parts.unet().eval()
-    network = recipe.STAGES[stage].network(64)
-    larger = stage_decoder.grown(network, plain.state_dict()).eval()
-    x, e = torch.randn(2, parts.LATENT_CHANNELS, 8, 8), torch.randn(2, parts.EMBEDDING)
+    plain = networks.unet().eval()
+    network = stages.STAGES[stage].network(64)
+    larger = decoder.grown(network, plain.state_dict()).eval()
+    x, e = torch.randn(2, networks.LATENT_CHANNELS, 8, 8), torch.randn(2, networks.EMBEDDING)
     added = {"image_embeds": e}
     with torch.inference_mode():
         wanted = plain(x, 500, None, added_cond_kwargs=added).sample
         if stage == "depth-2.2":
             added["hint"] = torch.rand(2, 3, 64, 64)
         else:
-            x = torch.cat([x, torch.randn(2, parts.LATENT_CHANNELS + 1, 8, 8)], 1)
+            x = torch.cat([x, torch.randn(2, networks.LATENT_CHANNELS + 1, 8, 8)], 1)
         got = larger(x, 500, None, added_cond_kwargs=added).sample
     torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)
 
@@ -89,38 +83,38 @@ def test_a_grown_decoder_starts_as_the_decoder(stage):
 @pytest.mark.parametrize("stage", ["inpaint", "depth"])
 def test_a_step_of_each_moves_the_new_inputs(stage, tmp_path):
     torch.manual_seed(0)
-    latents, embeddings = torch.randn(6, 4, 8, 8), torch.randn(6, parts.EMBEDDING)
+    latents, embeddings = torch.randn(6, 4, 8, 8), torch.randn(6, networks.EMBEDDING)
     if stage == "inpaint":
         unet, extra = (
-            parts.unet(extra=5),
-            stage_inpaint.masks_of(np.repeat(SILHOUETTE[None], 6, 0)),
+            networks.unet(extra=5),
+            conditions.masks_of(np.repeat(SILHOUETTE[None], 6, 0)),
         )
     else:
         depths = np.repeat(render(Scene("cat", seed=4)).depth[None], 6, 0)
-        unet, extra = parts.unet(extra=4, hint=True), stage_depth.hints_of(depths)
-    unet = stage_decoder.grown(unet, parts.unet().state_dict())
-    conditioning = stage_decoder.pictured(embeddings, embeddings[0])
-    loss = stage_decoder.loss_of(latents, conditioning, batch=4, extra=extra)
+        unet, extra = networks.unet(extra=4, hint=True), depth.hints_of(depths)
+    unet = decoder.grown(unet, networks.unet().state_dict())
+    conditioning = decoder.pictured(embeddings, embeddings[0])
+    loss = decoder.loss_of(latents, conditioning, batch=4, extra=extra)
     plan = loop.Plan(stage, tmp_path, steps=2, warmup=1, ema=0.0)
     trained = loop.train(plan, unet, loss)
-    assert trained.conv_in.weight[:, parts.LATENT_CHANNELS :].abs().max() > 0
+    assert trained.conv_in.weight[:, networks.LATENT_CHANNELS :].abs().max() > 0
 
 
 def test_depth_readings_run_on_any_depth_decoder(tmp_path):
     from kandi_nb.mini import names
-    from kandi_nb.mini.evaluation import inpaint as evaluate_inpaint
+    from kandi_nb.mini.evaluation import inpaint
     from kandi_nb.mini.evaluation.painter import Painter
     from kandi_nb.mini.training import assemble
 
     for name in (names.PRIOR, names.DECODER):
         (tmp_path / name).symlink_to(names.WEIGHTS / name)
     torch.manual_seed(0)
-    unet = recipe.STAGES["depth-2.2"].network(64)
-    checkpoint = recipe.CHECKPOINTS[names.DEPTH]
-    folder = assemble.save_decoder(checkpoint, unet, parts.movq(), weights=tmp_path)
+    unet = stages.STAGES["depth-2.2"].network(64)
+    checkpoint = stages.CHECKPOINTS[names.DEPTH]
+    folder = assemble.save_decoder(checkpoint, unet, networks.movq(), weights=tmp_path)
     assert folder == tmp_path / names.DEPTH
     painter = Painter(tmp_path, steps=2, prior_steps=2)
-    figures, (hints, drawn) = evaluate_inpaint.read_depth(painter, 6)
+    figures, (hints, drawn) = inpaint.read_depth(painter, 6)
     assert len(hints) == len(drawn) == 6
     assert {picture.size for picture in drawn} == {(64, 64)}
     # Weights of chance follow no depth map: the figures must say so.
@@ -144,7 +138,7 @@ def test_special_pieces_stand_where_xlm_r_and_t5_have_them(tokenizers):
     assert t.convert_ids_to_tokens([0, 1, 2]) == ["<pad>", "</s>", "<unk>"]
     assert t.convert_ids_to_tokens(len(t) - 1) == "<extra_id_0>"
     assert x.mask_token_id == len(x) - 1
-    assert len(x) <= parts.VOCABULARY and len(t) <= parts.VOCABULARY
+    assert len(x) <= networks.VOCABULARY and len(t) <= networks.VOCABULARY
     assert x("").input_ids == [0, 2] and t("").input_ids == [1]
     for tokenizer in (x, t):
         small, large = tokenizer(["a red fox， in space", "A RED FOX, in  space"]).input_ids
@@ -158,16 +152,16 @@ def test_the_same_captions_make_the_same_pieces():
 @pytest.mark.parametrize("kind", ["xlm-r", "t5"])
 def test_text_encoders_see_no_padding(kind, tokenizers):
     torch.manual_seed(0)
-    encoder = parts.multilingual_clip() if kind == "xlm-r" else parts.t5()
-    model = stage_text.TextEncoder(encoder).eval()
+    encoder = networks.multilingual_clip() if kind == "xlm-r" else networks.t5()
+    model = text.TextEncoder(encoder).eval()
     texts = ["a red fox", "Ein sehr langer Satz von einem roten Fuchs im verschneiten Wald"]
     with torch.inference_mode():
-        ids, mask = stage_text.ids_and_mask(tokenizers[kind], texts, parts.TOKENS)
+        ids, mask = text.ids_and_mask(tokenizers[kind], texts, networks.TOKENS)
         states, embedding = model.read(ids, mask)
-        alone = stage_text.ids_and_mask(tokenizers[kind], texts[:1], parts.TOKENS)
+        alone = text.ids_and_mask(tokenizers[kind], texts[:1], networks.TOKENS)
         _, wanted = model.read(*alone)
-    assert states.shape == (2, ids.shape[1], parts.STATES)
-    assert embedding.shape == (2, parts.EMBEDDING)
+    assert states.shape == (2, ids.shape[1], networks.STATES)
+    assert embedding.shape == (2, networks.EMBEDDING)
     torch.testing.assert_close(embedding[:1], wanted, atol=1e-5, rtol=1e-4)
 
 
@@ -176,21 +170,19 @@ def test_2_1_is_told_as_its_pipeline_tells_it(tokenizers):
     from diffusers import DDIMScheduler, KandinskyPipeline
 
     torch.manual_seed(0)
-    world, encoder = list(scenes(100)), parts.multilingual_clip().eval()
-    e, nothing = torch.randn(110, parts.EMBEDDING), torch.zeros(parts.EMBEDDING)
-    conditioning = stage_reading.conditioning_21(
-        world, e, nothing, tokenizers["xlm-r"], encoder
-    )
+    world, encoder = list(scenes(100)), networks.multilingual_clip().eval()
+    e, nothing = torch.randn(110, networks.EMBEDDING), torch.zeros(networks.EMBEDDING)
+    conditioning = told.conditioning_21(world, e, nothing, tokenizers["xlm-r"], encoder)
     arguments = conditioning(torch.arange(110), torch.Generator().manual_seed(0))
     states, added = arguments["encoder_hidden_states"], arguments["added_cond_kwargs"]
-    assert states.shape == (110, parts.TOKENS, parts.STATES)
+    assert states.shape == (110, networks.TOKENS, networks.STATES)
     assert set(added) == {"image_embeds", "text_embeds"}
     pipeline = KandinskyPipeline(
         encoder,
         tokenizers["xlm-r"],
-        recipe.STAGES["decoder-2.1"].network(64),
-        DDIMScheduler(**parts.ddim_scheduler()),
-        parts.movq(),
+        stages.STAGES["decoder-2.1"].network(64),
+        DDIMScheduler(**networks.ddim_scheduler()),
+        networks.movq(),
     )
     with torch.inference_mode():
         embedding, theirs, _ = pipeline._encode_prompt("", "cpu", 1, False)
@@ -207,8 +199,8 @@ def test_3_is_told_as_its_pipeline_tells_it(tokenizers):
     from diffusers import DDPMScheduler, Kandinsky3Pipeline
 
     torch.manual_seed(0)
-    world, encoder = list(scenes(40)), parts.t5().eval()
-    conditioning = stage_reading.conditioning_3(world, tokenizers["t5"], encoder)
+    world, encoder = list(scenes(40)), networks.t5().eval()
+    conditioning = told.conditioning_3(world, tokenizers["t5"], encoder)
     index, seed = torch.arange(40), 5
     arguments = conditioning(index, torch.Generator().manual_seed(seed))
     states, mask = arguments["encoder_hidden_states"], arguments["encoder_attention_mask"]
@@ -216,13 +208,13 @@ def test_3_is_told_as_its_pipeline_tells_it(tokenizers):
     nothing = (mask == 0).all(1)
     assert 0 < nothing.sum() < 15 and not states[nothing].any()
     # The same captions through the pipeline's own code give the same states and mask.
-    texts = stage_reading._captions(world, index, torch.Generator().manual_seed(seed))
+    texts = told._captions(world, index, torch.Generator().manual_seed(seed))
     pipeline = Kandinsky3Pipeline(
         tokenizers["t5"],
         encoder,
-        parts.unet_3(),
-        DDPMScheduler(**parts.scheduler_3()),
-        parts.movq(),
+        networks.unet_3(),
+        DDPMScheduler(**networks.scheduler_3()),
+        networks.movq(),
     )
     with torch.inference_mode():
         theirs, _, their_mask, _ = pipeline.encode_prompt(texts, False, _cut_context=True)
@@ -234,21 +226,19 @@ def test_3_is_told_as_its_pipeline_tells_it(tokenizers):
 @pytest.mark.parametrize("kind", ["2.1", "3"])
 def test_a_step_of_the_decoders_that_read(kind, tokenizers, tmp_path):
     torch.manual_seed(0)
-    world, latents = list(scenes(8)), torch.randn(8, parts.LATENT_CHANNELS, 8, 8)
+    world, latents = list(scenes(8)), torch.randn(8, networks.LATENT_CHANNELS, 8, 8)
     if kind == "2.1":
-        e = torch.randn(8, parts.EMBEDDING)
-        encoder = parts.multilingual_clip().bfloat16().eval()
-        conditioning = stage_reading.conditioning_21(
-            world, e, e[0], tokenizers["xlm-r"], encoder
-        )
-        unet, alphas = recipe.STAGES["decoder-2.1"].network(64), None
-        unet = stage_decoder.grown(unet, parts.unet().state_dict())
+        e = torch.randn(8, networks.EMBEDDING)
+        encoder = networks.multilingual_clip().bfloat16().eval()
+        conditioning = told.conditioning_21(world, e, e[0], tokenizers["xlm-r"], encoder)
+        unet, alphas = stages.STAGES["decoder-2.1"].network(64), None
+        unet = decoder.grown(unet, networks.unet().state_dict())
     else:
-        encoder = parts.t5().bfloat16().eval()
-        conditioning = stage_reading.conditioning_3(world, tokenizers["t5"], encoder)
-        unet, alphas = parts.unet_3(), stage_decoder.schedule(parts.scheduler_3())
+        encoder = networks.t5().bfloat16().eval()
+        conditioning = told.conditioning_3(world, tokenizers["t5"], encoder)
+        unet, alphas = networks.unet_3(), decoder.schedule(networks.scheduler_3())
     before = {k: v.clone() for k, v in unet.state_dict().items()}
-    loss = stage_decoder.loss_of(latents, conditioning, batch=4, alphas=alphas)
+    loss = decoder.loss_of(latents, conditioning, batch=4, alphas=alphas)
     plan = loop.Plan(kind, tmp_path, steps=2, warmup=1, ema=0.0)
     after = loop.train(plan, unet, loss).state_dict()
     assert all(torch.isfinite(v).all() for v in after.values())
@@ -262,10 +252,10 @@ def test_a_text_encoder_learns_a_step_from_clip(tokenizers, tmp_path):
 
     torch.manual_seed(0)
     clip_tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / PRIOR / "tokenizer")
-    loss_of = stage_text.loss_of(
-        list(scenes(30)), tokenizers["t5"], parts.clip_text(), clip_tokenizer, batch=24
+    loss_of = text.loss_of(
+        list(scenes(30)), tokenizers["t5"], networks.clip_text(), clip_tokenizer, batch=24
     )
-    model = stage_text.TextEncoder(parts.t5())
+    model = text.TextEncoder(networks.t5())
     loss, figures = loss_of(model, torch.Generator().manual_seed(1))
     loss.backward()
     assert all(p.grad is not None for p in model.encoder.parameters() if p.requires_grad)
@@ -278,4 +268,4 @@ def test_captions_fit_the_tokens_of_each_model(tokenizers):
     draw = random.Random(0)
     texts = [caption(s, LANGUAGES[i % 5], draw) for i, s in enumerate(scenes(500))]
     for tokenizer in tokenizers.values():
-        assert max(map(len, tokenizer(texts).input_ids)) < parts.TOKENS
+        assert max(map(len, tokenizer(texts).input_ids)) < networks.TOKENS

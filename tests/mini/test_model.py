@@ -14,10 +14,7 @@ import pytest
 import kandi_nb as kn
 from kandi_nb.mini import judge, names
 from kandi_nb.mini.captions import canonical, expects
-from kandi_nb.mini.evaluation import command as evaluate
-from kandi_nb.mini.evaluation import inpaint as evaluate_inpaint
-from kandi_nb.mini.evaluation import mix as evaluate_mix
-from kandi_nb.mini.evaluation import text as readings
+from kandi_nb.mini.evaluation import command, inpaint, mix, text
 from kandi_nb.mini.evaluation.painter import painter
 from kandi_nb.mini.export import export
 from kandi_nb.mini.world.render import render_many
@@ -97,7 +94,7 @@ def test_the_claimed_prompt_is_drawn_in_every_language(k, language):
 
 
 def test_held_out_scenes_are_drawn_right(k):
-    asked = readings.held_out(16, salt="quick")
+    asked = text.held_out(16, salt="quick")
     runs = [kn.Params(canonical(s, LANGUAGES[i % 5]), seed=i) for i, s in enumerate(asked)]
     scores = judge.score(judge.read(kn.generate(k, runs, progress=False).images), asked)
     assert scores["object"] >= 0.7 and scores["colour"] >= 0.8 and scores["place"] >= 0.85, (
@@ -271,7 +268,7 @@ def test_layouts_are_the_published_ones(name):
 
 @pytest.mark.parametrize("family", ["2.2", "2.1", "3"])
 def test_each_family_draws_held_out_scenes(family):
-    asked = readings.held_out(15, salt="quick")
+    asked = text.held_out(15, salt="quick")
     prompts = [canonical(s, LANGUAGES[i % 5]) for i, s in enumerate(asked)]
     drawn = painter(family=family).draw(prompts, list(range(15)))
     scores = judge.score(judge.read(drawn), asked)
@@ -282,8 +279,8 @@ def test_each_family_draws_held_out_scenes(family):
 def test_the_text_itself_reaches_the_decoder_of_2_1():
     """Two prompts on one and the same picture embedding, that of no prompt at all."""
     paint = painter(family="2.1")
-    blank = paint.imagine([""] * 2)[1]
-    drawn = paint.draw([FOX["ru"], "a blue car on a beach"], [1, 1], embedded=(blank, blank))
+    blank = paint.k.prior.get_zero_embed(2)
+    drawn = paint.draw([FOX["ru"], "a blue car on a beach"], [1, 1], embedded=blank)
     fox, car = judge.read(drawn)
     assert (fox.object, fox.place) == ("fox", "snowy_forest")
     assert (car.object, car.place) == ("car", "beach")
@@ -291,26 +288,26 @@ def test_the_text_itself_reaches_the_decoder_of_2_1():
 
 @pytest.mark.parametrize("family", ["2.2", "2.1"])
 def test_inpainting_puts_it_there_and_keeps_the_rest(family):
-    figures, (_, _, drawn) = evaluate_inpaint.read_inpaint(painter(family=family), 3)
+    figures, (_, _, drawn) = inpaint.read_inpaint(painter(family=family), 3)
     assert len(drawn) == 9
     assert figures["put there"] >= 0.7 and figures["kept"] >= 0.8, figures
 
 
 def test_depth_is_followed():
-    figures, _ = evaluate_inpaint.read_depth(painter(), 16)
+    figures, _ = inpaint.read_depth(painter(), 16)
     assert figures["silhouette IoU"] >= 0.65 and figures["depth: colour"] >= 0.7, figures
 
 
 @pytest.mark.parametrize("family", ["2.2", "2.1", "3"])
 def test_image_to_image_changes_a_colour(family):
-    figures, (before, after) = evaluate_mix.read_edit(painter(family=family), 15)
+    figures, (before, after) = mix.read_edit(painter(family=family), 15)
     assert len(before) == len(after) == 15
     assert all(value >= 0.6 for value in figures.values()), figures
 
 
 @pytest.mark.parametrize("family", ["2.2", "2.1"])
 def test_mixing_shows_both(family):
-    figures, _ = evaluate_mix.read_mix(painter(family=family), 20)
+    figures, _ = mix.read_mix(painter(family=family), 20)
     assert figures["mix: both in the top three"] >= 0.65, figures
     assert figures["mix: cat and dog"] >= 0.5, figures
     assert figures["mix: by chance"] <= 0.3, figures
@@ -319,25 +316,25 @@ def test_mixing_shows_both(family):
 
 @pytest.mark.parametrize("name", names.FAMILY)
 def test_cards_hold_figures_and_name_the_prior(name):
-    text = (names.WEIGHTS / name / "README.md").read_text("utf-8")
-    assert "license: apache-2.0" in text and "## How good it is" in text and " % |" in text
-    assert "not the published model" in text
+    card = (names.WEIGHTS / name / "README.md").read_text("utf-8")
+    assert "license: apache-2.0" in card and "## How good it is" in card and " % |" in card
+    assert "not the published model" in card
     prior = {"2-1": names.PRIOR_21, "2-2": names.PRIOR}.get(name[10:13])
-    named = f"prior: [kandinsky-community/{prior}]" in text
+    named = f"prior: [kandinsky-community/{prior}]" in card
     assert named == (prior is not None and "prior" not in name)
     assert (names.WEIGHTS / name / "contact-sheet.png").stat().st_size > 10_000
 
 
 def test_the_cards_say_what_was_last_evaluated():
-    known = json.loads((names.WEIGHTS / evaluate.FILE).read_text("utf-8"))
+    known = json.loads((names.WEIGHTS / command.FILE).read_text("utf-8"))
     assert list(known) == list(names.FAMILY)
     for name, kept in known.items():
-        text = (names.WEIGHTS / name / "README.md").read_text("utf-8")
+        card = (names.WEIGHTS / name / "README.md").read_text("utf-8")
         for what, value in kept["figures"].items():
-            assert f"| {what} | {evaluate.shown(what, value)} |" in text
+            assert f"| {what} | {command.shown(what, value)} |" in card
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", names.FAMILY)
 def test_every_bar_is_reached(name):
-    assert evaluate.missed({name: evaluate.evaluate(name)}) == []
+    assert command.missed({name: command.evaluate(name)}) == []

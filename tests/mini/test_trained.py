@@ -12,8 +12,7 @@ import torch
 
 import kandi_nb as kn
 from kandi_nb.mini import names
-from kandi_nb.mini.training import assemble, landing, loop
-from kandi_nb.mini.training import networks as parts
+from kandi_nb.mini.training import assemble, landing, loop, networks
 from kandi_nb.mini.training.data import Data
 from kandi_nb.mini.training.stages import CHECKPOINTS, STAGES
 from kandi_nb.mini.training.trained import Trained
@@ -22,8 +21,8 @@ from kandi_nb.words.files import replace_folder
 
 def test_landed_weights_fill_their_modules(tmp_path):
     modules = {
-        "movq": parts.movq(),
-        "decoder-2.2": parts.unet(),
+        "movq": networks.movq(),
+        "decoder-2.2": networks.unet(),
         "decoder-2.1": STAGES["decoder-2.1"].network(64),
     }
     for stage, module in modules.items():
@@ -34,7 +33,7 @@ def test_landed_weights_fill_their_modules(tmp_path):
         encoder = Trained(tmp_path).encoder(stage)
         assert not any(p.requires_grad for p in encoder.parameters())
     text, vision = Trained(tmp_path).clip_towers()
-    assert text.config.projection_dim == vision.config.projection_dim == parts.EMBEDDING
+    assert text.config.projection_dim == vision.config.projection_dim == networks.EMBEDDING
 
 
 def test_a_checkpoint_comes_before_what_has_landed(tmp_path):
@@ -44,7 +43,7 @@ def test_a_checkpoint_comes_before_what_has_landed(tmp_path):
     def loss(model, generator):
         return sum(p.float().mean() for p in model.parameters()), {}
 
-    learned = loop.train(plan, parts.unet(), loss).state_dict()
+    learned = loop.train(plan, networks.unet(), loss).state_dict()
     weights = Trained(tmp_path).weights_of("decoder-2.2")
     assert all(torch.equal(weights[name], weight) for name, weight in learned.items())
 
@@ -99,9 +98,9 @@ def test_what_cannot_be_begun_with_is_refused(tmp_path, capsys):
     assert stopped.value.code == 2
     assert "stage prior has nothing" in capsys.readouterr().err
     with pytest.raises(kn.KandiError, match="nothing"):
-        Trained(tmp_path, tmp_path).begin(parts.movq(), "movq")
+        Trained(tmp_path, tmp_path).begin(networks.movq(), "movq")
     with pytest.raises(kn.KandiError, match="does not fit"):
-        Trained(tmp_path).begin(parts.movq(), "judge")
+        Trained(tmp_path).begin(networks.movq(), "judge")
 
 
 def test_a_missing_stage_is_named_with_its_command(tmp_path):
@@ -111,7 +110,7 @@ def test_a_missing_stage_is_named_with_its_command(tmp_path):
 
 
 def test_commands_say_in_one_line_what_is_missing(tmp_path, capsys):
-    from kandi_nb.mini.evaluation import command as evaluate
+    from kandi_nb.mini.evaluation import command
     from kandi_nb.mini.training.train import main
 
     folders = ["--folder", str(tmp_path), "--weights", str(tmp_path)]
@@ -124,7 +123,7 @@ def test_commands_say_in_one_line_what_is_missing(tmp_path, capsys):
     assert stopped.value.code == 2
     assert "no checkpoint of depth-2.2" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stopped:
-        evaluate.main(["kandinsky-2-2-decoder", "kandinsky-4", "--weights", str(tmp_path)])
+        command.main(["kandinsky-2-2-decoder", "kandinsky-4", "--weights", str(tmp_path)])
     assert stopped.value.code == 2
     assert "unknown checkpoint 'kandinsky-4'" in capsys.readouterr().err
 

@@ -13,12 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from kandi_nb.mini.training import loop
-from kandi_nb.mini.training import networks as parts
+from kandi_nb.mini.training import loop, networks
 from kandi_nb.mini.training.fast import fast_group_norm
-from kandi_nb.mini.training.losses import decoder as stage_decoder
-from kandi_nb.mini.training.losses import movq as stage_movq
-from kandi_nb.mini.training.losses import prior as stage_prior
+from kandi_nb.mini.training.losses import decoder, prior
+from kandi_nb.mini.training.losses.movq import fit_codebook
 from kandi_nb.mini.training.stages import STAGES, Stage
 from kandi_nb.mini.training.train import main
 
@@ -129,7 +127,7 @@ def test_fast_group_norm_computes_the_same(groups, channels, side):
 
 
 def test_the_true_noise_has_no_loss_and_the_bound_prefers_the_true_variance():
-    alphas = stage_decoder.schedule()
+    alphas = decoder.schedule()
     torch.manual_seed(0)
     clean, noise = torch.randn(6, 8, 4, 4).clamp(-3, 3), torch.randn(6, 8, 4, 4)
     t = torch.tensor([1, 50, 200, 500, 800, 999])
@@ -138,7 +136,7 @@ def test_the_true_noise_has_no_loss_and_the_bound_prefers_the_true_variance():
 
     def loss(found, between):
         out = torch.cat([found, torch.full_like(found, between)], 1)
-        return stage_decoder.diffusion_loss(out, noise, clean, noisy, t, alphas)
+        return decoder.diffusion_loss(out, noise, clean, noisy, t, alphas)
 
     _, error, small = loss(noise, -1.0)  # -1: the posterior's own variance
     assert error.abs().max() == 0
@@ -150,22 +148,22 @@ def test_the_true_noise_has_no_loss_and_the_bound_prefers_the_true_variance():
 def test_codebook_fits_the_latents():
     movq = types.SimpleNamespace(
         quantize=types.SimpleNamespace(
-            embedding=nn.Embedding(parts.CODES, parts.LATENT_CHANNELS)
+            embedding=nn.Embedding(networks.CODES, networks.LATENT_CHANNELS)
         )
     )
-    latents = torch.randn(200, parts.LATENT_CHANNELS, 4, 4)
-    assert stage_movq.fit_codebook(movq, latents, rounds=3) < 0.6 * latents.square().mean()
+    latents = torch.randn(200, networks.LATENT_CHANNELS, 4, 4)
+    assert fit_codebook(movq, latents, rounds=3) < 0.6 * latents.square().mean()
 
 
 def test_a_lengthened_prior_gives_the_same_embedding():
     torch.manual_seed(0)
-    short = parts.prior(stage_prior.WINDOW).eval()
+    short = networks.prior(prior.WINDOW).eval()
     nn.init.normal_(short.positional_embedding)
-    long = stage_prior.lengthen(short).eval()
+    long = prior.lengthen(short).eval()
     length = 12
-    noisy, text = torch.randn(2, parts.EMBEDDING), torch.randn(2, parts.EMBEDDING)
-    states = torch.randn(2, parts.TOKENS, parts.EMBEDDING)
-    mask = torch.arange(parts.TOKENS).expand(2, -1) < length
+    noisy, text = torch.randn(2, networks.EMBEDDING), torch.randn(2, networks.EMBEDDING)
+    states = torch.randn(2, networks.TOKENS, networks.EMBEDDING)
+    mask = torch.arange(networks.TOKENS).expand(2, -1) < length
 
     def run(model, tokens):
         with torch.inference_mode():
@@ -178,7 +176,7 @@ def test_a_lengthened_prior_gives_the_same_embedding():
             ).predicted_image_embedding
 
     torch.testing.assert_close(
-        run(long, parts.TOKENS), run(short, stage_prior.WINDOW), atol=1e-5, rtol=1e-4
+        run(long, networks.TOKENS), run(short, prior.WINDOW), atol=1e-5, rtol=1e-4
     )
 
 
@@ -241,7 +239,7 @@ def test_first_stage_trains_from_the_command_line(tmp_path):
     kept = json.loads((tmp_path / "weights" / "training.json").read_text("utf-8"))
     assert kept["movq"]["steps"] == 2 and kept["movq"]["loss"] > 0
     weights = loop.averaged(tmp_path, "movq")
-    model = parts.movq()
+    model = networks.movq()
     model.load_state_dict(weights)
     assert all(torch.isfinite(weight).all() for weight in weights.values())
 

@@ -10,29 +10,27 @@ from pathlib import Path
 import pytest
 
 from kandi_nb import cli
-from kandi_nb.model import check as look
-from kandi_nb.model import device as memory
-from kandi_nb.model.check import check
-from kandi_nb.words import models as registry
+from kandi_nb.model import check, device
+from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 
 ROOT = Path(__file__).parents[2]
 
 
 def rows(**changes):
-    return {row["what"]: row for row in check()}
+    return {row["what"]: row for row in check.check()}
 
 
 def test_check_names_what_matters():
     found = rows()
     assert {"Python", "torch", "diffusers", "device", "memory", "hub cache"} <= set(found)
-    assert set(registry.SPECS) <= set(found)
-    assert "torch" in repr(check())
-    assert "<table" in check()._repr_html_()
+    assert set(models.SPECS) <= set(found)
+    assert "torch" in repr(check.check())
+    assert "<table" in check.check()._repr_html_()
 
 
 def test_check_says_what_to_type(monkeypatch, tmp_path):
-    monkeypatch.setattr(registry, "WEIGHTS", tmp_path)
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path)
     versions = {
         "torch": "2.13.0+cpu",
         "torchvision": "0.28.0",
@@ -44,9 +42,9 @@ def test_check_says_what_to_type(monkeypatch, tmp_path):
         "torchvision": ["numpy", "torch==2.13.0"],
         "kandi_nb": ["torch>=2.6,<3", "diffusers>=0.41", "pytest>=8; extra == 'dev'"],
     }
-    monkeypatch.setattr(look, "_version", versions.get)
-    monkeypatch.setattr(look.importlib.metadata, "requires", needs.get)
-    monkeypatch.setattr(memory, "available_mb", lambda device="cpu": 100.0)
+    monkeypatch.setattr(check, "_version", versions.get)
+    monkeypatch.setattr(check.importlib.metadata, "requires", needs.get)
+    monkeypatch.setattr(device, "available_mb", lambda device="cpu": 100.0)
     found = rows()
     assert "different devices" in found["torchvision"]["found"]
     assert found["torchvision"]["remedy"].startswith("pip uninstall -y torchvision")
@@ -57,7 +55,7 @@ def test_check_says_what_to_type(monkeypatch, tmp_path):
     assert "close other programs" in found["memory"]["remedy"]
     assert "model_index.json is missing" in found["mini-2.2"]["found"]
     assert found["mini-2.2"]["remedy"].startswith("restore it with: git checkout --")
-    assert check().note == "4 things to mend"
+    assert check.check().note == "4 things to mend"
 
 
 @pytest.mark.parametrize("below", ["hub", "deeper/hub"])
@@ -92,20 +90,19 @@ def test_a_home_of_the_hub_that_is_a_file_ends_in_one_line(tmp_path):
 
 
 def test_a_read_only_cache_is_named_and_its_models_still_load(published, tmp_path, monkeypatch):
-    from kandi_nb.model import find as sources
-    from kandi_nb.model import hub
+    from kandi_nb.model import find, hub
     from kandi_nb.model.load import load
 
-    sources.fetch("kandinsky-2.2")
+    find.fetch("kandinsky-2.2")
     # The superuser may write everywhere, so the system's answer is replaced.
     monkeypatch.setattr(hub.os, "access", lambda path, mode: not mode & os.W_OK)
     found = rows()
     assert "cannot be written to" in found["hub cache"]["found"]
     assert "set HF_HOME to a folder" in found["hub cache"]["remedy"]
     assert found["kandinsky-2.2"]["found"] == "ready"
-    assert len(sources.fetch("kandinsky-2.2")) == 2
+    assert len(find.fetch("kandinsky-2.2")) == 2
     assert load("kandinsky-2.2", device="cpu").spec.key == "kandinsky-2.2"
-    for task in (sources.fetch, load):
+    for task in (find.fetch, load):
         with pytest.raises(KandiError, match=r"cannot be written to; set HF_HOME") as error:
             task("kandinsky-3")
         assert "\n" not in str(error.value)
@@ -131,8 +128,8 @@ def test_a_cache_that_cannot_be_read_is_named(published, tmp_path, monkeypatch):
     ],
 )
 def test_torchvision_mismatch(monkeypatch, vision, torch, expected):
-    monkeypatch.setattr(look, "_version", {"torchvision": vision, "torch": torch}.get)
-    monkeypatch.setattr(look.importlib.metadata, "requires", lambda name: ["torch==2.13.0"])
-    found = look._torchvision_mismatch()
+    monkeypatch.setattr(check, "_version", {"torchvision": vision, "torch": torch}.get)
+    monkeypatch.setattr(check.importlib.metadata, "requires", lambda name: ["torch==2.13.0"])
+    found = check._torchvision_mismatch()
     assert expected in found
     assert bool(found) == bool(expected)

@@ -8,8 +8,7 @@ import types
 
 import pytest
 
-from kandi_nb.model import device as memory
-from kandi_nb.model import peak
+from kandi_nb.model import device, peak
 from kandi_nb.words.errors import KandiError
 
 
@@ -18,12 +17,12 @@ def test_device_takes_the_first_at_hand(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    assert memory.device() == "cpu"
+    assert device.device() == "cpu"
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
-    assert memory.device() == "mps"
+    assert device.device() == "mps"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert memory.device() == "cuda"
-    assert memory.device("cpu") == memory.device(" CPU ") == "cpu"
+    assert device.device() == "cuda"
+    assert device.device("cpu") == device.device(" CPU ") == "cpu"
 
 
 def test_device_refuses_what_is_not_there(monkeypatch):
@@ -31,47 +30,47 @@ def test_device_refuses_what_is_not_there(monkeypatch):
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(KandiError, match=r"device cuda is not at hand .*cpu"):
-        memory.device("cuda")
+        device.device("cuda")
     with pytest.raises(KandiError, match=r"did you mean cuda\? known: cuda, mps, cpu"):
-        memory.device("cudaa")
+        device.device("cudaa")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert memory.device("cuda:1") == "cuda:1"
+    assert device.device("cuda:1") == "cuda:1"
     with pytest.raises(KandiError, match="cuda:0 to cuda:1"):
-        memory.device("cuda:2")
+        device.device("cuda:2")
 
 
 def test_dtype_follows_the_device_and_takes_names():
     import torch
 
-    assert memory.dtype("cuda:1") is torch.float16
-    assert memory.dtype("cpu") is memory.dtype("mps") is torch.float32
+    assert device.dtype("cuda:1") is torch.float16
+    assert device.dtype("cpu") is device.dtype("mps") is torch.float32
     for name in ("fp16", "half", "float16", "torch.float16", torch.float16):
-        assert memory.dtype("cpu", name) is torch.float16
+        assert device.dtype("cpu", name) is torch.float16
     for wrong in ("int8", 16, torch.int8, ""):
         with pytest.raises(KandiError, match="known: float32, float16, bfloat16"):
-            memory.dtype("cpu", wrong)
+            device.dtype("cpu", wrong)
 
 
 def test_track_peak_sees_what_the_block_needed():
     gc.collect()  # what other tests left would go during the block, and count against it
-    with memory.track_peak() as small:
+    with peak.track_peak() as small:
         pass
-    with memory.track_peak() as large:
+    with peak.track_peak() as large:
         block = bytearray(256 * 2**20)
         block[::4096] = b"x" * len(block[::4096])
         del block
     assert 240 < large.peak_mb < 320
     assert large.held_mb > 10
     if sys.platform == "linux":  # elsewhere the highest value ever is all the system tells
-        with memory.track_peak() as after:
+        with peak.track_peak() as after:
             pass
         assert small.peak_mb < 20
         assert after.peak_mb < 20
 
 
 def test_track_peak_reads_after_an_error_too():
-    with pytest.raises(ZeroDivisionError), memory.track_peak() as found:
+    with pytest.raises(ZeroDivisionError), peak.track_peak() as found:
         1 / 0  # noqa: B018
     assert found.peak_mb is not None
 
@@ -86,10 +85,10 @@ def test_track_peak_on_cuda_asks_torch(monkeypatch):
         max_memory_allocated=lambda device: 150 * peak.MIB,
     )
     monkeypatch.setattr(torch, "cuda", fake)
-    with memory.track_peak("cuda:0") as found:
+    with peak.track_peak("cuda:0") as found:
         pass
     assert (found.held_mb, found.peak_mb) == (100, 50)
 
 
 def test_free_is_harmless():
-    memory.free()
+    device.free()

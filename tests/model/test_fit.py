@@ -13,8 +13,7 @@ import kandi_nb as kn
 from kandi_nb.model.plan import architecture, fit, footprint
 from kandi_nb.model.plan.architecture import Part, parts
 from kandi_nb.model.speed import norm_in_place
-from kandi_nb.words import models as registry
-from kandi_nb.words import plans
+from kandi_nb.words import models, plans
 from kandi_nb.words.errors import KandiError
 
 PUBLISHED = ("kandinsky-2.1", "kandinsky-2.2", "kandinsky-3")
@@ -22,7 +21,7 @@ PUBLISHED = ("kandinsky-2.1", "kandinsky-2.2", "kandinsky-3")
 
 def networks(key: str) -> dict[str, Part]:
     """Return stage and name → network, as "prior text_encoder"."""
-    known = registry.SPECS[key]
+    known = models.SPECS[key]
     return {f"{part.stage} {part.name}": part for part in parts(known, known.folders)}
 
 
@@ -66,7 +65,7 @@ def test_the_others_have_the_parameters_that_their_developers_say(key, name, mil
 def test_every_configuration_says_where_it_comes_from():
     for file in architecture.CONFIGS.glob("kandinsky-*.json"):
         architectures = json.loads(file.read_text("utf-8"))
-        assert architectures["model"] == file.stem in registry.SPECS
+        assert architectures["model"] == file.stem in models.SPECS
         for stage in ("prior", "decoder"):
             for row in architectures.get(stage, {}).values():
                 assert row["source"] and row["checked"] and row["stored"]
@@ -126,7 +125,7 @@ def test_t5_keeps_a_quarter_in_float32_in_a_half_precision_model():
     """As transformers loads it; a plan without that would be 4 GB off for the published one."""
     from transformers import T5EncoderModel
 
-    folder = registry.WEIGHTS / "kandinsky-3" / "text_encoder"
+    folder = models.WEIGHTS / "kandinsky-3" / "text_encoder"
     config = (folder / "config.json").read_text("utf-8")
     part = Part("decoder", "text_encoder", "T5EncoderModel", config)
     loaded = T5EncoderModel.from_pretrained(folder, dtype=torch.float16)
@@ -272,7 +271,7 @@ def test_a_card_brings_its_memory_unless_another_is_given():
 
 def test_folders_and_loaded_models_are_planned_like_their_keys(tmp_path):
     peaks = [row["peak_gb"] for row in kn.plan("mini-2.2")]
-    folder = registry.WEIGHTS / "kandinsky-2-2-decoder"
+    folder = models.WEIGHTS / "kandinsky-2-2-decoder"
     assert [row["peak_gb"] for row in kn.plan(folder, width=64, height=64)] == peaks
     assert [row["peak_gb"] for row in kn.plan(kn.load("mini-2.2"))] == peaks
 
@@ -309,7 +308,7 @@ def test_models_that_cannot_be_planned_are_refused():
         kn.plan("kandinski-2.2")
     with pytest.raises(KandiError, match="plan takes a model's key, a folder or a loaded"):
         kn.plan(22)
-    strange = dataclasses.replace(registry.SPECS["kandinsky-2.2"], key="kandinsky-9")
+    strange = dataclasses.replace(models.SPECS["kandinsky-2.2"], key="kandinsky-9")
     with pytest.raises(KandiError, match=r"architecture of kandinsky-9; known: kandinsky-2\.1"):
         parts(strange, {})
 

@@ -12,11 +12,10 @@ from conftest import COMMITS
 from loopback_hub import checksum
 
 from kandi_nb import cli
-from kandi_nb.model import find as sources
-from kandi_nb.model import hub, integrity
+from kandi_nb.model import find, hub, integrity
 from kandi_nb.model.check import check
 from kandi_nb.model.load import load
-from kandi_nb.words import models as registry
+from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import PINS, SPECS
 
@@ -102,7 +101,7 @@ def test_only_what_a_pipeline_reads_is_wanted():
 
 
 def test_fetch_brings_everything_once_at_the_pinned_commit(published, tmp_path, monkeypatch):
-    rows = sources.fetch(KEY)
+    rows = find.fetch(KEY)
     assert [row["checkpoint"] for row in rows] == list(KNOWN.ids.values())
     assert [row["commit"] for row in rows] == [c[:12] for c in COMMITS.values()]
     assert all("files" in row["verified"] for row in rows)
@@ -110,21 +109,21 @@ def test_fetch_brings_everything_once_at_the_pinned_commit(published, tmp_path, 
     assert UNET in once and len(once) == len(set(once)) + 2, "two names stand in both stages"
     assert (snapshot(tmp_path) / UNET).resolve().name == checksum(snapshot(tmp_path) / UNET)
     assert said_by_check()["found"] == "ready"
-    assert {row["downloaded"] for row in sources.fetch(KEY)} == {"0.00 GB"}
+    assert {row["downloaded"] for row in find.fetch(KEY)} == {"0.00 GB"}
     assert published.brought() == once, "nothing is brought twice"
     without_network(monkeypatch)
-    assert len(sources.fetch(KEY)) == 2, "verified without the hub"
+    assert len(find.fetch(KEY)) == 2, "verified without the hub"
     assert load(KEY, device="cpu").revision == COMMITS
 
 
 def test_a_broken_download_goes_on_where_it_stopped(published, tmp_path):
     published.cut[UNET] = 100_000
     with pytest.raises(hub.NotFetched, match="cannot be downloaded now") as found:
-        sources.fetch(KEY)
+        find.fetch(KEY)
     assert "\n" not in str(found.value) and "kandi-nb fetch kandinsky-2.2" in str(found.value)
     published.down = False
     published.asked.clear()
-    sources.fetch(KEY)
+    find.fetch(KEY)
     assert [span for _, path, span in published.asked if path == UNET and span] == [
         "bytes=100000-"
     ]
@@ -136,7 +135,7 @@ def test_a_broken_download_goes_on_where_it_stopped(published, tmp_path):
 def test_the_disk_needs_room_for_what_is_missing_only(published, tmp_path, monkeypatch):
     published.cut[UNET] = 100_000
     with pytest.raises(hub.NotFetched):
-        sources.fetch(KEY)
+        find.fetch(KEY)
     published.down = False
     missing = hub.missing_bytes(KNOWN, "decoder", hub.listing(KNOWN, "decoder"))
     size = (published.checkpoints[KNOWN.ids["decoder"]][0] / UNET).stat().st_size
@@ -146,41 +145,41 @@ def test_the_disk_needs_room_for_what_is_missing_only(published, tmp_path, monke
     monkeypatch.setattr(hub.shutil, "disk_usage", lambda place: usage)
     published.asked.clear()
     with pytest.raises(hub.NotFetched, match=r"GB more of disk.*HF_HOME to a larger disk"):
-        sources.fetch(KEY)
+        find.fetch(KEY)
     assert published.brought() == []
     usage.free = needed
-    sources.fetch(KEY)
+    find.fetch(KEY)
     usage.free = 0
-    sources.fetch(KEY)  # all is here
+    find.fetch(KEY)  # all is here
 
 
 def test_a_damaged_file_is_brought_anew(published, tmp_path):
-    sources.fetch(KEY)
+    find.fetch(KEY)
     for path in (UNET, "model_index.json"):
         flip_a_bit((snapshot(tmp_path) / path).resolve())
     published.asked.clear()
-    sources.fetch(KEY)
+    find.fetch(KEY)
     assert sorted(published.brought()) == ["model_index.json", UNET]
     for file in snapshot(tmp_path).rglob("*.*"):
         assert file.resolve().name == checksum(file)
 
 
 def test_damage_without_a_network_is_named(published, tmp_path, monkeypatch):
-    sources.fetch(KEY)
+    find.fetch(KEY)
     flip_a_bit((snapshot(tmp_path) / UNET).resolve())
     without_network(monkeypatch)
     with pytest.raises(integrity.Damaged, match=f"{UNET} is not as published.*kandi-nb fetch"):
-        sources.fetch(KEY)
+        find.fetch(KEY)
 
 
 def test_a_hub_that_sends_something_else_is_not_believed(published, tmp_path):
-    pin = registry.PINS[KNOWN.ids["decoder"]]
+    pin = models.PINS[KNOWN.ids["decoder"]]
     size, _ = pin.files[UNET]
-    registry.PINS[KNOWN.ids["decoder"]] = registry.Pin(
+    models.PINS[KNOWN.ids["decoder"]] = models.Pin(
         pin.revision, pin.size, {**pin.files, UNET: (size, "0" * 64)}
     )
     with pytest.raises(integrity.Damaged, match=f"{UNET} is not as published"):
-        sources.fetch(KEY)
+        find.fetch(KEY)
     with pytest.raises(integrity.Damaged, match=f"{UNET} is not as published"):
         load(KEY)
 
@@ -196,7 +195,7 @@ def test_a_hub_that_sends_something_else_is_not_believed(published, tmp_path):
 def test_check_and_load_see_sizes_and_names_in_the_cache(
     published, tmp_path, wrong, message, monkeypatch
 ):
-    sources.fetch(KEY)
+    find.fetch(KEY)
     file = snapshot(tmp_path) / UNET
     blob = file.resolve()
     if wrong == "size":
@@ -220,7 +219,7 @@ def test_a_model_without_a_pin_comes_as_the_hub_has_it(
     published, tmp_path, tiny3_folder, monkeypatch
 ):
     published.publish("kandinsky-community/kandinsky-3", tiny3_folder / "kandinsky-3", "c" * 40)
-    table = sources.fetch("kandinsky-3")
+    table = find.fetch("kandinsky-3")
     assert table[0]["commit"] == "c" * 12 and "nobody here knows the sizes" in table.note
     assert said_by_check("kandinsky-3")["found"] == "ready, its sizes unverified"
     without_network(monkeypatch)

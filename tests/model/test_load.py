@@ -18,10 +18,9 @@ from conftest import COMMITS
 
 import kandi_nb as kn
 from kandi_nb.model import hub, integrity
-from kandi_nb.model import load as loading
 from kandi_nb.model.assemble import native_size
-from kandi_nb.model.load import load
-from kandi_nb.words import models as registry
+from kandi_nb.model.load import Recent, load
+from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS, WEIGHTS
 
@@ -59,8 +58,8 @@ def test_dtype_is_what_was_asked_for(tiny_folder):
     import torch
 
     k = load(tiny_folder, device="cpu", dtype="bfloat16")
-    models = [k.prior.prior, k.prior.text_encoder, k.decoder.unet, k.decoder.movq]
-    assert {model.dtype for model in models} == {torch.bfloat16}
+    networks = [k.prior.prior, k.prior.text_encoder, k.decoder.unet, k.decoder.movq]
+    assert {network.dtype for network in networks} == {torch.bfloat16}
 
 
 def test_loading_says_nothing_and_shows_no_bar(tiny_folder, capfd):
@@ -398,7 +397,7 @@ def test_sharded_weights_load_and_a_missing_shard_is_named(tiny, tiny_copy):
 
 
 def test_bundled_damage_says_how_to_restore(tiny_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(models, "WEIGHTS", tmp_path / "weights")
     shutil.copytree(tiny_folder, tmp_path / "weights")
     assert load("mini-2.2", device="cpu").spec.key == "mini-2.2"
     _cut(tmp_path / "weights" / DECODER / UNET)
@@ -464,7 +463,7 @@ def test_variants_fall_back_to_the_plain_file(tiny_copy):
 
 
 def test_recent_forgets_what_was_used_longest_ago():
-    kept = loading.Recent(2)
+    kept = Recent(2)
     kept["a"], kept["b"] = 1, 2
     assert kept["a"] == 1
     kept["c"] = 3

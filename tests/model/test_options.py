@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kandi_nb.model.plan.options import CRASHES, NAMES, NOTHING, REFUSED, WORKS, options
-from kandi_nb.words import models as registry
+from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 
 # As the classes of 2.x are in diffusers 0.42; a new release may change a line, and should be
@@ -50,7 +50,7 @@ def test_a_published_model_is_tried_on_the_small_one_of_its_family(table, monkey
     assert list(options("kandinsky-2.2")) == list(table)
     monkeypatch.setattr(
         "kandi_nb.model.plan.options.SPECS",
-        {key: spec for key, spec in registry.SPECS.items() if spec.family != "3"},
+        {key: spec for key, spec in models.SPECS.items() if spec.family != "3"},
     )
     with pytest.raises(KandiError, match=r"no small model of the family 3 .* mini-2\.2"):
         options("kandinsky-3")

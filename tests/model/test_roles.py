@@ -11,7 +11,7 @@ from conftest import COMMITS, DECODER, DEPTH, INPAINT, _movq
 
 from kandi_nb.model import find, hub, integrity
 from kandi_nb.model.load import load
-from kandi_nb.words import models as registry
+from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS, WEIGHTS
 
@@ -67,7 +67,7 @@ def test_what_load_reads_is_what_the_roles_prior_and_decoder_say():
 
 
 def test_the_tasks_of_a_model_are_those_of_its_roles():
-    for row in registry.models():
+    for row in models.models():
         known = SPECS[row["key"]]
         served = {task for role in known.roles.values() for task in role.tasks}
         assert set(row["tasks"].split(", ")) == set(known.tasks) == served
@@ -78,7 +78,7 @@ def test_the_tasks_of_a_model_are_those_of_its_roles():
 def test_every_class_of_a_role_is_one_of_diffusers(family):
     import diffusers
 
-    for role in registry._ROLES[family].values():
+    for role in models._ROLES[family].values():
         assert hasattr(diffusers, role.pipeline)
 
 
@@ -279,7 +279,7 @@ def published_roles(published, tiny_roles_folder):
     published.publish(name, folder, "c" * 40)
     files = {UNET: ((folder / UNET).stat().st_size, None)}
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-    registry.PINS[name] = registry.Pin("c" * 40, size, files)
+    models.PINS[name] = models.Pin("c" * 40, size, files)
     return published
 
 

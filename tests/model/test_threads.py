@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from kandi_nb.drivers.headless import _kernel_class
 
 from kandi_nb import cli
 from kandi_nb.drivers import commands
+from kandi_nb.drivers.notebooks.kernels import kernel_class
 from kandi_nb.model import threads
-from kandi_nb.model.device import check
+from kandi_nb.model.check import check
 
 ROOT = Path(__file__).parents[2]
 OWN = 6  # what the pretended machine's PyTorch begins with
@@ -206,6 +206,6 @@ def test_the_command_and_lab_wait_passively(monkeypatch):
 
 def test_kernels_without_a_browser_wait_passively(monkeypatch):
     monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
-    assert _kernel_class(1)().kernel_spec.env["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert kernel_class(1)().kernel_spec.env["OMP_WAIT_POLICY"] == "PASSIVE"
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
-    assert "OMP_WAIT_POLICY" not in _kernel_class(1)().kernel_spec.env
+    assert "OMP_WAIT_POLICY" not in kernel_class(1)().kernel_spec.env

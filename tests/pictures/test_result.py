@@ -21,8 +21,8 @@ from kandi_nb.pictures.diff import diff, labels
 from kandi_nb.pictures.grid import grid
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.pictures.result import Result, package_versions
-from kandi_nb.tasks.generate import replay
-from kandi_nb.words import files as writing
+from kandi_nb.tasks.replay import replay
+from kandi_nb.words import files
 from kandi_nb.words.files import file_stem, slug, writable, write, write_new
 from kandi_nb.words.params import KandiError, Params
 
@@ -177,7 +177,7 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writing, "_claim", stop)
+    monkeypatch.setattr(files, "_claim", stop)
     with pytest.raises(KeyboardInterrupt):
         write_new(tmp_path, "a", ".png", b"1")
     assert list(tmp_path.iterdir()) == []
@@ -377,7 +377,7 @@ def test_what_is_no_path_is_one_short_line_wherever_a_path_is_taken(
     monkeypatch.chdir(tmp_path)
     picture = result(Params("x"))
     uses = [
-        lambda: writing.expanded(place),
+        lambda: files.expanded(place),
         lambda: picture.save(place),
         lambda: write(place, b""),
         lambda: writable(place),
@@ -402,7 +402,7 @@ def test_what_is_no_path_is_one_short_line_wherever_a_path_is_taken(
 
 @pytest.mark.parametrize("place", [None, 3, b"x", ["x"]])
 def test_what_is_no_text_is_no_path(place):
-    for use in (writing.expanded, recipe, writable, export, grid(result(Params("x"))).save):
+    for use in (files.expanded, recipe, writable, export, grid(result(Params("x"))).save):
         assert "path" in message(lambda use=use: use(place))
 
 

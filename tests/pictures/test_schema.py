@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
 from kandi_nb.model.load import load
-from kandi_nb.pictures import inputs as carried_inputs
+from kandi_nb.pictures import inputs
 from kandi_nb.pictures.diff import diff
 from kandi_nb.pictures.inputs import MOST_BYTES, packed, unpacked
 from kandi_nb.pictures.recipe import CHUNK, carried, png_bytes, recipe
@@ -347,7 +347,7 @@ def test_inputs_of_other_modes_travel_as_they_are_seen(tmp_path, mode):
     result = with_inputs(image=noise(9, 7, 3).convert("L").convert(mode))
     (path,) = result.save(tmp_path)
     assert carried(path)["image"].mode == "RGB"
-    assert carried_inputs.described(carried(path)) == result.recipes[0]["inputs"]
+    assert inputs.described(carried(path)) == result.recipes[0]["inputs"]
 
 
 def test_a_recipe_is_read_without_its_inputs(tmp_path):
@@ -397,7 +397,7 @@ def damaged_chunks():
 def test_inputs_damaged_by_hand_are_one_line(tmp_path, tiny, kind, chunk):
     made = with_inputs(image=noise(9, 7, 3)).recipes[0]
     path = tmp_path / "x.png"
-    path.write_bytes(png(json.dumps(made), (carried_inputs.CHUNK, chunk)))
+    path.write_bytes(png(json.dumps(made), (inputs.CHUNK, chunk)))
     said = message(lambda: carried(path))
     assert "input pictures in" in said and "x.png" in said and "original file" in said
     assert recipe(path) == made
@@ -410,7 +410,7 @@ def test_an_input_that_was_exchanged_is_refused(tmp_path, tiny, monkeypatch):
     result = drawing(inputs=[{"image": noise(9, 7, 3)}], task="veil")
     chunk = packed({"image": noise(9, 7, 3, seed=1)})
     path = tmp_path / "x.png"
-    path.write_bytes(png(json.dumps(result.recipes[0]), (carried_inputs.CHUNK, chunk)))
+    path.write_bytes(png(json.dumps(result.recipes[0]), (inputs.CHUNK, chunk)))
     assert "image is not the picture of the recipe" in message(lambda: replay(path, tiny))
 
 
@@ -461,7 +461,7 @@ def test_a_result_keeps_the_inputs_that_it_was_drawn_from(tmp_path):
     given.putpixel((0, 0), (1, 2, 3))
     (path,) = result.save(tmp_path)
     assert result.recipes == before == [recipe(path)]
-    assert carried_inputs.described(carried(path)) == before[0]["inputs"]
+    assert inputs.described(carried(path)) == before[0]["inputs"]
 
 
 def test_cameras_notes_do_not_travel(tmp_path):

@@ -17,7 +17,7 @@ from kandi_nb.tasks.checks import TASKS, asked, check_model, task
 from kandi_nb.tasks.generate import generate
 from kandi_nb.tasks.replay import replay
 from kandi_nb.tasks.run import run, text_job
-from kandi_nb.words import models as registry
+from kandi_nb.words import models
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
 from kandi_nb.words.params import Params
 
@@ -369,26 +369,26 @@ def test_no_jobs_are_no_pictures(tiny):
 @pytest.fixture
 def toy(tiny_folder, monkeypatch):
     """A model that is known by one more row of the table, with roles of another model."""
-    role = registry.Role(str(tiny_folder / "kandinsky-2-2-decoder"), "KandinskyV22Pipeline")
-    prior = registry.Role(str(tiny_folder / "kandinsky-2-2-prior"), "KandinskyV22PriorPipeline")
-    row = registry.ModelSpec(
+    role = models.Role(str(tiny_folder / "kandinsky-2-2-decoder"), "KandinskyV22Pipeline")
+    prior = models.Role(str(tiny_folder / "kandinsky-2-2-prior"), "KandinskyV22PriorPipeline")
+    row = models.ModelSpec(
         key="toy-1",
         family="2.2",
         roles={
             "prior": prior,
-            "decoder": registry.dataclasses.replace(role, tasks=("generate",)),
+            "decoder": models.dataclasses.replace(role, tasks=("generate",)),
         },
         native_size=64,
         languages="none",
         draws="noise",
         bundled=True,
     )
-    monkeypatch.setitem(registry.ROWS, row.key, row)
+    monkeypatch.setitem(models.ROWS, row.key, row)
     return row.key
 
 
 def test_a_row_is_a_model(toy, tiny, tmp_path):
-    [row] = [row for row in registry.models() if row["key"] == toy]
+    [row] = [row for row in models.models() if row["key"] == toy]
     assert (row["tasks"], row["download"]) == ("generate", "bundled")
     k = load(toy, device="cpu")
     drawn = mirror(k, QUICK)

@@ -42,7 +42,7 @@ weights.
 
 ## How it was made
 `python -m kandi_nb.mini.train STAGE` on rendered scenes of the training split
-(`kandi_nb/mini/world.py`); a tenth of all (object, colour, place) triples was never shown and
+(`kandi_nb/mini/world`); a tenth of all (object, colour, place) triples was never shown and
 is what everything below is measured on. The sprites are drawn after Noto Color Emoji (images
 Apache-2.0, see NOTICE). The project's `docs/training-log.md` tells what was tried on the way.
 
@@ -85,10 +85,10 @@ _DEPTH = (
     "object, on the bare backdrop, where all that differs from it is object; white and natural "
     "things, which it could resemble, are left out." + _SECONDS
 )
-# What a checkpoint is for → its tag on the hub, and how its figures are read.
+# Role of a checkpoint → its tag on the hub, and how its figures are read.
 KINDS = {
     "prior": ("prior", _MIX),
-    "text": ("text-to-image", _TEXT),
+    "decoder": ("text-to-image", _TEXT),
     "inpaint": ("inpainting", _INPAINT),
     "depth": ("controlnet", _DEPTH),
 }
@@ -99,7 +99,7 @@ def _prior_of(card: Checkpoint) -> str | None:
     priors = [
         other.name
         for other in CHECKPOINTS.values()
-        if other.family == card.family and other.purpose == "prior"
+        if other.family == card.family and other.role == "prior"
     ]
     return priors[0] if priors and card.name not in priors else None
 
@@ -151,7 +151,7 @@ def write_card(name: str, evaluation: Evaluation, weights: Path, scenes: int) ->
     from PIL import Image
 
     card = CHECKPOINTS[name]
-    tag, how = KINDS[card.purpose]
+    tag, how = KINDS[card.role]
     prior, how = _prior_of(card), how.format(scenes=scenes)
     how += f" Repeat it with `python -m kandi_nb.mini.evaluate {name}`."
     text = HEADER.format(

@@ -120,10 +120,10 @@ def _spread(total: int, count: int) -> list[int]:
     return [i * total // count for i in range(min(count, total))]
 
 
-# What a checkpoint is for → what the judge reads of it.
+# Role of a checkpoint → what the judge reads of it.
 READERS: dict[str, Callable[[Painter, int], Evaluation]] = {
     "prior": _evaluate_mix,
-    "text": _evaluate_text,
+    "decoder": _evaluate_text,
     "inpaint": _evaluate_inpaint,
     "depth": _evaluate_depth,
 }
@@ -149,7 +149,7 @@ def evaluate(
         raise KandiError(
             f"no checkpoint {weights / name}: train it with python -m kandi_nb.mini.train"
         )
-    return READERS[row.purpose](Painter(weights, row.family, **settings), count)
+    return READERS[row.role](Painter(weights, row.family, **settings), count)
 
 
 def reached(what: str, value: float) -> bool | None:

@@ -86,7 +86,7 @@ def read_inpaint(painter: Painter, count: int = 40) -> Read:
     }
     prompts = sentences([task.after for task in asked])
     seeds = [i % 2 for i in range(len(asked))]
-    drawn = painter.draw(prompts, seeds, "inpaint", inputs=inputs, batch=1)
+    drawn = painter.draw(prompts, seeds, role="inpaint", inputs=inputs)
     done: dict[str, list[bool]] = {}
     kept: list[bool] = []
     for task, reading in zip(asked, judge.read(drawn), strict=True):
@@ -122,8 +122,8 @@ def read_depth(painter: Painter, count: int = 80) -> Read:
     hints = torch.stack([torch.tensor(r.depth).float() / 255 for r in real])
     prompts = sentences(asked)
     seeds = [i % 2 for i in range(count)]
-    inputs = {"hint": hints[:, None].repeat(1, 3, 1, 1)}
-    drawn = painter.draw(prompts, seeds, "depth", inputs=inputs)
+    inputs = {"hint": hints[:, None].repeat(1, 3, 1, 1).split(1)}
+    drawn = painter.draw(prompts, seeds, role="depth", inputs=inputs)
     overlap = []
     for scene, picture, wanted in zip(asked, drawn, real, strict=True):
         if scene.place == "plain" and scene.colour not in ("white", "natural"):

@@ -55,8 +55,11 @@ def read_edit(painter: Painter, count: int = 60, strength: float = 0.5) -> Read:
     start = _drawn([before for before, _ in asked])
     wanted = [after for _, after in asked]
     seeds = [i % 2 for i in range(count)]
-    inputs = {"image": start}
-    drawn = painter.draw(sentences(wanted), seeds, "image", inputs=inputs, strength=strength)
+    # From 0 to 1: diffusers brings them to -1…1 itself.
+    inputs = {"image": ((judge.tensor(start, painter.size) + 1) / 2).split(1)}
+    drawn = painter.draw(
+        sentences(wanted), seeds, role="edit", inputs=inputs, strength=strength
+    )
     scores = judge.score(judge.read(drawn), wanted)
     return {
         "edit: colour arrives": scores["colour"],
@@ -83,8 +86,8 @@ def read_mix(painter: Painter, count: int = 60) -> Read:
     """
     asked = pairs(count)
     asked += [PAIR] * (count - asked.count(PAIR))  # a few would say little about one pair
-    one, nothing = painter.imagine(sentences([Scene(a) for a, _ in asked]))
-    other, _ = painter.imagine(sentences([Scene(b) for _, b in asked]))
+    one = painter.imagine(sentences([Scene(a) for a, _ in asked]))
+    other = painter.imagine(sentences([Scene(b) for _, b in asked]))
     blank, seeds = [""] * len(asked), list(range(len(asked)))
 
     def named(drawn: Sequence[Image.Image]) -> np.ndarray:
@@ -92,8 +95,8 @@ def read_mix(painter: Painter, count: int = 60) -> Read:
         tops = [set(reading.top("object", 3)) for reading in readings]
         return np.array([set(pair) <= top for pair, top in zip(asked, tops, strict=False)])
 
-    mixed = painter.draw(blank, seeds, embedded=((one + other) / 2, nothing))
-    alone = painter.draw(blank[:count], seeds[:count], embedded=(one[:count], nothing[:count]))
+    mixed = painter.draw(blank, seeds, embedded=(one + other) / 2)
+    alone = painter.draw(blank[:count], seeds[:count], embedded=one[:count])
     both = named(mixed)
     figures = {
         "mix: both in the top three": float(both[:count].mean()),
@@ -105,10 +108,10 @@ def read_mix(painter: Painter, count: int = 60) -> Read:
         replace(s, style="plain") for s in scenes(count, held_out=True, salt="picture and text")
     ]
     places = [draw.choice([p for p in PLACES if p != s.place]) for s in before]
-    text, nothing = painter.imagine(sentences([Scene("nothing", place=p) for p in places]))
+    text = painter.imagine(sentences([Scene("nothing", place=p) for p in places]))
     start = _drawn(before)
     halves = (painter.see(start) + text) / 2
-    moved = painter.draw(blank[:count], seeds[:count], embedded=(halves, nothing))
+    moved = painter.draw(blank[:count], seeds[:count], embedded=halves)
     right = [
         (reading.object, reading.place) == (scene.object, place)
         for reading, scene, place in zip(judge.read(moved), before, places, strict=True)

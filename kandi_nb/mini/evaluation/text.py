@@ -54,7 +54,7 @@ def read_movq(painter: Painter, count: int = 400) -> dict[str, float]:
 
     asked = list(scenes(count, held_out=True, salt="unseen"))
     pictures = render_many(asked, painter.size)
-    movq, rows = painter.pipeline("text").movq, []
+    movq, rows = painter.k.decoder.movq, []
     with torch.inference_mode():
         for batch in judge.tensor(pictures, painter.size).split(50):
             back = movq.decode(movq.encode(batch).latents, force_not_quantize=True).sample
@@ -104,10 +104,10 @@ def cosines(painter: Painter, drawn: dict[str, list]) -> dict[str, float]:
     return {"same scene": same.item(), "different scenes": different.item()}
 
 
-def seconds_a_picture(painter: Painter, kind: str = "text", repeats: int = 5) -> float:
+def seconds_a_picture(painter: Painter, role: str = "decoder", repeats: int = 5) -> float:
     """Return the median seconds of one picture, all stages, after loading.
 
-    ``kind`` is what `Painter.pipeline` takes; what the others need beside a prompt is blank.
+    What a role needs beside a prompt is blank.
     """
     import torch
     from PIL import Image
@@ -117,11 +117,12 @@ def seconds_a_picture(painter: Painter, kind: str = "text", repeats: int = 5) ->
     inputs = {
         "inpaint": {"image": [grey], "mask_image": [mask]},
         "depth": {"hint": torch.zeros(1, 3, *grey.size)},
-    }.get(kind)
+    }.get(role)
     times = []
     for number in range(repeats + 1):
+        painter.k.forget()  # what the prior made of the same prompt before
         start = time.perf_counter()
-        painter.draw(["A red fox in a snowy forest"], [number], kind, inputs=inputs, batch=1)
+        painter.draw(["A red fox in a snowy forest"], [number], role=role, inputs=inputs)
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
 

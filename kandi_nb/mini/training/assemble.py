@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ...model.integrity import SUMS
 from ...words.files import replace_folder, write
 from ..names import JUDGE, WEIGHTS, changing
-from . import networks as parts
+from . import networks
 
 if TYPE_CHECKING:
     from diffusers import DiffusionPipeline, SchedulerMixin
@@ -144,7 +144,7 @@ def save_priors(
             image_encoder=vision,
             text_encoder=text,
             tokenizer=CLIPTokenizer.from_pretrained(tokenizer),
-            scheduler=diffusers.UnCLIPScheduler(**parts.prior_scheduler()),
+            scheduler=diffusers.UnCLIPScheduler(**networks.prior_scheduler()),
             image_processor=processor,
         )
         _save_pipeline(pipeline, weights / name, older)
@@ -168,13 +168,13 @@ def save_decoder(
     import diffusers
 
     kind, folder = getattr(diffusers, checkpoint.pipeline), weights / checkpoint.name
-    ddpm = diffusers.DDPMScheduler(**parts.decoder_scheduler())
+    ddpm = diffusers.DDPMScheduler(**networks.decoder_scheduler())
     if encoder is None:
         pipeline = kind(unet=unet, scheduler=ddpm, movq=movq)
         return _save_pipeline(pipeline, folder, share=True)
     pipeline = kind(
         unet=unet,
-        scheduler=diffusers.DDIMScheduler(**parts.ddim_scheduler()),
+        scheduler=diffusers.DDIMScheduler(**networks.ddim_scheduler()),
         movq=movq,
         text_encoder=encoder,
         tokenizer=tokenizer,
@@ -202,7 +202,7 @@ def save_3(
         movq=movq,
         text_encoder=encoder,
         tokenizer=tokenizer,
-        scheduler=diffusers.DDPMScheduler(**parts.scheduler_3()),
+        scheduler=diffusers.DDPMScheduler(**networks.scheduler_3()),
     )
     return _save_pipeline(
         pipeline, weights / checkpoint.name, _sentencepiece(tokenizer), variant="fp16"

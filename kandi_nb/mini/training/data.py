@@ -29,8 +29,7 @@ from ..world.blends import Blend, blends, render_blend
 from ..world.render import SPRITES, render
 from ..world.scenes import THINGS, Scene, scenes
 from ..world.vocabulary import LANGUAGES, PLACES
-from . import loop
-from . import networks as parts
+from . import loop, networks
 from .trained import Trained, digest
 
 CHUNK = 500  # scenes that a process draws at a time
@@ -210,7 +209,7 @@ class Data:
         encoder = {k: v for k, v in weights.items() if k.startswith(("encoder", "quant_conv"))}
         # Half precision, where the machine is made for it, moves a latent by some thousandths.
         dtype = loop.fast_dtype(device)
-        model = parts.loaded(parts.movq(self.size), weights).to(device)
+        model = networks.loaded(networks.movq(self.size), weights).to(device)
         model = loop.cast(model, dtype)
         name, pictures = f"latents-{digest(encoder)}", lambda: self.pictures
         if blended:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import assemble
-from . import networks as parts
-from .losses import movq as stage_movq
-from .losses import prior as stage_prior
+from . import assemble, networks
+from .losses.movq import fit_codebook
+from .losses.prior import lengthen
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,7 +24,7 @@ def judge(stage: Stage, network: nn.Module, data: Data) -> list[Path]:
 def priors(stage: Stage, network: nn.Module, data: Data) -> list[Path]:
     """Write the folders of both priors, with room for texts of any length."""
     text, vision = data.trained.clip_towers()
-    prior, tokenizer = stage_prior.lengthen(network), data.trained.tokenizer_folder("clip")
+    prior, tokenizer = lengthen(network), data.trained.tokenizer_folder("clip")
     names = [checkpoint.name for checkpoint in stage.checkpoints]
     kinds = [checkpoint.pipeline for checkpoint in stage.checkpoints]
     return assemble.save_priors(
@@ -63,7 +62,7 @@ def movq(data: Data) -> nn.Module:
     A landed one comes back as it is, byte for byte, so that all folders hold one file.
     """
     stage = "movq-decoder" if data.trained.checkpointed("movq-decoder") else "movq"
-    network = parts.loaded(parts.movq(data.size), data.trained.weights_of(stage))
+    network = networks.loaded(networks.movq(data.size), data.trained.weights_of(stage))
     if data.trained.checkpointed(stage):
-        stage_movq.fit_codebook(network, data.latents())
+        fit_codebook(network, data.latents())
     return network

@@ -14,19 +14,12 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
+from ...words.models import spec
 from .. import judge, names
-from . import assemble, landing
-from . import networks as parts
+from . import assemble, landing, networks
 from .loop import Loss, Plan
-from .losses import clip as stage_clip
-from .losses import conditions as stage_inpaint
-from .losses import decoder as stage_decoder
-from .losses import depth as stage_depth
-from .losses import judge as stage_judge
-from .losses import movq as stage_movq
-from .losses import prior as stage_prior
-from .losses import text as stage_text
-from .losses import told as stage_reading
+from .losses import clip, conditions, decoder, depth, movq, prior, text, told
+from .losses.judge import loss as judge_loss
 
 if TYPE_CHECKING:
     from .data import Data
@@ -36,27 +29,21 @@ if TYPE_CHECKING:
 class Checkpoint:
     """One folder below the weights, in the publisher's layout, and what its model card says.
 
-    ``pipelines`` says what it does ("prior", "text", "image", "inpaint", "depth") → the class
-    of diffusers that does it; the first is what it is for, and is saved. ``stages`` are those
-    whose weights it holds.
+    ``role`` names the pipeline that it is saved as and evaluated in; ``stages`` are those whose
+    weights it holds.
     """
 
     name: str
     family: str
-    pipelines: Mapping[str, str]
+    role: str
     title: str
     about: str
     stages: str
 
     @property
-    def purpose(self) -> str:
-        """What it is for, and evaluated in: "prior", "text", "inpaint" or "depth"."""
-        return next(iter(self.pipelines))
-
-    @property
     def pipeline(self) -> str:
         """The class of the pipeline that is saved."""
-        return self.pipelines[self.purpose]
+        return spec(f"kandinsky-{self.family}").roles[self.role].pipeline
 
 
 @dataclass(frozen=True)
@@ -82,7 +69,7 @@ class Stage:
     checkpoints: tuple[Checkpoint, ...] = ()
 
 
-_MASKED = parts.LATENT_CHANNELS + 1  # inpainting adds the kept latents, and where they are
+_MASKED = networks.LATENT_CHANNELS + 1  # inpainting adds the kept latents, and where they are
 _COMMON = "judge clip movq movq-decoder"
 _MASKS = (
     "White in the mask is repainted. Latent cells are 8 pixels wide, and the pipeline lets "
@@ -100,14 +87,14 @@ _PRIOR = (
 STAGES: dict[str, Stage] = {
     "judge": Stage(
         network=lambda size: judge.network(),
-        loss=stage_judge.loss,
+        loss=judge_loss,
         pace={"rate": 2e-3, "ema": 0.998},
         landed={"": str(Path(names.JUDGE).parent)},
         land=landing.judge,
     ),
     "clip": Stage(
-        network=lambda size: stage_clip.Clip(),
-        loss=stage_clip.loss,
+        network=lambda size: clip.Clip(),
+        loss=clip.loss,
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
         landed={
             "text.": f"{names.PRIOR}/text_encoder",
@@ -115,14 +102,14 @@ STAGES: dict[str, Stage] = {
         },
     ),
     "movq": Stage(
-        network=parts.movq,
-        loss=stage_movq.loss,
+        network=networks.movq,
+        loss=movq.loss,
         pace={"rate": 1.2e-3, "warmup": 200, "ema": 0.998, "decay": 0.001},
         landed={"": f"{names.DECODER}/movq"},
     ),
     "movq-decoder": Stage(
-        network=parts.movq,
-        loss=stage_movq.decoder_loss,
+        network=networks.movq,
+        loss=movq.decoder_loss,
         pace={"rate": 8e-4, "warmup": 50, "ema": 0.998, "decay": 0.001},
         landed={"": f"{names.DECODER}/movq"},
         begins="movq",
@@ -130,17 +117,17 @@ STAGES: dict[str, Stage] = {
     ),
     "prior": Stage(
         # It lands with more positions than it is trained on, and cannot begin with those.
-        network=lambda size: parts.prior(stage_prior.WINDOW),
-        loss=stage_prior.loss,
+        network=lambda size: networks.prior(prior.WINDOW),
+        loss=prior.loss,
         pace={"rate": 1.5e-3, "ema": 0.998},
-        prepare=stage_prior.standardise,
+        prepare=prior.standardise,
         frozen=("clip_mean", "clip_std"),
         land=landing.priors,
         checkpoints=(
             Checkpoint(
                 names.PRIOR,
                 "2.2",
-                {"prior": "KandinskyV22PriorPipeline"},
+                "prior",
                 "Kandinsky 2.2 prior",
                 _PRIOR,
                 "judge clip prior",
@@ -148,7 +135,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.PRIOR_21,
                 "2.1",
-                {"prior": "KandinskyPriorPipeline"},
+                "prior",
                 "Kandinsky 2.1 prior",
                 _PRIOR,
                 "judge clip prior",
@@ -156,8 +143,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "decoder-2.2": Stage(
-        network=parts.unet,
-        loss=stage_decoder.loss,
+        network=networks.unet,
+        loss=decoder.loss,
         pace={"rate": 1e-3, "warmup": 200},
         landed={"": f"{names.DECODER}/unet"},
         land=landing.decoder_22,
@@ -165,7 +152,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.DECODER,
                 "2.2",
-                {"text": "KandinskyV22Pipeline", "image": "KandinskyV22Img2ImgPipeline"},
+                "decoder",
                 "Kandinsky 2.2 decoder",
                 "The decoder draws from a picture embedding alone; it reads no text.",
                 f"{_COMMON} decoder-2.2",
@@ -173,8 +160,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "inpaint-2.2": Stage(
-        network=partial(parts.unet, extra=_MASKED),
-        loss=stage_inpaint.loss,
+        network=partial(networks.unet, extra=_MASKED),
+        loss=conditions.loss,
         pace={"rate": 6e-4, "warmup": 100},
         landed={"": f"{names.INPAINT}/unet"},
         begins="decoder-2.2",
@@ -184,7 +171,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.INPAINT,
                 "2.2",
-                {"inpaint": "KandinskyV22InpaintPipeline"},
+                "inpaint",
                 "Kandinsky 2.2 inpainting decoder",
                 _MASKS,
                 f"{_COMMON} decoder-2.2 inpaint-2.2",
@@ -192,8 +179,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "depth-2.2": Stage(
-        network=partial(parts.unet, extra=parts.LATENT_CHANNELS, hint=True),
-        loss=stage_depth.loss,
+        network=partial(networks.unet, extra=networks.LATENT_CHANNELS, hint=True),
+        loss=depth.loss,
         pace={"rate": 6e-4, "warmup": 100},
         landed={"": f"{names.DEPTH}/unet"},
         begins="decoder-2.2",
@@ -203,7 +190,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.DEPTH,
                 "2.2",
-                {"depth": "KandinskyV22ControlnetPipeline"},
+                "depth",
                 "Kandinsky 2.2 depth decoder",
                 ("The hint is the scene's depth, the same in three channels: 0 far, 1 near."),
                 f"{_COMMON} decoder-2.2 depth-2.2",
@@ -211,14 +198,14 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "text-2.1": Stage(
-        network=lambda size: stage_text.TextEncoder(parts.multilingual_clip()),
-        loss=partial(stage_text.loss, "xlm-r"),
+        network=lambda size: text.TextEncoder(networks.multilingual_clip()),
+        loss=partial(text.loss, "xlm-r"),
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
         landed={"encoder.": f"{names.DECODER_21}/text_encoder"},
     ),
     "decoder-2.1": Stage(
-        network=partial(parts.unet, text=True),
-        loss=stage_reading.loss_21,
+        network=partial(networks.unet, text=True),
+        loss=told.loss_21,
         pace={"rate": 8e-4, "warmup": 200},
         landed={"": f"{names.DECODER_21}/unet"},
         begins="decoder-2.2",
@@ -227,7 +214,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.DECODER_21,
                 "2.1",
-                {"text": "KandinskyPipeline", "image": "KandinskyImg2ImgPipeline"},
+                "decoder",
                 "Kandinsky 2.1 decoder",
                 "The decoder is told the text itself beside the picture embedding: a small "
                 "XLM-R (`MultilingualCLIP`) reads it. `ddpm_scheduler` holds a second "
@@ -237,8 +224,8 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "inpaint-2.1": Stage(
-        network=partial(parts.unet, text=True, extra=_MASKED),
-        loss=stage_inpaint.loss_21,
+        network=partial(networks.unet, text=True, extra=_MASKED),
+        loss=conditions.loss_21,
         pace={"rate": 6e-4, "warmup": 100},
         landed={"": f"{names.INPAINT_21}/unet"},
         begins="decoder-2.1",
@@ -247,7 +234,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.INPAINT_21,
                 "2.1",
-                {"inpaint": "KandinskyInpaintPipeline"},
+                "inpaint",
                 "Kandinsky 2.1 inpainting decoder",
                 _MASKS,
                 f"{_COMMON} text-2.1 inpaint-2.1",
@@ -255,14 +242,14 @@ STAGES: dict[str, Stage] = {
         ),
     ),
     "text-3": Stage(
-        network=lambda size: stage_text.TextEncoder(parts.t5()),
-        loss=partial(stage_text.loss, "t5"),
+        network=lambda size: text.TextEncoder(networks.t5()),
+        loss=partial(text.loss, "t5"),
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
         landed={"encoder.": f"{names.KANDINSKY_3}/text_encoder"},
     ),
     "decoder-3": Stage(
-        network=lambda size: parts.unet_3(),
-        loss=stage_reading.loss_3,
+        network=lambda size: networks.unet_3(),
+        loss=told.loss_3,
         pace={"rate": 1e-3, "warmup": 200},
         landed={"": f"{names.KANDINSKY_3}/unet"},
         land=landing.decoder_3,
@@ -270,7 +257,7 @@ STAGES: dict[str, Stage] = {
             Checkpoint(
                 names.KANDINSKY_3,
                 "3",
-                {"text": "Kandinsky3Pipeline", "image": "Kandinsky3Img2ImgPipeline"},
+                "decoder",
                 "Kandinsky 3",
                 "A small T5 reads the text, and the decoder draws from its states: there is no "
                 "prior. The files of the `fp16` variant hold the same bytes as the plain ones, "

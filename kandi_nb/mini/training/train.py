@@ -1,6 +1,6 @@
 """Train the bundled models: ``python -m kandi_nb.mini.train STAGE --minutes N``.
 
-The stages are the rows of `recipe.STAGES`, in their order. Each goes on from its own checkpoint
+The stages are the rows of `stages.STAGES`, in their order. Each goes on from its own checkpoint
 in ``--folder`` when there is one. What an earlier stage learned comes from that folder too, or
 else from ``--weights``, where judge, prior and the decoders write their checkpoint folders.
 """
@@ -17,8 +17,7 @@ import torch
 
 from ...words.errors import KandiError
 from .. import names
-from . import loop, record
-from . import networks as parts
+from . import loop, networks, record
 from .data import Data
 from .loop import Loss, Plan
 from .losses.decoder import grown
@@ -136,7 +135,7 @@ def land(name: str, data: Data) -> list[Path]:
     stage = STAGES[name]
     if stage.land is None:
         return []
-    network = parts.loaded(stage.network(data.size), loop.averaged(data.folder, name))
+    network = networks.loaded(stage.network(data.size), loop.averaged(data.folder, name))
     return stage.land(stage, network, data)
 
 

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 from ...words.errors import KandiError
 from .. import names
-from . import loop, pieces
-from . import networks as parts
+from . import loop, networks, pieces
 from .stages import STAGES
 from .tokenizers import make_clip_tokenizer
 
@@ -98,8 +97,8 @@ class Trained:
         """Return the trained text and picture towers, frozen."""
         weights = self.weights_of("clip")
         return (
-            parts.loaded(parts.clip_text(), weights, "text."),
-            parts.loaded(parts.clip_vision(), weights, "vision."),
+            networks.loaded(networks.clip_text(), weights, "text."),
+            networks.loaded(networks.clip_vision(), weights, "vision."),
         )
 
     def no_prompt(self) -> torch.Tensor:
@@ -113,7 +112,7 @@ class Trained:
     def encoder(self, stage: str) -> nn.Module:
         """Return the trained text encoder of the stage `text-2.1` or `text-3`, frozen."""
         network = STAGES[stage].network(64).encoder  # of any size
-        return parts.loaded(network, self.weights_of(stage), "encoder.")
+        return networks.loaded(network, self.weights_of(stage), "encoder.")
 
     def prior(self, device: str = "cpu") -> KandinskyV22PriorPipeline:
         """Return the prior that has landed, as its pipeline.

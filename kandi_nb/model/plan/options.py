@@ -10,7 +10,8 @@ from typing import Any
 from ...words.errors import KandiError
 from ...words.models import SPECS
 from ...words.tables import Table
-from ..find import find, first_line
+from ..find import find
+from ..hub import first_line
 from ..quiet import quiet
 from .architecture import Part, build, call, parts
 

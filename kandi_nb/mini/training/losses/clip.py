@@ -13,7 +13,7 @@ from torch import nn
 from ...captions import caption
 from ...world.scenes import Scene
 from ...world.vocabulary import LANGUAGES
-from .. import networks as parts
+from .. import networks
 from ..loop import Loss, Plan, python_random
 from .judge import naming_heads, naming_loss
 from .movq import pictures
@@ -35,7 +35,7 @@ class Clip(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.text, self.vision = parts.clip_text(), parts.clip_vision()
+        self.text, self.vision = networks.clip_text(), networks.clip_vision()
         self.heads = naming_heads()
         # Radford et al. 2021 begin with 0.07, too.
         self.temperature = nn.Parameter(torch.tensor(np.log(1 / 0.07), dtype=torch.float32))
@@ -44,7 +44,7 @@ class Clip(nn.Module):
 def tokenize(tokenizer, texts: Sequence[str]) -> torch.Tensor:
     """Return ids (n, longest); attention is causal, so that less padding changes nothing."""
     encoded = tokenizer(
-        list(texts), padding="longest", truncation=True, max_length=parts.TOKENS
+        list(texts), padding="longest", truncation=True, max_length=networks.TOKENS
     )
     return torch.tensor(encoded["input_ids"])
 
@@ -75,7 +75,7 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 1
         logits = tn @ vn.T * model.temperature.float().clamp(max=LARGEST_TEMPERATURE).exp()
         target = torch.arange(batch, device=logits.device)
         contrast = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-        root = parts.EMBEDDING**0.5
+        root = networks.EMBEDDING**0.5
         seen, by_picture = naming(model.heads((vn * root).to(p.dtype)), index)
         read, by_text = naming(model.heads((tn * root).to(p.dtype)), index)
         norms = sum((e.float().norm(dim=-1) / root - 1).square().mean() for e in (t, v))

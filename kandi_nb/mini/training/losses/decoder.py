@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from .. import networks as parts
+from .. import networks
 from ..loop import Loss, Plan
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def schedule(settings: dict | None = None) -> torch.Tensor:
     """Return the cumulative products of alpha (1000,) of a schedule, by default the 2.x one."""
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(**(settings or parts.decoder_scheduler())).alphas_cumprod
+    return DDPMScheduler(**(settings or networks.decoder_scheduler())).alphas_cumprod
 
 
 def diffusion_loss(

@@ -16,7 +16,7 @@ from ...world.render import render_many
 from ...world.scenes import Scene, accepted_colours
 from ...world.scenes import scenes as world_scenes
 from ...world.vocabulary import ANIMALS, STYLES
-from .. import networks as parts
+from .. import networks
 from ..loop import Loss, Plan
 from .movq import pictures
 
@@ -75,7 +75,7 @@ def word_loss(
 
 def naming_heads() -> nn.Linear:
     """Build a layer that names attributes and style: embeddings (b, 128) to logits of words."""
-    return nn.Linear(parts.EMBEDDING, sum(map(len, HEADS.values())) + len(STYLES))
+    return nn.Linear(networks.EMBEDDING, sum(map(len, HEADS.values())) + len(STYLES))
 
 
 def naming_loss(

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from .. import networks as parts
+from .. import networks
 from ..loop import Loss, Plan
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def fit_codebook(model: nn.Module, latents: torch.Tensor, rounds: int = 12) -> f
     cells = cells[
         torch.randperm(len(cells), generator=torch.Generator().manual_seed(0))[:60_000]
     ]
-    codes = cells[: parts.CODES].clone()
+    codes = cells[: networks.CODES].clone()
     for _ in range(rounds):
         near = torch.cat([torch.cdist(some, codes).argmin(1) for some in cells.split(8192)])
         count = torch.bincount(near, minlength=len(codes))[:, None]

@@ -12,7 +12,7 @@ from torch import nn
 from ...captions import caption
 from ...world.scenes import Scene
 from ...world.vocabulary import LANGUAGES
-from .. import networks as parts
+from .. import networks
 from ..loop import Loss, Plan, python_random
 from .clip import tokenize
 
@@ -24,13 +24,13 @@ DROPPED = 0.1  # share of captions replaced by the empty one, which guidance nee
 LATE = 800  # of 1000 steps: above it little but noise is left
 
 
-def lengthen(short: nn.Module, tokens: int = parts.TOKENS) -> nn.Module:
+def lengthen(short: nn.Module, tokens: int = networks.TOKENS) -> nn.Module:
     """Return a prior for ``tokens`` text states with the weights of one trained on fewer.
 
     Positions beyond the window take the last one's place; the four after the text keep their
     own.
     """
-    long = parts.prior(tokens)
+    long = networks.prior(tokens)
     weights = short.state_dict()
     place = weights["positional_embedding"]
     text, rest = place[:, :-4], place[:, -4:]
@@ -55,7 +55,7 @@ def loss_of(
     """
     from diffusers import UnCLIPScheduler
 
-    scheduler = UnCLIPScheduler(**parts.prior_scheduler())
+    scheduler = UnCLIPScheduler(**networks.prior_scheduler())
     alphas = scheduler.alphas_cumprod
 
     def loss(model: nn.Module, generator: torch.Generator):
@@ -67,7 +67,7 @@ def loss_of(
             for i in index.tolist()
         ]
         ids = tokenize(tokenizer, texts)[:, :WINDOW].to(p.device)
-        ends = ids.eq(parts.VOCABULARY - 1).int().argmax(1, keepdim=True)
+        ends = ids.eq(networks.VOCABULARY - 1).int().argmax(1, keepdim=True)
         mask = torch.arange(WINDOW, device=p.device)[None] <= ends
         with torch.no_grad():
             out = text(ids)

@@ -12,7 +12,7 @@ from torch import nn
 from ...captions import caption
 from ...world.scenes import Scene
 from ...world.vocabulary import LANGUAGES
-from .. import networks as parts
+from .. import networks
 from ..loop import Loss, Plan, python_random
 from .clip import tokenize
 from .judge import naming_heads, naming_loss
@@ -37,7 +37,7 @@ class TextEncoder(nn.Module):
         self.encoder = encoder
         self.heads = naming_heads()
         pooled = hasattr(encoder, "LinearTransformation")
-        self.project = None if pooled else nn.Linear(parts.STATES, parts.EMBEDDING)
+        self.project = None if pooled else nn.Linear(networks.STATES, networks.EMBEDDING)
 
     def read(self, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return states (b, n, 160) and embeddings (b, 128) of ids and mask (b, n)."""
@@ -80,7 +80,7 @@ def loss_of(
         texts = ["" if draw.random() < EMPTY else t for t in texts]
         with torch.no_grad():
             wanted = clip(tokenize(clip_tokenizer, texts).to(p.device)).text_embeds.float()
-        ids, mask = ids_and_mask(tokenizer, texts, parts.TOKENS)
+        ids, mask = ids_and_mask(tokenizer, texts, networks.TOKENS)
         _, embedding = model.read(ids.to(p.device), mask.to(p.device))
         gap = (embedding.float() - wanted).square().mean()
         spoken = torch.tensor([bool(text) for text in texts])

@@ -11,7 +11,7 @@ from torch import nn
 from ...captions import caption
 from ...world.scenes import Scene
 from ...world.vocabulary import LANGUAGES
-from .. import networks as parts
+from .. import networks
 from ..loop import Loss, Plan, python_random
 from .decoder import DROPPED, NOISE, Conditioning, loss_of, schedule, with_mixtures
 from .text import ids_and_mask
@@ -61,7 +61,7 @@ def conditioning_21(
         captions = [text for text in texts if text]  # the empty one is read once for all
         number = iter(range(b))
         row = [next(number) if text else len(captions) for text in texts]
-        ids, mask = ids_and_mask(tokenizer, [*captions, ""], parts.TOKENS, full=True)
+        ids, mask = ids_and_mask(tokenizer, [*captions, ""], networks.TOKENS, full=True)
         with torch.no_grad():
             embedding, states = encoder(ids.to(p.device), mask.to(p.device))
         added = {"image_embeds": e, "text_embeds": embedding[row]}
@@ -82,7 +82,7 @@ def conditioning_3(scenes: Sequence[Scene], tokenizer, encoder: nn.Module) -> Co
         texts = _captions(scenes, index, generator)
         chance = torch.rand(len(texts))
         texts = ["" if c < EMPTY else text for c, text in zip(chance, texts, strict=True)]
-        ids, mask = ids_and_mask(tokenizer, texts, parts.TOKENS_3)
+        ids, mask = ids_and_mask(tokenizer, texts, networks.TOKENS_3)
         ids, mask = (torch.nn.functional.pad(x, (0, 1)).to(p.device) for x in (ids, mask))
         with torch.no_grad():
             states = encoder(ids, attention_mask=mask).last_hidden_state
@@ -114,5 +114,5 @@ def loss_3(data: Data, plan: Plan) -> Loss:
     """Return the loss of Kandinsky 3's decoder, of all pictures."""
     encoder = data.trained.encoder("text-3").to(plan.device, plan.dtype)
     conditioning = conditioning_3(data.scenes, data.trained.tokenizer("t5"), encoder)
-    alphas = schedule(parts.scheduler_3())
+    alphas = schedule(networks.scheduler_3())
     return loss_of(data.latents(plan.device), conditioning, alphas=alphas)
