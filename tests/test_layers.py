@@ -23,7 +23,7 @@ TABLE = {
     "model.plan": "architecture footprint fit options",
     "tasks": "checks texts prior decoder inpainting run generate replay tokens embeddings",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
-    "jobs run junit new",
+    "jobs run junit new copies",
     "drivers": "bench commands",
 }
 FOLDERS = list(TABLE)

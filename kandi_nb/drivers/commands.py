@@ -186,6 +186,7 @@ def new(options: argparse.Namespace) -> None:
 
     for path in new_notebook(options.name, options.folder):
         print(path)
+    print("to fill them in: kandi-nb lab --originals", file=sys.stderr)
 
 
 def lab(options: argparse.Namespace) -> int:
@@ -193,12 +194,14 @@ def lab(options: argparse.Namespace) -> int:
 
     if notebooks.foreign():
         print(f"kandi-nb: {notebooks.foreign()}", file=sys.stderr)
+    root = _lab_root(notebooks.folder(), options)
     command = [
         sys.executable,
         "-m",
         "jupyterlab",
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.root_dir={notebooks.folder()}",
+        f"--ServerApp.root_dir={root}",
+        f"--LabApp.default_url=/lab/tree/{notebooks.folder().name}",
         # No look-up of news and releases: nothing leaves this machine.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
@@ -215,6 +218,19 @@ def lab(options: argparse.Namespace) -> int:
                 return FAILED if process.wait() else 0
             except KeyboardInterrupt:
                 continue  # Jupyter got it too, and asks whether to stop
+
+
+def _lab_root(originals: Path, options: argparse.Namespace) -> Path:
+    """Return what JupyterLab opens: the folder of working copies, or the clone itself."""
+    from .notebooks.copies import WORK, working_copies
+
+    if options.originals:
+        return originals.parent
+    work = originals.parent / WORK
+    said = working_copies(originals, work, fresh=options.fresh)
+    for line in [*said, f"your copies are in {work}, your pictures will be in {WORK}/outputs"]:
+        print(f"kandi-nb: {line}", file=sys.stderr)
+    return work
 
 
 def bench(options: argparse.Namespace) -> None:
