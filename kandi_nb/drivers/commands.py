@@ -191,6 +191,7 @@ def new(options: argparse.Namespace) -> None:
 
 def lab(options: argparse.Namespace) -> int:
     from .notebooks import run as notebooks
+    from .notebooks.new import TEMPLATES
 
     if notebooks.foreign():
         print(f"kandi-nb: {notebooks.foreign()}", file=sys.stderr)
@@ -202,9 +203,10 @@ def lab(options: argparse.Namespace) -> int:
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/{notebooks.folder().name}",
-        # No look-up of news and releases: nothing leaves this machine.
+        # No look-up of news and releases, and no question whether to: nothing leaves this machine.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--LabApp.app_settings_dir={TEMPLATES / 'settings'}",
     ]
     command += ["--no-browser"] if options.no_browser else []
     command += [f"--port={options.port}"] if options.port else []

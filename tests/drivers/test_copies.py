@@ -179,6 +179,9 @@ def test_lab_opens_the_copies_or_the_originals(clone, monkeypatch, capsys, words
     assert cli.main(["lab", *words]) == 0
     assert f"--ServerApp.root_dir={(clone / root).resolve()}" in commanded
     assert "--LabApp.default_url=/lab/tree/notebooks" in commanded
+    (settings,) = [word.partition("=")[2] for word in commanded if "settings_dir" in word]
+    overrides = json.loads((Path(settings) / "overrides.json").read_text())
+    assert overrides["@jupyterlab/apputils-extension:notification"]["fetchNews"] == "false"
     assert (clone / "work").exists() == (text is not None)
     assert ("work/outputs" in capsys.readouterr().err) == (text is not None)
     assert cli.main(["lab", "--fresh", "--originals"]) == 2
