@@ -8,6 +8,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 TORCH  ?= torch
+FRESH  ?=
 ARGS   ?=
 
 PY := $(VENV)/bin/python
@@ -39,8 +40,8 @@ run: $(STAMP)  ## run every notebook on the bundled model; pictures go to output
 test: $(STAMP)  ## run the test suite, without network
 	@HF_HUB_OFFLINE=1 $(ONE_THREAD) $(PY) -m pytest -n 2 --dist worksteal $(ARGS)
 
-lab: $(STAMP)  ## open JupyterLab on notebooks/
-	@$(PY) -m kandi_nb.cli lab $(ARGS)
+lab: $(STAMP)  ## open JupyterLab on copies of the notebooks, in work/ (FRESH=1: new ones)
+	@$(PY) -m kandi_nb.cli lab $(if $(filter-out 0,$(FRESH)),--fresh) $(ARGS)
 
 bench: $(STAMP)  ## measure the speed goals; prints ratios
 	@HF_HUB_OFFLINE=1 $(PY) benchmarks/goals.py $(ARGS)

@@ -156,7 +156,16 @@ def _parser() -> argparse.ArgumentParser:
     new.add_argument("name", metavar="NN_NAME", help="such as 05_my_masks")
     new.add_argument("--folder", type=Path, help="default: the notebooks folder in use")
 
-    lab = add("lab", commands.lab, "open JupyterLab on the notebooks, for this machine only")
+    lab = add(
+        "lab", commands.lab, "open JupyterLab on copies of the notebooks, for this machine only"
+    )
+    which = lab.add_mutually_exclusive_group()
+    which.add_argument(
+        "--fresh", action="store_true", help="begin with new copies; yours are kept aside"
+    )
+    which.add_argument(
+        "--originals", action="store_true", help="open the notebooks themselves, to write them"
+    )
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
     lab.add_argument("--port", type=int, help="default: 8888 or the next free one")
 

@@ -24,7 +24,7 @@ TABLE = {
     "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
     "tokens embeddings",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
-    "jobs run junit new",
+    "jobs run junit new copies",
     "drivers": "bench commands painting",
 }
 FOLDERS = list(TABLE)

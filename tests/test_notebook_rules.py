@@ -281,8 +281,9 @@ def exercises(notebook, path) -> Complaints:
     starters = [cell for cell in body if cell.cell_type == "code" and lines(cell)]
     if len(starters) < 3:
         yield f"{len(starters)} exercises start with code that runs; three should"
-    if not any(f"](solutions/{path.name})" in cell.source for cell in body):
-        yield f"the exercises do not link to solutions/{path.name}"
+    solutions = f"solutions/{path.name[:2]}_solutions.ipynb"
+    if not any(f"]({solutions})" in cell.source for cell in body):
+        yield f"the exercises do not link to {solutions}"
 
 
 def recap(notebook, path) -> Complaints:
@@ -314,7 +315,9 @@ TEACHING = [title, promise, setup, amount, sections, exercises, recap]
 
 def test_the_notebooks_are_all_there():
     assert len(NOTEBOOKS) == EXPECTED
-    assert [path.name for path in SOLUTIONS] == [path.name for path in NOTEBOOKS]
+    # Names of their own: a tab of JupyterLab shows nothing but the name of the file.
+    numbers = [path.name[:2] for path in NOTEBOOKS]
+    assert [path.name for path in SOLUTIONS] == [f"{n}_solutions.ipynb" for n in numbers]
     for number, path in enumerate(NOTEBOOKS):
         assert re.fullmatch(rf"{number:02d}_[a-z0-9]+(_[a-z0-9]+)*\.ipynb", path.name)
 
@@ -371,7 +374,7 @@ def sample():
             new_markdown_cell("**Look for:** the edge."),
             new_code_cell("result"),
         ]
-    cells.append(new_markdown_cell("## Exercises\n\n[Solutions](solutions/05_masks.ipynb)"))
+    cells.append(new_markdown_cell("## Exercises\n\n[Solutions](solutions/05_solutions.ipynb)"))
     cells += [new_code_cell("result") for _ in range(3)]
     cells += [
         new_markdown_cell("## Recap\n\nDone.\n\n| call | what it does |\n|---|---|\n| a | b |"),
@@ -479,7 +482,7 @@ def readme(monkeypatch, tmp_path):
     """Let the sample's links lead somewhere."""
     (tmp_path / "notebooks" / "solutions").mkdir(parents=True)
     (tmp_path / "README.md").touch()
-    (tmp_path / "notebooks" / "solutions" / "05_masks.ipynb").touch()
+    (tmp_path / "notebooks" / "solutions" / "05_solutions.ipynb").touch()
     monkeypatch.setitem(globals(), "FOLDER", tmp_path / "notebooks")
 
 

@@ -163,7 +163,10 @@ def test_the_table_lists_exactly_the_notebooks():
     for path, (title, promise, minutes, solution) in zip(NOTEBOOKS, table, strict=True):
         first = nbformat.read(path, as_version=4).cells[0].source.splitlines()[0]
         assert title == f"[{first.removeprefix('# ')}](notebooks/{path.name})"
-        assert solution == f"[{path.name[:2]}](notebooks/solutions/{path.name})"
+        assert (
+            solution
+            == f"[{path.name[:2]}](notebooks/solutions/{path.name[:2]}_solutions.ipynb)"
+        )
         assert promise and 1 <= int(minutes) <= 60
 
 

@@ -130,22 +130,27 @@ def new(options: argparse.Namespace) -> None:
 
     for path in new_notebook(options.name, options.folder):
         print(path)
+    print("to fill them in: kandi-nb lab --originals", file=sys.stderr)
 
 
 def lab(options: argparse.Namespace) -> int:
+    from .notebooks.new import TEMPLATES
     from .notebooks.run import folder, foreign
 
     if foreign():
         print(f"kandi-nb: {foreign()}", file=sys.stderr)
+    root = _lab_root(folder(), options)
     command = [
         sys.executable,
         "-m",
         "jupyterlab",
         "--ServerApp.ip=127.0.0.1",
-        f"--ServerApp.root_dir={folder()}",
-        # No look-up of news and releases: nothing leaves this machine.
+        f"--ServerApp.root_dir={root}",
+        f"--LabApp.default_url=/lab/tree/{folder().name}",
+        # No look-up of news and releases, and no question whether to: nothing leaves this machine.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        f"--LabApp.app_settings_dir={TEMPLATES / 'settings'}",
     ]
     command += ["--no-browser"] if options.no_browser else []
     command += [f"--port={options.port}"] if options.port else []
@@ -159,6 +164,19 @@ def lab(options: argparse.Namespace) -> int:
                 return FAILED if process.wait() else 0
             except KeyboardInterrupt:
                 continue  # Jupyter got it too, and asks whether to stop
+
+
+def _lab_root(originals: Path, options: argparse.Namespace) -> Path:
+    """Return what JupyterLab opens: the folder of working copies, or the clone itself."""
+    from .notebooks.copies import WORK, working_copies
+
+    if options.originals:
+        return originals.parent
+    work = originals.parent / WORK
+    said = working_copies(originals, work, fresh=options.fresh)
+    for line in [*said, f"your copies are in {work}, your pictures will be in {WORK}/outputs"]:
+        print(f"kandi-nb: {line}", file=sys.stderr)
+    return work
 
 
 def bench(options: argparse.Namespace) -> None:

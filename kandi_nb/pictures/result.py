@@ -148,7 +148,8 @@ class Result:
         """Write each picture as a PNG with its recipe inside; return the paths.
 
         Files are called `<prompt>-<seed>.png`, or after `name` (one picture `<name>.png`, more
-        `<name>-<seed>.png`); a taken name gets -2, -3…: nothing is ever overwritten. The
+        `<name>-<seed>.png`); a taken name gets -2, -3…: nothing is ever overwritten, and
+        a file that holds the same picture and recipe already is named again, not doubled. The
         pictures that the task started from travel inside, so that one file can be replayed;
         with `inputs=False` only their hashes do. A picture that was changed since it was drawn
         is saved without a recipe. Raises KandiError when the folder cannot be written to.
@@ -167,7 +168,7 @@ class Result:
                 data = png_bytes(image)
             else:
                 data = png_bytes(image, recipe, given if inputs else None)
-            paths.append(write_new(folder, called, ".png", data))
+            paths.append(write_new(folder, called, ".png", data, apart_from=paths))
         return paths
 
     def announce_inputs(self, remedy: str = "inputs=False") -> None:

@@ -6,7 +6,7 @@ import itertools
 import os
 import shutil
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -85,10 +85,19 @@ def write(path: str | os.PathLike, data: bytes, *, overwrite: bool = False) -> P
     return path
 
 
-def write_new(folder: str | os.PathLike, stem: str, suffix: str, data: bytes) -> Path:
+def write_new(
+    folder: str | os.PathLike,
+    stem: str,
+    suffix: str,
+    data: bytes,
+    *,
+    apart_from: Container[Path] = (),
+) -> Path:
     """Write `<stem><suffix>`, or `<stem>-2<suffix>`, `-3`… where names are taken.
 
-    Two processes that save at once get two files. Raises KandiError.
+    A file with just these bytes is not written twice: it gets the time of now and its path is
+    returned, unless it is one of `apart_from`. Two processes that save different bytes at once
+    get two files. Raises KandiError.
     """
     with _plain_errors(folder):
         path = expanded(folder)
@@ -100,10 +109,21 @@ def write_new(folder: str | os.PathLike, stem: str, suffix: str, data: bytes) ->
                 try:
                     _claim(part, target)
                 except FileExistsError:
-                    continue
+                    if target in apart_from or not _holds(target, data):
+                        continue
+                    os.utime(target)
                 return target
         finally:
             part.unlink(missing_ok=True)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Return whether a file holds these bytes; a link may be changed from elsewhere, so no."""
+    try:
+        same = not path.is_symlink() and path.stat().st_size == len(data)
+        return same and path.read_bytes() == data
+    except OSError:
+        return False
 
 
 def replace_folder(fresh: Path, folder: Path) -> None:

@@ -452,8 +452,11 @@ def test_lab_listens_on_loopback_only_and_shows_the_notebooks(notebook, here):
         start_new_session=True,
     )
     try:
-        listing = json.loads(answer(f"http://127.0.0.1:{port}/api/contents?token=secret"))
+        listing = json.loads(
+            answer(f"http://127.0.0.1:{port}/api/contents/notebooks?token=secret")
+        )
         assert [entry["name"] for entry in listing["content"]] == ["01_a.ipynb"]
+        assert (here / "work" / "notebooks" / "01_a.ipynb").is_file(), "it is a copy"
         assert listening_addresses(command.pid, port) == {"127.0.0.1"}
     finally:
         os.killpg(command.pid, signal.SIGKILL)

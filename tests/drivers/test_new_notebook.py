@@ -40,7 +40,7 @@ def test_it_keeps_every_rule_of_the_workbook(clone):
 def test_it_runs_as_it_stands_and_outside_a_clone(clone, capsys):
     assert cli.main(["new", "07_frogs", "--folder", "mine"]) == 0
     paths = capsys.readouterr().out.split()
-    assert paths == ["mine/07_frogs.ipynb", "mine/solutions/07_frogs.ipynb"]
+    assert paths == ["mine/07_frogs.ipynb", "mine/solutions/07_solutions.ipynb"]
     runs = run_notebooks(paths, {"SEED": 11})
     assert all(run.ok and run.saved for run in runs), [run.reason for run in runs]
 

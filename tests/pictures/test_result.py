@@ -118,18 +118,21 @@ def test_the_recipe_is_an_itxt_chunk_of_utf8_json(tmp_path, prompt):
 
 
 def test_nothing_is_overwritten(tmp_path):
-    made = result(Params("a cat"))
-    paths = [made.save(tmp_path)[0] for _ in range(3)]
+    runs = [result(Params("a cat"), model=f"m{n}") for n in range(3)]
+    paths = [made.save(tmp_path)[0] for made in runs]
     assert [p.name for p in paths] == ["a-cat-0.png", "a-cat-0-2.png", "a-cat-0-3.png"]
-    same = Result(made.images * 2, made.params * 2, "m").save(tmp_path)
-    assert len({*paths, *same}) == 5
+    before = [path.read_bytes() for path in paths]
+    same = Result(runs[0].images * 2, runs[0].params * 2, "m").save(tmp_path)
+    assert len({*paths, *same}) == 5, "one file for each picture of a run, equal or not"
     assert sorted(tmp_path.iterdir()) == sorted([*paths, *same])
+    assert [path.read_bytes() for path in paths] == before
 
 
 def test_names_given_by_the_user(tmp_path):
     one, two = result(Params("a cat", seed=5)), result(Params("a cat", count=2))
     assert [p.name for p in one.save(tmp_path, "fox.png")] == ["fox.png"]
-    assert [p.name for p in one.save(tmp_path, "fox")] == ["fox-2.png"]
+    other = result(Params("a cat", seed=6))
+    assert [p.name for p in other.save(tmp_path, "fox")] == ["fox-2.png"]
     assert [p.name for p in two.save(tmp_path, "My Лиса")] == ["My Лиса-0.png", "My Лиса-1.png"]
     for bad in ("", ".", "..", "a/b", "a\\b", "con", "NUL.txt", "a:b", "a\0b", "x" * 201, 3):
         words = "must be text" if bad == 3 else "file name"
@@ -141,11 +144,15 @@ def test_two_processes_never_take_the_same_name(tmp_path):
     code = (
         "import sys; from PIL import Image; from kandi_nb.words.params import Params\n"
         "from kandi_nb.pictures.result import Result\n"
-        "made = Result([Image.new('RGB', (64, 64))], [Params('a cat')], 'm')\n"
-        "for _ in range(20): print(*made.save(sys.argv[1]))"
+        "for n in range(20):\n"
+        "    image = Image.new('RGB', (64, 64), (n, int(sys.argv[2]), 0))\n"
+        "    print(*Result([image], [Params('a cat')], 'm').save(sys.argv[1]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen([*command, colour], stdout=subprocess.PIPE, text=True)
+        for colour in ("0", "255")
+    ]
     names = [name for process in both for name in process.communicate()[0].splitlines()]
     assert len(set(names)) == 40
     assert len(list(tmp_path.iterdir())) == 40

@@ -18,7 +18,7 @@ STEM, TITLE, INDEX = "00_new_notebook", "New notebook", "../README.md#notebooks"
 
 
 def new_notebook(name: str, into: str | os.PathLike | None = None) -> list[Path]:
-    """Write `<into>/<name>.ipynb` and its solutions, and return both paths.
+    """Write `<into>/<name>.ipynb` and `<into>/solutions/<NN>_solutions.ipynb`; return both.
 
     `into` is the notebooks folder in use by default. Raises KandiError for a name that is not
     like "05_my_masks", and when one of the files exists.
@@ -29,7 +29,7 @@ def new_notebook(name: str, into: str | os.PathLike | None = None) -> list[Path]
             f"a notebook is called NN_name, such as 05_my_masks, not {shown(name)}"
         )
     place = writable(folder() if into is None else into)
-    paths = [place / f"{stem}.ipynb", place / "solutions" / f"{stem}.ipynb"]
+    paths = [place / f"{stem}.ipynb", place / "solutions" / f"{stem[:2]}_solutions.ipynb"]
     for path in paths:
         if path.exists():
             raise KandiError(f"{path} exists; take another number or name")
@@ -44,7 +44,12 @@ def _filled(template: str, stem: str, place: Path) -> str:
     text = (TEMPLATES / f"{template}.ipynb").read_text(encoding="utf-8")
     number, _, words = stem.partition("_")
     title = words.replace("_", " ").capitalize()
-    for old, new in ((STEM, stem), (f"{STEM[:2]} · ", f"{number} · "), (TITLE, title)):
+    for old, new in (
+        (STEM, stem),
+        (f"{STEM[:2]}_solutions", f"{number}_solutions"),
+        (f"{STEM[:2]} · ", f"{number} · "),
+        (TITLE, title),
+    ):
         text = text.replace(old, new)
     # Outside a clone there is no index to link to.
     return (
