@@ -303,7 +303,8 @@ def test_the_world_is_described_as_it_is():
 
 def test_the_weights_are_as_small_as_said():
     numbers = 0
-    for folder in SPECS["mini-2.2"].folders.values():
+    for role in SPECS["mini-2.2"].ids:  # the rest are variants of the decoder
+        folder = SPECS["mini-2.2"].folders[role]
         for file in folder.rglob("*.safetensors"):
             with open(file, "rb") as stream:
                 header = stream.read(struct.unpack("<Q", stream.read(8))[0])

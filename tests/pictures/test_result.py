@@ -55,7 +55,7 @@ def test_result_is_a_sequence_of_pictures():
     assert len(made) == 3
     assert list(made) == made.images
     assert made[1] is made.images[1]
-    assert made[:2] == made.images[:2]
+    assert made[:2].images == made.images[:2] and made[:2].params == made.params[:2]
     assert "Params per picture" in message(lambda: Result(made.images, [], "m"))
 
 
@@ -95,7 +95,7 @@ def test_save_and_read_the_recipe(tmp_path, prompt):
     assert [p.name for p in paths] == [f"{slug(prompt)}-7.png", f"{slug(prompt)}-8.png"]
     for path, params, image in zip(paths, made.params, made.images, strict=True):
         found = recipe(path)
-        assert found["schema"] == 1
+        assert found["schema"] == 2
         assert Params.from_dict(found["params"]) == params
         assert (found["task"], found["model"]) == ("generate", "mini-2.2")
         assert found["revision"] == {"prior": "abc", "decoder": "def"}
@@ -299,7 +299,7 @@ GOOD = {
     "schema": 1,
     "task": "generate",
     "model": "m",
-    "size": [8, 8],
+    "size": [64, 64],
     "params": {"prompt": "x"},
 }
 
@@ -315,7 +315,7 @@ GOOD = {
         (_png("{"), "cannot be read"),
         (_png("[1]"), "no schema number"),
         (_png("[" * 100_000), "cannot be read"),
-        (_png(json.dumps({**GOOD, "schema": 2})), "newer release"),
+        (_png(json.dumps({**GOOD, "schema": 3})), "newer release"),
         (_png(json.dumps({**GOOD, "params": None})), "'params' is missing"),
         (_png(json.dumps({**GOOD, "model": 3})), "'model' is missing"),
         (_png(json.dumps({**GOOD, "params": {"prompt": "x", "steps": 1}})), "steps must be"),
@@ -396,9 +396,9 @@ def test_what_is_no_path_is_one_short_line_wherever_a_path_is_taken(
         lambda: export(place),
         lambda: make_sprites("font.ttf", place),
         lambda: make_sprites(place, tmp_path),
-        lambda: find(place),
         lambda: run_notebook("00", out=place),
     ]
+    assert "is no notebook" in message(lambda: find(place))
     for use in uses:
         text = message(use)
         assert NO_PATHS[place] in text and len(text) < 200

@@ -75,7 +75,7 @@ def test_the_result_holds_all_that_a_recipe_needs(tiny):
     assert [params.seed for params in result.params] == [7, 8]
     assert all(params.count == 1 for params in result.params)
     assert result.model == tiny.spec.key
-    assert result.revision == tiny.revision
+    assert result.revision == {r: tiny.revision[r] for r in ("prior", "decoder")}
     assert {"torch", "diffusers", "transformers"} <= set(result.versions)
     assert result.task == "generate"
     assert result.seconds > 0

@@ -153,9 +153,9 @@ def output_folder(out: str | os.PathLike) -> Path:
     """Return the absolute path of a folder for outputs; KandiError if none can be there."""
     try:
         return expanded(out).resolve()
-    except (KandiError, OSError):
+    except (KandiError, OSError) as error:
         raise KandiError(
-            f'out must be a folder to write to, such as "outputs", not {shown(out)}'
+            f'out must be a folder to write to, such as "outputs": {error}'
         ) from None
 
 
