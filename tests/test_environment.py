@@ -86,7 +86,7 @@ def test_every_allowed_python_is_named_where_somebody_looks():
     assert tried == [f"python{number}" for number in reversed(PYTHONS)]
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"Python {PYTHONS[0]} to {PYTHONS[-1]}" in readme
-    assert f"(3, {int(PYTHONS[-1][2:]) + 1})" in (ROOT / "kandi_nb/memory.py").read_text(
+    assert f"(3, {int(PYTHONS[-1][2:]) + 1})" in (ROOT / "kandi_nb/model/check.py").read_text(
         encoding="utf-8"
     ), "kn.check() takes the newest one, too"
 

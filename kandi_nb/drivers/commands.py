@@ -203,7 +203,7 @@ def lab(options: argparse.Namespace) -> int:
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.root_dir={root}",
         f"--LabApp.default_url=/lab/tree/{notebooks.folder().name}",
-        # No look-up of news and releases, and no question whether to: nothing leaves this machine.
+        # No look-up of news and releases, nor a question about it: nothing leaves this machine.
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         f"--LabApp.app_settings_dir={TEMPLATES / 'settings'}",
