@@ -1,4 +1,4 @@
-"""The README keeps its word: calls, commands, links, figures and snippets are the real ones."""
+"""README and docs keep their word: calls, commands, links, figures and snippets are real."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ from kandi_nb.words.models import SPECS
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = {
+    name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    for name in ("training", "export", "structure")
+}
+EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXPECTED_NOTEBOOKS = 4
 
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.M | re.S)
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", EVERYTHING, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]
 SHELL = [
     line.partition(" #")[0].strip()
@@ -42,18 +47,18 @@ SHELL = [
     if language == "sh"
     for line in code.splitlines()
 ]
-SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", TEXT, flags=re.M | re.S))
+SPANS = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", EVERYTHING, flags=re.M | re.S))
 COMMANDS = [part.strip() for line in [*SHELL, *SPANS] for part in line.split("&&")]
 
 SECTIONS = [
     "What you can do",
     "Two commands",
+    "Your first hour",
     "No GPU? None needed",
     "Notebooks",
     "Calls",
     "Without a browser",
     "Real checkpoints",
-    "Layout and import rule",
     "If it goes wrong",
     "Licences",
 ]
@@ -66,8 +71,13 @@ def section(title):
 
 def rows(title):
     """Return the cells of a section's tables, without their heads."""
+    return cells(section(title))
+
+
+def cells(text):
+    """Return the cells of a text's tables, without their heads."""
     found = []
-    for table in re.findall(r"(?:^\|.*\n)+", section(title), re.M):
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.M):
         lines = table.strip().splitlines()[2:]
         found += [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
     return found
@@ -95,14 +105,16 @@ def test_sections_stand_in_their_order():
     assert len(re.findall(r"\.(?=\s|$)", promise)) == 1 and promise.endswith("."), (
         "one sentence"
     )
-    long = [line for line in TEXT.splitlines() if len(line) > 96 and not line.startswith("|")]
+    long = [
+        line for line in EVERYTHING.splitlines() if len(line) > 96 and not line.startswith("|")
+    ]
     assert long == []
 
 
 def test_the_picture_is_there_small_and_described():
     from PIL import Image
 
-    ((alt, path),) = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", TEXT)
+    (alt, path), _ = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", TEXT)
     assert path == "docs/picture.png"
     assert TEXT.index("![") < TEXT.index("## "), "before the first section"
     assert len(alt.split()) >= 12, "somebody who cannot see it learns what it shows"
@@ -111,6 +123,26 @@ def test_the_picture_is_there_small_and_described():
     with Image.open(file) as picture:
         picture.load()
         assert picture.format == "PNG" and picture.width >= 8 * 64 and picture.height >= 5 * 64
+
+
+def test_a_newcomer_sees_lab_before_anything_long():
+    from PIL import Image
+
+    first_hour = section("Your first hour")
+    ((alt, path),) = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", first_hour)
+    assert "make lab" in first_hour and len(alt.split()) >= 12
+    assert (ROOT / path).stat().st_size <= 300_000
+    with Image.open(ROOT / path) as picture:
+        assert picture.format == "PNG" and picture.width >= 1000
+    begin = TEXT.partition("## Your first hour")[0]
+    assert len(begin.split()) < 400, "it stands on the first page"
+
+
+def test_what_only_those_who_build_need_stands_in_docs():
+    for word in ("movq-decoder", "MoVQ", "hidden_errors", "--begin landed"):
+        assert word not in TEXT and (word == "MoVQ" or word in EVERYTHING)
+    for name in DOCS:
+        assert f"docs/{name}.md" in links(TEXT), "and the README says where"
 
 
 # --- links ---
@@ -127,6 +159,18 @@ def test_relative_links_and_anchors_resolve():
             assert anchor in anchors(target.read_text(encoding="utf-8")), link
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", *(f"docs/{name}.md" for name in DOCS)])
+def test_links_of_the_other_pages_resolve_too(page):
+    local = links((ROOT / page).read_text(encoding="utf-8"))
+    assert local and all("://" not in link for link in local)
+    for link in local:
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path
+        assert target.exists(), link
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), link
+
+
 def test_absolute_links_lead_to_documentation_only():
     found = [urlsplit(link) for link in links(TEXT) if "://" in link]
     assert found
@@ -135,7 +179,7 @@ def test_absolute_links_lead_to_documentation_only():
 
 
 def test_no_path_of_one_machine():
-    assert re.findall(r"(?<![\w.~/<>)])/[a-z]\w*/", TEXT) == []
+    assert re.findall(r"(?<![\w.~/<>)])/[a-z]\w*/", EVERYTHING) == []
 
 
 def test_notebooks_and_other_pages_find_their_anchor_here():
@@ -250,9 +294,10 @@ def test_tools_of_the_bundled_model_take_the_words_shown(tool, capsys):
 def test_training_stages_are_those_of_the_recipe():
     from kandi_nb.mini.training.stages import STAGES
 
-    (listed,) = re.findall(r"run their stages in this\s+order: ([^:]+):\n", TEXT)
+    (listed,) = re.findall(r"run their stages in this\s+order: ([^:]+):\n", DOCS["training"])
     named = re.findall(r"`([^`]+)`", listed)
     assert named == list(STAGES)
+    assert "order: " not in TEXT, "the order stands in one place"
     trained = [c.split()[3] for c in COMMANDS if c.startswith("python -m kandi_nb.mini.train")]
     assert trained and set(trained) <= set(named)
 
@@ -303,9 +348,9 @@ def test_the_world_is_described_as_it_is():
 
 def test_the_weights_are_as_small_as_said():
     numbers = 0
-    for role in SPECS["mini-2.2"].ids:  # the rest are variants of the decoder
-        folder = SPECS["mini-2.2"].folders[role]
-        for file in folder.rglob("*.safetensors"):
+    folders = SPECS["mini-2.2"].folders
+    for role in ("prior", "decoder"):  # what draws from text; the rest is for other tasks
+        for file in folders[role].rglob("*.safetensors"):
             with open(file, "rb") as stream:
                 header = stream.read(struct.unpack("<Q", stream.read(8))[0])
             numbers += sum(
@@ -329,13 +374,13 @@ def test_published_models_are_described_as_the_registry_does():
 
 
 def test_the_exported_family_is_listed():
-    table = [row for row in rows("Real checkpoints") if len(row) == 2]
+    table = [row for row in cells(DOCS["export"]) if len(row) == 2]
     assert sorted(name.strip("`") for name, _ in table) == sorted(FAMILY)
     assert all(purpose for _, purpose in table)
 
 
 def test_layers_are_those_that_the_tests_hold():
-    table = rows("Layout and import rule")
+    table = cells(DOCS["structure"])
     written = {folder: re.findall(r"`(\w+)`", modules) for folder, modules in table}
     held = {name.replace(".", "/"): modules.split() for name, modules in TABLE.items()}
     assert written == held
