@@ -250,7 +250,7 @@ def test_of_several_models_in_a_folder_the_one_asked_for_is_given(
     for folder in (tiny_folder, tiny3_folder):
         shutil.copytree(folder, tmp_path / "all", dirs_exist_ok=True)
     said = message(lambda: load(tmp_path / "all"))
-    assert "holds several models; give the folder of one" in said
+    assert "holds several models; load one of them" in said
     assert f"all/{DECODER}" in said and "all/kandinsky-3" in said
     k = load(tmp_path / "all" / own, device="cpu")
     assert list(k.spec.roles) == roles
