@@ -16,7 +16,7 @@ from PIL import Image
 import kandi_nb as kn
 from kandi_nb.mini import judge, names
 from kandi_nb.mini.captions import canonical
-from kandi_nb.mini.evaluation import cards, command, inpaint, mix, text
+from kandi_nb.mini.evaluation import bars, cards, command, inpaint, mix, text
 from kandi_nb.mini.training import record
 from kandi_nb.mini.training.stages import CHECKPOINTS, STAGES
 from kandi_nb.mini.world.render import render, render_many
@@ -30,7 +30,7 @@ def _evaluation(object_share=0.95, seconds=0.8):
     figures |= scores | {"same scene": 0.95, "different scenes": 0.2, "seconds": seconds}
     table = {language: dict(scores) for language in LANGUAGES}
     picture = Image.new("RGB", (64, 64), "red")
-    return command.Evaluation(figures, table, picture, "red and red")
+    return bars.Evaluation(figures, table, picture, "red and red")
 
 
 def test_held_out_scenes_are_distinct_and_plain():
@@ -99,7 +99,7 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
 
     for name, checkpoint in CHECKPOINTS.items():
         read[name] = set(command.READERS[checkpoint.role](Drawn(), 10).figures)
-    assert set(command.BARS) <= set().union(*read.values())
+    assert set(bars.BARS) <= set().union(*read.values())
     for name in (names.DECODER, names.DECODER_21, names.KANDINSKY_3):
         wanted = {"object", "colour", "place", "headwear", "seconds", "edit: colour arrives"}
         assert wanted <= read[name]
@@ -178,7 +178,7 @@ def test_the_bundled_cards_are_what_is_written_of_their_figures(tmp_path):
     shutil.copy(names.WEIGHTS / record.FILE, tmp_path)
     known = json.loads((names.WEIGHTS / command.FILE).read_text("utf-8"))
     for name, read in known.items():
-        evaluation = command.Evaluation(read["figures"], read["languages"])
+        evaluation = bars.Evaluation(read["figures"], read["languages"])
         cards.write_card(name, evaluation, tmp_path, 40)
         card = (tmp_path / name / "README.md").read_text("utf-8")
         bundled = (names.WEIGHTS / name / "README.md").read_text("utf-8")

@@ -14,7 +14,7 @@ import pytest
 import kandi_nb as kn
 from kandi_nb.mini import judge, names
 from kandi_nb.mini.captions import canonical, expects
-from kandi_nb.mini.evaluation import command, inpaint, mix, text
+from kandi_nb.mini.evaluation import bars, command, inpaint, mix, text
 from kandi_nb.mini.evaluation.painter import painter
 from kandi_nb.mini.export import export
 from kandi_nb.mini.world.render import render_many
@@ -331,7 +331,7 @@ def test_the_cards_say_what_was_last_evaluated():
     for name, kept in known.items():
         card = (names.WEIGHTS / name / "README.md").read_text("utf-8")
         for what, value in kept["figures"].items():
-            assert f"| {what} | {command.shown(what, value)} |" in card
+            assert f"| {what} | {bars.shown(what, value)} |" in card
 
 
 @pytest.mark.slow

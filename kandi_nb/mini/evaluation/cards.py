@@ -10,7 +10,7 @@ from .. import judge, names
 from ..captions import LANGUAGE_NAMES
 from ..training.record import recorded
 from ..training.stages import CHECKPOINTS, Checkpoint
-from .command import BARS, Evaluation, reached, shown
+from .bars import BARS, Evaluation, reached, shown
 
 WORLD = """\
 One thing (fox, cat, dog, frog, lion, bear, rabbit, owl, castle, house, car, rocket, sailboat,

@@ -10,9 +10,8 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...words.errors import KandiError, did_you_mean
 from ...words.files import write
@@ -20,6 +19,8 @@ from ...words.tables import Table
 from .. import judge, names
 from ..captions import LANGUAGE_NAMES
 from ..training.stages import CHECKPOINTS, Checkpoint
+from .bars import BARS, Evaluation, reached, shown
+from .cards import write_card
 from .inpaint import read_depth, read_inpaint
 from .mix import read_edit, read_mix
 from .painter import Painter
@@ -33,51 +34,7 @@ from .text import (
     sheet,
 )
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-# Least share or cosine; those of `UPPER` must not be passed.
-BARS = {
-    **{f"judge: {what}": 0.99 for what in judge.HEADS},
-    **{f"MoVQ: {what}": 0.98 for what in judge.HEADS},
-    "object": 0.90,
-    "colour": 0.90,
-    "place": 0.95,
-    "headwear": 0.85,
-    "same scene": 0.9,
-    "different scenes": 0.7,
-    "put there": 0.85,
-    "kept": 0.95,
-    "silhouette IoU": 0.75,
-    "depth: colour": 0.85,
-    "depth: place": 0.85,
-    "edit: colour arrives": 0.80,
-    "edit: object stays": 0.80,
-    "edit: place stays": 0.80,
-    "mix: both in the top three": 0.80,
-    "mix: cat and dog": 0.80,
-    "mix: by chance": 0.20,
-    "picture + text": 0.70,
-    "seconds": 1.5,
-}
-UPPER = ("seconds", "different scenes", "mix: by chance")
-COSINES = ("same scene", "different scenes", "silhouette IoU")
 FILE = "evaluation.json"  # beside the checkpoint folders
-
-
-@dataclass
-class Evaluation:
-    """What was read of one checkpoint.
-
-    ``figures`` are shares 0…1, cosines or seconds by name; ``languages`` says language →
-    attribute → share where prompts are read. ``picture`` is the contact sheet and ``rows`` says
-    what stands in it.
-    """
-
-    figures: dict[str, float] = field(default_factory=dict)
-    languages: dict[str, dict[str, float]] = field(default_factory=dict)
-    picture: Image.Image | None = None
-    rows: str = ""
 
 
 def _evaluate_text(painter: Painter, count: int) -> Evaluation:
@@ -150,20 +107,6 @@ def evaluate(
             f"no checkpoint {weights / name}: train it with python -m kandi_nb.mini.train"
         )
     return READERS[row.role](Painter(weights, row.family, **settings), count)
-
-
-def reached(what: str, value: float) -> bool | None:
-    """Tell whether a figure reaches its bar; None where there is no bar."""
-    if what not in BARS:
-        return None
-    return value <= BARS[what] if what in UPPER else value >= BARS[what]
-
-
-def shown(what: str, value: float) -> str:
-    """Return a figure as people write it."""
-    if what == "seconds":
-        return f"{value:.2f} s"
-    return f"{value:.2f}" if what in COSINES else f"{100 * value:.1f} %"
 
 
 def table(done: dict[str, Evaluation]) -> Table:
@@ -241,8 +184,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def keep(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
     """Write one checkpoint's figures beside the weights, its contact sheet and its card."""
-    from .cards import write_card
-
     path = weights / FILE
     with names.changing(weights):
         known = json.loads(path.read_text("utf-8")) if path.exists() else {}

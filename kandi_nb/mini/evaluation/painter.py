@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...model.load import Kandinsky, load
-from ...tasks.checks import filled
 from ...tasks.embeddings import clip, embed
 from ...tasks.generate import generate
 from ...tasks.prior import NOTHING, Ready
@@ -47,13 +46,15 @@ class Painter:
 
     @property
     def size(self) -> int:
-        return self.k.spec.native_size
+        """Side of a picture in pixels, from MoVQ: Kandinsky 3's UNet does not know its own."""
+        return self.k.decoder.movq.config.sample_size
 
     def _params(
         self, prompts: Sequence[str], seeds: Sequence[int] | None = None
     ) -> list[Params]:
         """Return the settings of one picture a prompt, at seed 0 unless seeds are given."""
         settings: dict[str, Any] = {"steps": self.steps, "guidance": self.guidance}
+        settings |= {"width": self.size, "height": self.size}
         if self.k.prior is not None:
             settings["prior_steps"] = self.prior_steps
             settings["prior_guidance"] = self.prior_guidance
@@ -111,7 +112,7 @@ class Painter:
             fields["wants"] = (Ready(embedding[None]), NOTHING)
         if any(isinstance(value, Image.Image) for value in arguments.values()):
             fields["key"] = object()  # equal to no other: a batch of its own
-        return text_job(self.k, filled(self.k, params), **fields)
+        return text_job(self.k, params, **fields)
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ...words.errors import KandiError, shown
 from ...words.models import ModelSpec
 from .. import integrity
+from ..find import restorable
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +51,8 @@ def parts(known: ModelSpec, folders: Mapping[str, Path]) -> tuple[Part, ...]:
         return tuple(
             Part(stage, name, class_name, (folder / name / "config.json").read_text("utf-8"))
             for stage, folder in folders.items()
-            for name, (_, class_name) in integrity.parts(folder, "copy it again").items()
+            if stage in known.ids  # what `load` reads at once
+            for name, (_, class_name) in _components(known, stage, folder).items()
             if integrity.is_model(class_name)
         )
     file = CONFIGS / f"{known.key}.json"
@@ -73,6 +75,11 @@ def parts(known: ModelSpec, folders: Mapping[str, Path]) -> tuple[Part, ...]:
         for stage in ("prior", "decoder")
         for name, row in architecture.get(stage, {}).items()
     )
+
+
+def _components(known: ModelSpec, role: str, folder: Path) -> dict[str, tuple[str, str]]:
+    with restorable(known, role, local=True):
+        return integrity.components(folder)
 
 
 def build(part: Part) -> Any:
