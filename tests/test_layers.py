@@ -21,7 +21,8 @@ TABLE = {
     "model": "find hub integrity match assemble load device threads shortage finite peak check "
     "speed progress quiet",
     "model.plan": "architecture footprint fit options",
-    "tasks": "checks texts prior decoder inpainting run generate replay tokens embeddings",
+    "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
+    "tokens embeddings",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new",
     "drivers": "bench commands",

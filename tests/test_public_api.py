@@ -28,6 +28,8 @@ PROMISED = [
         "pair",
     ),
     *("plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
+    *("edit", "inpaint", "Mask", "rectangle", "ellipse", "polygon", "stroke"),
+    *("lettering_mask", "lettering", "colours"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
 ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..words.fields import FIELDS
 from .masks import Mask
 
 if TYPE_CHECKING:
@@ -13,15 +14,23 @@ if TYPE_CHECKING:
 STEP = 64  # pixels: the sides that every Kandinsky UNet can halve often enough
 
 
-def canvas_size(size: tuple[int, int], native: int) -> tuple[int, int]:
+def canvas_size(
+    size: tuple[int, int], native: int, width: int | None = None, height: int | None = None
+) -> tuple[int, int]:
     """Return (width, height) in multiples of 64, about native² pixels, of the picture's aspect.
+
+    A `width` or `height` stays as it is; if only one is given, the other follows the aspect.
 
     >>> canvas_size((300, 200), 512), canvas_size((64, 64), 64)
     ((640, 448), (64, 64))
     """
     aspect = size[0] / size[1]
-    sides = native * math.sqrt(aspect), native / math.sqrt(aspect)
-    width, height = (max(STEP, round(side / STEP) * STEP) for side in sides)
+    if width and height:
+        return width, height
+    whole = width or (height * aspect if height else native * math.sqrt(aspect))
+    sides = whole, height or whole / aspect
+    most = FIELDS["width"].high
+    width, height = (min(most, max(STEP, round(side / STEP) * STEP)) for side in sides)
     return width, height
 
 

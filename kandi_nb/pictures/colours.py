@@ -61,7 +61,9 @@ def changed(
     if not (hasattr(result_or_image, "images") and hasattr(result_or_image, "params")):
         return change(images.picture(result_or_image))
     result = result_or_image
+    # What was proven of the pictures is true of them alone.
     fields = {"images": [change(images.picture(each)) for each in result.images]}
+    fields |= {"proof": None} if hasattr(result, "proof") else {}
     if hasattr(result, "options"):
         # A list, because the order counts and one change may be made twice.
         before = result.options.get("changes", [])

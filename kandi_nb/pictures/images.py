@@ -30,13 +30,16 @@ def picture(source: Any, user: str = "image") -> Image:
 
     raw = opened(source, user)
     pixels.check(raw, user)
+    file = {"file": Path(source).name} if isinstance(source, (str, os.PathLike)) else {}
     frames = getattr(raw, "n_frames", 1)
     if frames > 1 and raw.format != "MPO":  # a camera's JPEG with its preview inside
         warn(f"{user} holds {frames} pictures; the current one is taken")
     raw = ImageOps.exif_transpose(raw)
     if transparent(raw):
         warn(f"{user} has transparent parts; they become white")
-    return pixels.rgb(raw)
+    flat = pixels.rgb(raw)
+    flat.info |= file  # so that a recipe can name it
+    return flat
 
 
 def pictures(source: Any, user: str = "image") -> list[Image]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
-WAYS = ("smooth", "hard")
+WAYS = ("harmonic", "hard")
 ALONG = 2.0  # cells of the border over which a drift is averaged
 DRIFT = 20.0  # of 255: more is another thing in the picture, not another colour
 FADE = 2.0  # pixels over which those fade
@@ -24,17 +24,17 @@ CELLS = 128  # the longer side of the grid that a membrane is solved on: a drift
 SWEEPS = 6  # of over-relaxation at each size: about 1/255 from the exact solution
 
 
-def joined(original: Image, painted: Image, mask: np.ndarray, how: str = "smooth") -> Image:
+def joined(original: Image, painted: Image, mask: np.ndarray, how: str = "harmonic") -> Image:
     """Return `painted` where the mask is above 0, the very pixels of `original` elsewhere.
 
     Two RGB pictures of one size; `mask` is uint8 [h, w], its values between 0 and 255 mix both.
-    `how`: "smooth" takes the difference at the border off the repainted part, "hard" doesn't.
+    `how`: "harmonic" takes the difference at the border off the repainted part, "hard" doesn't.
     """
     import numpy as np
     from PIL import Image
 
     old, new = _floats(original), _floats(painted)
-    if how == "smooth":
+    if how == "harmonic":
         new = new + correction(old - new, mask > 0)
     share = (mask / np.float32(255))[..., None]
     mixed = (old + share * (new - old)).round().clip(0, 255).astype(np.uint8)

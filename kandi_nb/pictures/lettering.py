@@ -8,7 +8,7 @@ from ..words.errors import KandiError, shown
 from . import fonts
 from .colours import changed
 from .masks import Mask
-from .shapes import canvas, checked_box
+from .shapes import canvas, checked_box, whole_box
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -27,6 +27,8 @@ def lettering(
     `colour`, `outline`: names or #rrggbb; an outline keeps letters readable on any ground.
     Raises KandiError when no installed font has a letter of the text, or the box is too small.
     """
+    sides = list(whole_box(box))
+    settings = {"text": text, "box": sides, "colour": colour, "outline": outline}
     fill, edge = _colour("colour", colour), _colour("outline", outline)
 
     def write(picture: Image) -> Image:
@@ -39,7 +41,7 @@ def lettering(
         )
         return picture
 
-    return changed(result_or_image, write, "lettering", {"text": text, "box": list(box)})
+    return changed(result_or_image, write, "lettering", settings)
 
 
 def lettering_mask(image_or_size: Any, text: str, box: Any) -> Mask:

@@ -97,6 +97,7 @@ class Result:
         from .grid import grid
 
         html = grid(self)._repr_html_() if self.images else "<p>no pictures</p>"
+        html += self.proof._repr_html_() if self.proof else ""
         return {"text/html": html, "text/plain": repr(self)}
 
     @property

@@ -37,7 +37,7 @@ def ellipse(image_or_size: Any, box: Any) -> Mask:
     import numpy as np
 
     size, picture = canvas(image_or_size)
-    left, top, right, bottom = _ints(box)
+    left, top, right, bottom = whole_box(box)
     checked_box(box, size)
     x, y = np.arange(size[0]) + 0.5, np.arange(size[1])[:, None] + 0.5
     across = (2 * x - left - right) / (right - left)
@@ -107,7 +107,7 @@ def canvas(image_or_size: Any) -> tuple[tuple[int, int], Image | None]:
 
 def checked_box(box: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the part of a box that lies in the picture; raise KandiError when none does."""
-    left, top, right, bottom = _ints(box)
+    left, top, right, bottom = whole_box(box)
     if left >= right or top >= bottom:
         raise KandiError(
             f"box is left, top, right, bottom, so {shown(box)} is empty; right must be above "
@@ -119,7 +119,8 @@ def checked_box(box: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return inside
 
 
-def _ints(box: Any) -> tuple[int, int, int, int]:
+def whole_box(box: Any) -> tuple[int, int, int, int]:
+    """Return left, top, right, bottom as plain numbers; raise KandiError for others."""
     import operator
 
     try:

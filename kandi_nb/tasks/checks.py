@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import importlib
+import inspect
+import os
+import pkgutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..model.load import Kandinsky
 from ..model.progress import place
-from ..words.errors import KandiError, shown, warn
+from ..words.errors import KandiError, did_you_mean, shown, warn
 from ..words.fields import FIELDS
 from ..words.models import SPECS, ModelSpec
 from ..words.params import Params
@@ -21,13 +26,14 @@ class Task:
     """Say what is known of a task: `function(k, params, **inputs)` gives a Result.
 
     `role` names the pipeline that it needs of a model, `inputs` the keywords under which it
-    takes pictures; those in the recipe are handed back to it by `replay`. Without `prompt` it
-    has no need of one.
+    takes pictures, `options` those that change pixels and are no settings; `replay` hands back
+    what the recipe has of both. Without `prompt` it has no need of one.
     """
 
     function: Callable[..., Any]
     role: str = "decoder"
     inputs: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
     prompt: bool = True
 
 
@@ -35,29 +41,78 @@ TASKS: dict[str, Task] = {}
 
 
 def task(
-    name: str, *, role: str = "decoder", inputs: tuple[str, ...] = (), prompt: bool = True
+    name: str,
+    *,
+    role: str = "decoder",
+    inputs: tuple[str, ...] = (),
+    options: tuple[str, ...] = (),
+    prompt: bool = True,
 ) -> Callable[[Function], Function]:
-    """Enter the decorated function into the table of tasks; it stays as it is."""
+    """Enter the decorated function into the table of tasks.
+
+    Called with keywords that it does not take, or without its inputs, it raises KandiError.
+    """
 
     def enter(function: Function) -> Function:
-        TASKS[name] = Task(function, role, inputs, prompt)
-        return function
+        @functools.wraps(function)
+        def called(*args: Any, **named: Any) -> Any:
+            _check_call(name, function, args, named)
+            return function(*args, **named)
+
+        TASKS[name] = Task(called, role, inputs, options, prompt)
+        return called
 
     return enter
 
 
-def asked(name: str, k: Any, params: Any, prompts: Any = None) -> list[Params]:
+def every_task() -> Mapping[str, Task]:
+    """Return the table of tasks; those of this folder enter it when they are imported."""
+    for module in pkgutil.iter_modules([os.path.dirname(__file__)]):
+        importlib.import_module(f"{__package__}.{module.name}")
+    return TASKS
+
+
+def _check_call(name: str, function: Function, args: tuple, named: Mapping[str, Any]) -> None:
+    """Raise KandiError, with the remedy, for a call that Python would refuse."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **named)
+    except TypeError:
+        pass
+    else:
+        return
+    strange = [word for word in named if word not in signature.parameters]
+    if strange:
+        raise KandiError(_not_taken(name, strange[0], signature.parameters))
+    call = ", ".join(["k", "params", *(f"{word}=…" for word in TASKS[name].inputs)])
+    raise KandiError(f"{name} is called as kn.{name}({call})")
+
+
+def _not_taken(name: str, word: str, takes: Mapping[str, Any]) -> str:
+    if word in FIELDS:
+        return f"{word} is a setting: kn.Params(…, {word}=…), no keyword of {name}"
+    able = [other for other, known in every_task().items() if word in known.inputs]
+    if able:
+        return f"{name} takes no {word}; tasks that do: {', '.join(able)}"
+    known = ", ".join(takes)
+    return f"{name} takes no {word}; {did_you_mean(word, takes)}known: {known}"
+
+
+def asked(
+    name: str, k: Any, params: Any, prompts: Any = None, *, sized: bool = True
+) -> list[Params]:
     """Return one Params a picture, all its settings filled in, for the task of that name.
 
     Prompts vary slowest, then params, then count. Raises KandiError for what is no model, a
     model that cannot do the task, other things than Params, and a missing prompt; settings that
-    would have no effect are dropped with a warning, or refused where they differ.
+    would have no effect are dropped with a warning, or refused where they differ. Unless
+    `sized`, width and height stay None: the task takes them from a picture.
     """
     check_model(k, name)
     runs = used(k, name, singles(params, prompts))
     if TASKS[name].prompt and any(run.prompt is None for run in runs):
         raise KandiError(f'{name} needs a prompt: Params("a red fox in space")')
-    return [filled(k, run) for run in runs]
+    return [filled(k, run) for run in runs] if sized else runs
 
 
 def filled(k: Kandinsky, params: Params) -> Params:
@@ -97,8 +152,8 @@ def listed(params: Any) -> list[Params]:
     return list(runs)
 
 
-def singles(params: Any, prompts: Any) -> list[Params]:
-    """Return one Params a picture: prompts vary slowest, then params, then count.
+def prompted(params: Any, prompts: Any) -> list[Params]:
+    """Return the params with each prompt in turn; prompts vary slowest.
 
     Raises KandiError for what is no list of texts, and for empty texts.
     """
@@ -109,7 +164,12 @@ def singles(params: Any, prompts: Any) -> list[Params]:
                 f'prompts is a list of texts, ["a cat", "a dog"], not {shown(prompts)}'
             )
         runs = [run.replace(prompt=prompt) for prompt in prompts for run in runs]
-    return [single for run in runs for single in run.singles()]
+    return runs
+
+
+def singles(params: Any, prompts: Any) -> list[Params]:
+    """Return one Params a picture: prompts vary slowest, then params, then count."""
+    return [single for run in prompted(params, prompts) for single in run.singles()]
 
 
 def used(k: Kandinsky, task: str, runs: list[Params]) -> list[Params]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.finite import checked_pixels
+from .inpainting import repaint
 from .prior import Tick, Want, generator
 
 if TYPE_CHECKING:
@@ -51,10 +52,10 @@ def draw(
 
     `on_latents(pipeline, number, latents)` sees the latents after each step but the last.
     """
-    import torch
-
     first = jobs[0]
     pipeline = k.pipeline(first.role)
+    if "images" in first.arguments:
+        return _repainted(pipeline, jobs, embeddings, tick, on_latents)
     takes = inspect.signature(type(pipeline).__call__).parameters
     arguments: dict[str, Any] = {
         "num_inference_steps": first.params.steps,
@@ -68,13 +69,12 @@ def draw(
     if "image_embeds" in takes:
         # Cast here, because the pipelines forget it at guidance 1.
         fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
-        for place, name in enumerate(("image_embeds", "negative_image_embeds")):
-            rows = [embeddings[job.wants[place]] for job in jobs]
-            arguments[name] = torch.cat(rows).to(**fits)
+        rows = _rows(jobs, embeddings)
+        arguments["image_embeds"], arguments["negative_image_embeds"] = (
+            row.to(**fits) for row in rows
+        )
     if "prompt" in takes:
-        arguments["prompt"] = [job.params.prompt or "" for job in jobs]
-        negatives = [job.params.negative or "" for job in jobs]
-        arguments["negative_prompt"] = negatives if any(map(str.strip, negatives)) else None
+        arguments["prompt"], arguments["negative_prompt"] = _texts(jobs)
 
     def after_step(number: int, latents: torch.Tensor) -> None:
         if on_latents is not None and number < first.steps - 1:
@@ -88,6 +88,58 @@ def draw(
     except BaseException:  # the keyboard too
         pipeline.maybe_free_model_hooks()
         raise
+
+
+def _repainted(
+    pipeline: Any,
+    jobs: Sequence[Job],
+    embeddings: Mapping[Want, torch.Tensor],
+    tick: Tick,
+    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
+) -> list[Image]:
+    """Run the networks of a pipeline in our own loop, each job from its own picture."""
+    params = jobs[0].params
+    positive, negative = _rows(jobs, embeddings) if jobs[0].wants else (None, None)
+    prompts, negatives = _texts(jobs)
+
+    def show(number: int, latents: torch.Tensor) -> None:
+        if on_latents is not None:
+            on_latents(pipeline, number, latents)
+
+    with checked_pixels(pipeline):
+        return repaint(
+            pipeline,
+            positive,
+            negative,
+            **{"masks": None} | _together([job.arguments for job in jobs]),
+            generators=[generator(job.params.seed) for job in jobs],
+            steps=params.steps,
+            guidance=params.guidance,
+            strength=params.strength,
+            prompts=prompts,
+            negatives=negatives,
+            tick=tick,
+            on_latents=show,
+        )
+
+
+def _rows(
+    jobs: Sequence[Job], embeddings: Mapping[Want, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the positive and the negative embeddings of a batch, [n, dim] each."""
+    import torch
+
+    positive, negative = (
+        torch.cat([embeddings[job.wants[place]] for job in jobs]) for place in (0, 1)
+    )
+    return positive, negative
+
+
+def _texts(jobs: Sequence[Job]) -> tuple[list[str], list[str] | None]:
+    """Return the prompts and the negative texts of a batch; None if no job has any."""
+    negatives = [job.params.negative or "" for job in jobs]
+    prompts = [job.params.prompt or "" for job in jobs]
+    return prompts, negatives if any(map(str.strip, negatives)) else None
 
 
 def _together(arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import os
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model.hub import first_line
 from ..model.load import Kandinsky, load
+from ..pictures.colours import colours
 from ..pictures.inputs import fingerprint
+from ..pictures.lettering import lettering
 from ..pictures.pixels import check, is_picture, rgb
 from ..pictures.recipe import carried, recipe
 from ..pictures.result import Result, package_versions
 from ..words.errors import KandiError, shortened, shown, warn
 from ..words.files import expanded
 from ..words.params import Params
-from .checks import TASKS, Task, check_model
+from .checks import Task, check_model, every_task
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+CHANGES = {"colours": colours, "lettering": lettering}  # of finished pictures
+_MADE_ANEW = "changes"  # among a recipe's options: what was changed after it was drawn
 
 
 def replay(
@@ -48,21 +52,36 @@ def replay(
     k = _load(made) if k is None else k
     check_model(k, made["task"])
     k.open([role for role in made["revision"] if role in k.spec.roles])
-    for difference in _differences(made, k):
+    kept = {name: made["options"][name] for name in task.options if name in made["options"]}
+    for difference in _differences(made, k, [*kept, _MADE_ANEW]):
         warn(f"{difference}: the picture may differ")
-    return task.function(k, Params.from_dict(made["params"]), **pictures)
+    drawn = task.function(k, Params.from_dict(made["params"]), **pictures, **kept)
+    return _changed(drawn, made["options"].get(_MADE_ANEW, []))
 
 
 def _task(name: str) -> Task:
-    """Return what is known of a task; those of this folder enter the table when imported."""
-    for module in pkgutil.iter_modules([os.path.dirname(__file__)]):
-        importlib.import_module(f"{__package__}.{module.name}")
-    if name not in TASKS:
+    """Return what is known of a task; raise KandiError for an unknown one."""
+    known = every_task()
+    if name not in known:
         raise KandiError(
             f"this picture was made by {shown(name)}, which is unknown here; known: "
-            f"{', '.join(TASKS)}"
+            f"{', '.join(known)}"
         )
-    return TASKS[name]
+    return known[name]
+
+
+def _changed(drawn: Result, changes: Any) -> Result:
+    """Return the Result with the changes that a recipe names, in their order."""
+    try:
+        for change in changes:
+            ((name, settings),) = change.items()
+            inspect.signature(CHANGES[name]).bind(drawn, **settings)
+            drawn = CHANGES[name](drawn, **settings)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise KandiError(
+            f"the recipe names a change that is unknown here: {shown(changes)}"
+        ) from None
+    return drawn
 
 
 def _load(made: Mapping[str, Any]) -> Kandinsky:
@@ -121,8 +140,13 @@ def _same(name: str, source: Any, known: Mapping[str, Any]) -> Image:
     )
 
 
-def _differences(made: Mapping[str, Any], k: Kandinsky) -> Iterator[str]:
-    """Say what else than the settings is not as it was when the picture was made."""
+def _differences(
+    made: Mapping[str, Any], k: Kandinsky, repeated: Iterable[str]
+) -> Iterator[str]:
+    """Say what else than the settings is not as it was when the picture was made.
+
+    Options that are `repeated` as they were make no difference.
+    """
     here = {
         **{f"the {role} of {k.spec.key}": mark for role, mark in k.revision.items()},
         **k.options,
@@ -130,7 +154,7 @@ def _differences(made: Mapping[str, Any], k: Kandinsky) -> Iterator[str]:
     }
     then = {
         **{f"the {role} of {k.spec.key}": mark for role, mark in made["revision"].items()},
-        **made["options"],
+        **{name: mark for name, mark in made["options"].items() if name not in repeated},
         **{f"version of {package}": number for package, number in made["versions"].items()},
     }
     for name, value in then.items():

@@ -30,7 +30,8 @@ class Job:
     the positive and the negative embedding, empty for a model without a prior. Pictures with
     equal `key` share a batch. `steps` is how many the pipeline will really take. `role` names
     the pipeline, `arguments` what it takes beyond embeddings, by its own names: tensors [1, …]
-    are stacked along the batch, anything else is the same for all of it. `inputs` are the
+    are stacked along the batch, anything else is the same for all of it. With `images` among
+    them the role's networks are run by our own loop, `inpainting.repaint`. `inputs` are the
     pictures that the task was given, by the task's own names, for the recipe.
     """
 
@@ -63,6 +64,7 @@ def run(
     jobs: Sequence[Job],
     *,
     finish: Finish | None = None,
+    options: Mapping[str, Any] | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
     progress: bool = True,
@@ -71,7 +73,8 @@ def run(
     """Make one picture of each job, in their order, in as few batches as their keys allow.
 
     The model is held meanwhile; a batch too large for the memory is halved. `finish(job,
-    picture)` may change a picture at the end. `preview`, `on_preview`, `progress` and `stop`
+    picture)` may change a picture at the end. `options` are those of the task that change
+    pixels, for the recipe. `preview`, `on_preview`, `progress` and `stop`
     are those of `generate`. Raises KandiError for bad options before any computation, and
     Cancelled after a stop; the model stays usable.
     """
@@ -83,7 +86,8 @@ def run(
     wants = [want for job in jobs for want in job.wants]
     pictures: dict[int, Image] = {}
     with k.alone(stop, roles), track_peak(k.device) as peak:
-        revision, options = {role: k.revision[role] for role in roles}, k.options
+        revision = {role: k.revision[role] for role in roles}
+        options = {**k.options, **(options or {})}
         warn_about_texts(k, [job.params for job in jobs])
         began = time.perf_counter()
         steps = prior.steps_left(k, wants) + sum(jobs[batch[0]].steps for batch in batches)

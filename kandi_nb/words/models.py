@@ -134,6 +134,10 @@ class ModelSpec:
         """Return the tasks that the model's roles serve."""
         return tuple(dict.fromkeys(t for role in self.roles.values() for t in role.tasks))
 
+    def role_of(self, task: str) -> str | None:
+        """Return the role that serves a task, None when there is none."""
+        return next((name for name, role in self.roles.items() if task in role.tasks), None)
+
     @property
     def ids(self) -> dict[str, str]:
         """Return role → id of what `load` reads at once, in the order they run."""
@@ -176,19 +180,22 @@ _ROLES = {
     "2.2": {
         "prior": Role("kandinsky-2-2-prior", "KandinskyV22PriorPipeline"),
         "decoder": Role("kandinsky-2-2-decoder", "KandinskyV22Pipeline", ("generate",)),
-        "edit": Role("kandinsky-2-2-decoder", "KandinskyV22Img2ImgPipeline"),
-        "inpaint": Role("kandinsky-2-2-decoder-inpaint", "KandinskyV22InpaintPipeline"),
+        "edit": Role("kandinsky-2-2-decoder", "KandinskyV22Img2ImgPipeline", ("edit",)),
+        "inpaint": Role(
+            "kandinsky-2-2-decoder-inpaint", "KandinskyV22InpaintPipeline", ("inpaint",)
+        ),
         "depth": Role("kandinsky-2-2-controlnet-depth", "KandinskyV22ControlnetPipeline"),
     },
     "2.1": {
         "prior": Role("kandinsky-2-1-prior", "KandinskyPriorPipeline"),
         "decoder": Role("kandinsky-2-1", "KandinskyPipeline", ("generate",)),
-        "edit": Role("kandinsky-2-1", "KandinskyImg2ImgPipeline"),
-        "inpaint": Role("kandinsky-2-1-inpaint", "KandinskyInpaintPipeline"),
+        "edit": Role("kandinsky-2-1", "KandinskyImg2ImgPipeline", ("edit",)),
+        "inpaint": Role("kandinsky-2-1-inpaint", "KandinskyInpaintPipeline", ("inpaint",)),
     },
     "3": {
-        "decoder": Role("kandinsky-3", "Kandinsky3Pipeline", ("generate",)),
-        "edit": Role("kandinsky-3", "Kandinsky3Img2ImgPipeline"),
+        # Inpainting needs no weights of its own here: what is kept is put back at each step.
+        "decoder": Role("kandinsky-3", "Kandinsky3Pipeline", ("generate", "inpaint")),
+        "edit": Role("kandinsky-3", "Kandinsky3Img2ImgPipeline", ("edit",)),
     },
 }
 

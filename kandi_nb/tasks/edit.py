@@ -1,0 +1,48 @@
+"""Picture and text → picture: redraw a picture, more or less of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..model.load import Kandinsky
+from ..pictures.result import Result
+from ..words.params import Params
+from .checks import task
+from .run import Job, run
+from .sources import canvas_of, repaint_jobs
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+STRENGTH = 0.3  # what the models' authors set
+
+
+@task("edit", role="edit", inputs=("image",))
+def edit(
+    k: Kandinsky,
+    params: Params | Sequence[Params],
+    *,
+    image: Any,
+    prompts: Sequence[str] | None = None,
+    preview: int = 0,
+    on_preview: Callable[[list[Image], int], None] | None = None,
+    progress: bool = True,
+    stop: Any = None,
+) -> Result:
+    """Redraw pictures as the prompts say; each result has the size of its picture.
+
+    `image`: a path, bytes, PIL, NumPy or torch picture or a Result of one, or a list of them;
+    params and pictures go together, one for all or one each. `strength` of the Params (None:
+    0.3) is the share of the steps that are taken, at least one: little keeps the picture, 1
+    keeps almost nothing. The model works on a canvas of about its native area, `width` and
+    `height` override it. The other options are those of `generate`. Raises KandiError before
+    any computation for what cannot be drawn.
+    """
+    jobs = repaint_jobs("edit", k, params, prompts, image, strength=STRENGTH)
+    options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
+    return run("edit", k, jobs, finish=_own_size, **options)
+
+
+def _own_size(job: Job, drawn: Image) -> Image:
+    return canvas_of(job.params, job.inputs).take(drawn)
