@@ -32,7 +32,7 @@ from kandi_nb.words.models import SPECS
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-EXPECTED_NOTEBOOKS = 4
+EXPECTED_NOTEBOOKS = 6
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]
