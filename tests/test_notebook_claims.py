@@ -71,3 +71,87 @@ def test_other_steps_move_the_picture_though_the_seed_is_the_same(drawn):
     pairs = zip(drawn["usual"], drawn["other steps"], strict=True)
     apart = [np.abs(np.asarray(a, float) - np.asarray(b, float)).mean() for a, b in pairs]
     assert max(apart) > 8, "of 255, on average over the picture: more than a touch-up"
+
+
+# --- editing and inpainting ---
+
+
+def middle(picture):
+    """Return where red things stand, 0 = left edge … 1 = right edge."""
+    red, green, blue = np.moveaxis(np.asarray(picture).astype(int), 2, 0)
+    return (np.nonzero(red - np.maximum(green, blue) > 60)[1].mean() + 0.5) / red.shape[1]
+
+
+def apart(a, b):
+    return np.abs(np.asarray(a, float) - np.asarray(b, float)).mean()
+
+
+def disc(left):
+    from PIL import Image, ImageDraw
+
+    sketch = Image.new("RGB", (64, 64), "skyblue")
+    draw = ImageDraw.Draw(sketch)
+    draw.rectangle((0, 40, 64, 64), fill="#e8c878")
+    draw.ellipse((left, 18, left + 28, 46), fill="red")
+    draw.rectangle((left + 13, 10, left + 16, 20), fill="brown")
+    return sketch
+
+
+def test_a_sketched_apple_stays_at_little_strength_and_wanders_to_the_middle_at_more(k):
+    apple = kn.Params("A red apple on the beach", seed=1, count=3)
+    drawn = kn.edit(k, kn.sweep(apple, strength=[0.3, 0.8]), image=disc(2), progress=False)
+    places = [middle(one) for one in drawn]
+    assert max(places[:3]) < 0.4, "at the left, as it was drawn"
+    assert np.mean(places[3:]) > np.mean(places[:3]) + 0.05
+
+
+def test_strength_1_forgets_the_picture_and_the_least_strength_lets_seeds_agree(k, drawn):
+    source, blue = drawn["usual"][0], kn.Params("A blue fox in a snowy forest", seed=1, count=3)
+    runs = kn.sweep(blue, strength=[0.1, 0.3, 1.0])
+    edited = kn.edit(k, runs, image=source, progress=False).images
+    fresh = kn.generate(k, blue, progress=False)
+    assert all(seen.colour != "blue" for seen in judge.read(edited[:3])), "0.1 is too little"
+    assert all(seen.colour == "blue" for seen in judge.read(edited[3:])), "0.3 is enough"
+    assert all(apart(a, b) < 3 for a, b in zip(edited[6:], fresh, strict=True))
+    assert apart(*edited[3:5]) < apart(*edited[6:8]), "less is left to the seed"
+
+
+def test_a_thing_that_is_kept_and_asked_for_stands_there_twice(k):
+    params = kn.Params("A red car in a green meadow", seed=1, count=3)
+    reds = []
+    for car in kn.generate(k, params, progress=False):
+        red, green, blue = np.moveaxis(np.asarray(car).astype(int), 2, 0)
+        around = (~kn.Mask(red - np.maximum(green, blue) > 40)).feather(1)
+        behind = kn.inpaint(
+            k,
+            params.replace(count=1),
+            prompts=["Space", "A red car in space"],
+            image=car,
+            mask=around,
+            progress=False,
+        )
+        new = around.array > 128
+        red, green, blue = np.moveaxis(behind.arrays().astype(int), 3, 0)
+        reds.append(((red - np.maximum(green, blue) > 60) & new).sum(axis=(1, 2)))
+    once, twice = np.transpose(reds)
+    assert (twice > 3 * np.maximum(once, 20)).all(), "far more red outside the car"
+
+
+def test_crown_and_mushroom_come_out_with_other_seeds_and_joining_hides_the_edge(k):
+    params = kn.Params(seed=3, count=3)
+    cats = kn.generate(k, params.replace(prompt="A cat on the beach"), progress=False).images
+    fields = kn.generate(k, params.replace(prompt="A green meadow"), progress=False).images
+    masks = [kn.ellipse((64, 64), (14, 1, 52, 28)), kn.rectangle((64, 64), (10, 14, 54, 58))]
+    result = kn.inpaint(
+        k,
+        kn.Params(seed=3),
+        prompts=["A cat with a crown on the beach"] * 3 + ["A mushroom in a green meadow"] * 3,
+        image=[*cats, *fields],
+        mask=[masks[0]] * 3 + [masks[1]] * 3,
+        progress=False,
+    )
+    seen = judge.read(result)
+    assert sum(one.headwear == "crown" for one in seen[:3]) >= 2
+    assert sum(one.object == "mushroom" for one in seen[3:]) >= 2
+    assert all(row["kept"] == 1 for row in result.proof)
+    assert all(row["edge"] < row["edge_hard"] for row in result.proof)
