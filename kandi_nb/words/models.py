@@ -103,7 +103,8 @@ class ModelSpec:
     `roles` maps role to what it is, in the order they run; Kandinsky 3 has no prior.
     `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides say it,
     for checkpoints without a pin. `variant` is the weight variant to ask for. `advice` names a
-    function ("module:function") that tells what a bundled model cannot draw of a prompt.
+    function ("module:function") that tells what a bundled model cannot draw of a prompt,
+    `sentences` one that gives sentences of all that it knows in a language.
     """
 
     key: str
@@ -117,6 +118,7 @@ class ModelSpec:
     bundled: bool = False
     variant: str | None = None
     advice: str | None = None
+    sentences: str | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -206,6 +208,7 @@ _LIST = (
         ),
         bundled=True,
         advice="kandi_nb.mini.captions:advise",
+        sentences="kandi_nb.mini.captions:sentences",
     ),
     _published(
         "kandinsky-2.2",
