@@ -28,6 +28,7 @@ PROMISED = [
         "pair",
     ),
     *("plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
+    *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
 ]
 

@@ -45,30 +45,76 @@ def fetch(options: argparse.Namespace) -> int:
 
 
 def draw(options: argparse.Namespace) -> None:
-    from ..words.params import Params
-
-    given = {name: getattr(options, name) for name in FIELDS if hasattr(options, name)}
-    params = Params(**given)
+    params = _params(options)
     target = _png_target(options, params.count)
 
     from ..model.load import load
-    from ..pictures.recipe import png_bytes
     from ..tasks.generate import generate
-    from ..words.files import write
 
     result = generate(load(options.model, device=options.device), params)
+    _save(result, target, options.force)
+
+
+def _save(result: Any, target: Path | None, force: bool) -> None:
+    """Write the pictures to the target, or under names of their own here, and print where."""
+    from ..pictures.recipe import png_bytes
+    from ..words.files import write
+
     if target is None:
         paths = result.save(Path.cwd())
     else:
         paths = [
-            write(path, png_bytes(image, made), overwrite=options.force)
-            for path, image, made in zip(
-                _numbered(target, len(result)), result.images, result.recipes, strict=True
+            write(path, png_bytes(image, made, inputs), overwrite=force)
+            for path, image, made, inputs in zip(
+                _numbered(target, len(result)),
+                result.images,
+                result.recipes,
+                result.inputs,
+                strict=True,
             )
         ]
     for path in paths:
         print(path)
     print(result, file=sys.stderr)
+
+
+def mix(options: argparse.Namespace) -> None:
+    from ..tasks.embeddings.items import gathered
+    from ..tasks.embeddings.mixing import mix
+    from ..tasks.embeddings.mixtures import shares_of
+
+    params = _params(options)
+    target = _png_target(options, params.count)
+    shares_of(options.weights, len(gathered(options.items, "mix")), options.how)
+
+    from ..model.load import load
+
+    k = load(options.model, device=options.device)
+    result = mix(k, params, options.items, options.weights, options.how)
+    _save(result, target, options.force)
+
+
+def path(options: argparse.Namespace) -> None:
+    from ..tasks.embeddings.items import gathered
+    from ..tasks.embeddings.mixing import path
+    from .animation import animate, target_file
+
+    params = _params(options)
+    target = target_file(options.output or Path("path.gif"), options.force)
+    gathered(options.items, "path")
+
+    from ..model.load import load
+
+    k = load(options.model, device=options.device)
+    result = path(k, params, *options.items, options.frames, options.how)
+    print(animate(result, target, seconds=options.seconds, overwrite=options.force))
+    print(result, file=sys.stderr)
+
+
+def _params(options: argparse.Namespace) -> Any:
+    from ..words.params import Params
+
+    return Params(**{name: getattr(options, name) for name in FIELDS if hasattr(options, name)})
 
 
 def _png_target(options: argparse.Namespace, count: int) -> Path | None:

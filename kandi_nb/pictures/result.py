@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 class Result:
     """Hold the pictures of a run, the Params of each one and what the run cost.
 
-    `params[i]` is what picture i was really made with, `inputs[i]` what it started from, name →
-    PIL picture, Embedding or latents. `model` is a key or a folder's name, `revision` says which
-    weights (role → commit or checksum), `options` what else may change pixels (dtype, device,
-    scheduler), `versions` package → version. `seconds` is wall time, `peak_mb` the peak
+    `params[i]` is what picture i was really made with, `inputs[i]` what it started from: name →
+    PIL picture, Embedding or latents. `model` is a key or a folder's name, `revision` says
+    which weights (role → commit or checksum), `options` what else may change pixels (dtype,
+    device, scheduler), `versions` package → version. `seconds` is wall time, `peak_mb` the peak
     memory in 2²⁰ bytes or None if unknown. `layout` is (rows, columns) of a grid, if it is one,
     `proof` a table of what was kept, or None. `result[i]` is picture i, whose recipe is in its
     `info`; a slice is a Result. In a notebook it shows itself as a labelled grid.

@@ -105,7 +105,8 @@ def _picture(source: Any, user: str) -> Image:
         and not hasattr(source, "shape")
     ):
         raise KandiError(
-            f"{user} takes texts, Params, embeddings and pictures ({KINDS}), not {shown(source)}"
+            f"{user} takes texts, Params, embeddings and pictures ({KINDS}), not "
+            f"{shown(source)}"
         )
     read = picture(source, f"{user}'s picture")
     name = source if isinstance(source, os.PathLike) else getattr(source, "filename", "")
