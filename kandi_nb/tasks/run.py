@@ -80,7 +80,7 @@ def steered(
         )
         if value is not None
     } | ({} if latents is None else {"latents": latents.split(1)})
-    count = max([len(jobs), *map(len, rows.values())])
+    count = len(jobs) if len(jobs) > 1 else max([1, *map(len, rows.values())])
     for name, many in {"params": jobs, **rows}.items():
         if len(many) not in (1, count):
             raise KandiError(

@@ -248,7 +248,7 @@ def test_one_params_is_drawn_for_each_row_and_rows_go_with_pictures(tiny, cat_do
 
 
 def test_a_prompt_beside_an_embedding_is_left_out_with_a_warning(tiny, cat_dog_owl):
-    with pytest.warns(kn.KandiWarning, match="does not use prompt; left out"):
+    with pytest.warns(kn.KandiWarning, match="does not use prompt, prior_steps; left"):
         result = kn.generate(
             tiny, QUICK.replace(prompt="a cat"), embedding=cat_dog_owl, **QUIET
         )
@@ -373,7 +373,7 @@ def test_three_corners_are_a_triangle(tiny):
     cells = kn.mix_grid(tiny, QUICK, ["a cat", "a dog", "an owl"], 3, **QUIET)
     assert cells.layout == (3, 3) and len(cells) == 6
     assert [cells.labels[n] for n in (0, 3, 5)] == ["a cat", "a dog", "an owl"]
-    assert [len(list(filter(None, line))) for line in kn.grid(cells).images] == [1, 2, 3]
+    assert [len(list(filter(None, line))) for line in kn.grid(cells).cells] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -513,7 +513,7 @@ def test_nearest_names_object_and_place(mini, language):
     known = {
         canonical(Scene(s.object, colour, s.place), language): (s.object, s.place)
         for s in asked
-        for colour in kn_colours(s)
+        for colour in colours_of(s)
     }
     right = []
     for scene in asked:
@@ -525,7 +525,7 @@ def test_nearest_names_object_and_place(mini, language):
     assert np.mean(right) >= (0.85 if language == "en" else 0.8)
 
 
-def kn_colours(scene: Scene) -> tuple[str, ...]:
+def colours_of(scene: Scene) -> tuple[str, ...]:
     from kandi_nb.mini.world.vocabulary import COLOURS
 
     return COLOURS if scene.object != "nothing" else COLOURS[:1]

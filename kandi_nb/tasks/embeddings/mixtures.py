@@ -82,7 +82,7 @@ def shares_of(weights: Any, count: int, how: str) -> list[float]:
         if not any(every):
             raise KandiError("the weights are all 0, so nothing is left to draw; raise one")
         return every
-    total = math.fsum(every)
+    total = sum(sorted(every))
     if not total or not math.isfinite(total):
         raise KandiError(f"the weights sum to {total:g}, so no shares follow; change one")
     return [weight / total for weight in every]
