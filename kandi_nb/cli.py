@@ -140,6 +140,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     strip.add_argument("--force", action="store_true", help="replace the file if it exists")
 
+    mix = add("mix", painting.mix, "draw a mixture of texts and pictures")
+    mix.add_argument("items", nargs="+", metavar="ITEM", help="a text or a picture's file")
+    mix.add_argument(
+        "--weights", nargs="+", type=_number, metavar="N", help="one an item (default: equal)"
+    )
+    path = add("path", painting.path, "draw the way from one text or picture to another")
+    path.add_argument("items", nargs=2, metavar="ITEM", help="a text or a picture's file")
+    path.add_argument("--frames", type=_number, default=24, metavar="N", help="default: 24")
+    path.add_argument("--seconds", type=_number, default=0.1, help="for each frame")
+    for mixing, ending in ((mix, ".png"), (path, ".gif, .webp or .mp4")):
+        mixing.add_argument("--how", default="mean", help="mean (default), slerp or sum")
+        _model_option(mixing)
+        mixing.add_argument(
+            "-o", "--output", type=Path, metavar="FILE", help=f"a {ending} file to write"
+        )
+        mixing.add_argument("--force", action="store_true", help="replace FILE if it exists")
+        mixing.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
+        for name, setting in FIELDS.items():
+            if name not in ("prompt", "strength", "count" if mixing is path else ""):
+                _setting_option(mixing, name, setting)
+
     run = add("run", commands.run, "run notebooks without a browser, by number or name, or all")
     run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')
     run.add_argument(

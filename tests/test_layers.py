@@ -15,17 +15,18 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params models plans tables files leftovers",
+    "words": "errors fields params models plans tables files leftovers embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
     "model": "find hub integrity match assemble load device threads shortage finite peak check "
     "speed progress quiet",
     "model.plan": "architecture footprint fit options",
     "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
-    "tokens embeddings",
+    "tokens",
+    "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
-    "drivers": "bench commands painting",
+    "drivers": "bench animation commands painting",
 }
 FOLDERS = list(TABLE)
 LAYERS = {
@@ -34,7 +35,7 @@ LAYERS = {
     for module in modules.split()
 }
 DOORS = {"__init__", "cli"}  # they may use everything
-MINI_MAY_USE = FOLDERS.index("tasks")  # the bundled model stands beside
+MINI_MAY_USE = FOLDERS.index("tasks.embeddings")  # the bundled model stands beside
 
 HEAVY = {"torch", "diffusers", "transformers", "matplotlib", "ipywidgets", "papermill"}
 MODULES = sorted(

@@ -30,6 +30,7 @@ PROMISED = [
     *("plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
     *("edit", "inpaint", "Mask", "rectangle", "ellipse", "polygon", "stroke"),
     *("lettering_mask", "lettering", "colours"),
+    *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
 ]
 

@@ -15,6 +15,7 @@ from ..words.fields import FIELDS
 
 if TYPE_CHECKING:
     from ..pictures.result import Result
+    from ..words.params import Params
 
 
 def draw(options: argparse.Namespace) -> None:
@@ -46,6 +47,34 @@ def inpaint(options: argparse.Namespace) -> None:
     _paint(options, inpaint, image=image, mask=mask, join=options.join)
 
 
+def mix(options: argparse.Namespace) -> None:
+    from ..tasks.embeddings.items import gathered
+    from ..tasks.embeddings.mixing import mix
+    from ..tasks.embeddings.mixtures import shares_of
+
+    # Before a model is loaded.
+    shares_of(options.weights, len(gathered(options.items, "mix")), options.how)
+    mixing = {"items": options.items, "weights": options.weights, "how": options.how}
+    _paint(options, mix, **mixing)
+
+
+def path(options: argparse.Namespace) -> None:
+    from ..tasks.embeddings.items import gathered
+    from ..tasks.embeddings.mixing import path
+    from .animation import animate, target_file
+
+    params = _params(options)
+    target = target_file(options.output or Path("path.gif"), options.force)
+    gathered(options.items, "path")
+
+    from ..model.load import load
+
+    k = load(options.model, device=options.device)
+    result = path(k, params, *options.items, options.frames, options.how)
+    print(animate(result, target, seconds=options.seconds, overwrite=options.force))
+    print(result, file=sys.stderr)
+
+
 def strip(options: argparse.Namespace) -> None:
     from ..pictures.inputs import stripped
     from ..words.files import expanded, write
@@ -74,10 +103,7 @@ def _box(text: str) -> list[int]:
 
 def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: Any) -> None:
     """Run a task with the options' settings, write its pictures and print their paths."""
-    from ..words.params import Params
-
-    given = {name: getattr(options, name) for name in FIELDS if hasattr(options, name)}
-    params = Params(**given)
+    params = _params(options)
     target = _png_target(options, params.count)
 
     from ..model.load import load
@@ -85,7 +111,7 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
 
     with in_log():
         result = task(load(options.model, device=options.device), params, **inputs)
-    travel = not getattr(options, "no_inputs", True)
+    travel = not getattr(options, "no_inputs", False)
     # Only paths go to the output, for the next command.
     with contextlib.redirect_stdout(sys.stderr):
         if target is None:
@@ -97,6 +123,12 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
     print(result, file=sys.stderr)
     if result.proof:
         print(result.proof, file=sys.stderr)
+
+
+def _params(options: argparse.Namespace) -> Params:
+    from ..words.params import Params
+
+    return Params(**{name: getattr(options, name) for name in FIELDS if hasattr(options, name)})
 
 
 def _write(result: Result, targets: list[Path], travel: bool, force: bool) -> list[Path]:

@@ -10,13 +10,16 @@ from numbers import Real
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, shown
+from ..words.cosines import cosines
+from ..words.embedding import Embedding
+from ..words.errors import KandiError, shortened, shown
 from ..words.tables import Table
 from .fonts import SANS, drawable, family_for
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MOST_NAMES = 40  # points of a map; more would cover each other
 _UNITS = {"seconds": "s", "mb": "MB", "gb": "GB", "ms": "ms", "percent": "%", "px": "px"}
 
 
@@ -65,6 +68,32 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
         axes.grid(alpha=0.3)
         if by:
             axes.legend(title=_titled(by))
+    return figure
+
+
+def map_plot(embedding: Embedding) -> Figure:
+    """Return a closed figure: each row is a point of the plane in which they spread most."""
+    import matplotlib
+    import torch
+    from matplotlib import pyplot
+
+    rows = embedding.tensor - embedding.tensor.mean(dim=0)
+    points = torch.zeros(len(rows), 2)
+    plane = torch.linalg.svd(rows, full_matrices=False).Vh[:2]
+    points[:, : len(plane)] = rows @ plane.T
+    names = [drawable(shortened(name, 30)) for name in embedding.names]
+    with matplotlib.rc_context({"font.family": _families(names)}):
+        figure, axes = pyplot.subplots(figsize=(6.4, 5), layout="constrained")
+        pyplot.close(figure)  # as in line_plot
+        axes.scatter(*points.T.numpy())
+        for point, name in zip(points.tolist(), names, strict=True):
+            if len(names) <= _MOST_NAMES:
+                axes.annotate(
+                    name, point, xytext=(4, 4), textcoords="offset points", fontsize=8
+                )
+        axes.set_xlabel("first direction")
+        axes.set_ylabel("second direction")
+        axes.set_aspect("equal", "datalim")
     return figure
 
 
@@ -157,7 +186,7 @@ class Heat:
 
 def heat(
     matrix: Any,
-    rows: Sequence[Any],
+    rows: Sequence[Any] | None = None,
     cols: Sequence[Any] | None = None,
     *,
     low: float | None = None,
@@ -166,12 +195,16 @@ def heat(
     """Show a matrix of numbers as a table whose colours follow the values.
 
     `matrix`: a tensor, an array or a list of rows, [len(rows), len(cols)]; None or nan is an
-    empty cell. `cols` are `rows` again unless given. Colours run from `low` to `high`, by
-    default the least and the greatest value. Raises KandiError.
+    empty cell. An Embedding is shown as the cosines of its rows with each other, labelled with
+    their names unless `rows` are given. `cols` are `rows` again unless given. Colours run from
+    `low` to `high`, by default the least and the greatest value. Raises KandiError.
 
     >>> heat([[1, 0.25]], ["fox"], ["fox", "cat"]).values
     [[1.0, 0.25]]
     """
+    if isinstance(matrix, Embedding):
+        rows = matrix.names if rows is None else rows
+        matrix = cosines(matrix)
     rows = _labels("rows", rows)
     cols = rows if cols is None else _labels("cols", cols)
     values = _numbers(matrix)

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..words.embedding import Embedding
 from ..words.errors import KandiError, shown
 from ..words.params import FIELDS, Params
 from ..words.tables import Table
@@ -70,22 +71,49 @@ def _common(values: list[Any]) -> Any:
 
 def _input(described: Mapping[str, Any]) -> str:
     """Return a few words for an input picture: its file, its size, the start of its hash."""
-    size = " × ".join(map(str, described["size"]))
-    words = [described.get("file"), size, described["sha256"][:12]]
+    size = " × ".join(map(str, described.get("size") or described["shape"]))
+    words = [described.get("file") or described.get("name"), size, described["sha256"][:12]]
     return ", ".join(filter(None, words))
 
 
-def labels(params: Sequence[Params], *, leave_out: Sequence[str] = ()) -> list[str]:
+def labels(
+    params: Sequence[Params],
+    *,
+    leave_out: Sequence[str] = (),
+    inputs: Sequence[Mapping[str, Any]] = (),
+) -> list[str]:
     """Return one label per Params: the settings that differ, or prompt and seed when none does.
 
     Settings in `leave_out` are never named, for they stand elsewhere, such as before the row.
+    Where `inputs` hold embeddings that differ, or that stand for the prompts, their names come
+    first: they say what was mixed, and in which shares.
 
     >>> labels([Params("a cat", seed=0), Params("a cat", seed=1)])
     ['seed 0', 'seed 1']
     """
     differing = [n for n in FIELDS if len({getattr(p, n) for p in params}) > 1]
-    names = [n for n in differing or ["prompt", "seed"] if n not in leave_out]
-    return [" · ".join(_label(p, n) for n in names) for p in params]
+    mixed = _embedding_names(inputs)
+    alike = len(set(mixed)) < 2
+    if alike and all(p.prompt for p in params):
+        mixed = []
+    usual = ["prompt", "seed"] if alike else []
+    names = [n for n in differing or usual if n not in leave_out]
+    settings = [[_label(p, n) for n in names if n != "prompt" or p.prompt] for p in params]
+    first = [[name] if name else [] for name in mixed] or [[] for _ in params]
+    return [" · ".join([*a, *b]) for a, b in zip(first, settings, strict=True)]
+
+
+def _embedding_names(inputs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what each picture's embeddings are called: "a cat, not a hat"."""
+    words = {"embedding": "", "negative_embedding": "not "}
+    return [
+        ", ".join(
+            f"{word}{each[name].names[0]}"
+            for name, word in words.items()
+            if isinstance(each.get(name), Embedding)
+        )
+        for each in inputs
+    ]
 
 
 def _label(params: Params, name: str) -> str:

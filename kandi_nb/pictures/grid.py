@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..words.embedding import Embedding
 from ..words.errors import KandiError, did_you_mean, shown
 from . import pixels
 from .sheet import Grid
@@ -13,6 +15,9 @@ from .sheet import Grid
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from PIL.Image import Image
+
+
+_LONGEST_ROW = 10  # pictures of a path side by side; a longer one is folded
 
 
 def grid(
@@ -32,6 +37,8 @@ def grid(
     enlargement, by default small pictures are enlarged. Raises KandiError.
     """
     lines, own_labels, own_rows, caption = _lines(images)
+    if _is_result(images) and columns is rows is cols is None:
+        lines, columns = _laid_out(images, lines)
     rows = rows if rows is None else _list("rows", rows)
     cols = cols if cols is None else _list("cols", cols)
     flat = [picture for line in lines for picture in line]
@@ -70,7 +77,7 @@ def _lines(
     """Return pictures in rows, their own labels (flat), labels of the rows and a caption."""
     if _is_result(images):
         prompts = {params.prompt for params in images.params}
-        caption = prompts.pop() if len(prompts) == 1 and len(images) > 1 else None
+        caption = prompts.pop() if len(prompts) == 1 and len(images.images) > 1 else None
         return [list(images.images)], list(images.labels), None, caption
     if hasattr(images, "size") and hasattr(images, "mode"):
         return [[images]], [None], None, None
@@ -85,14 +92,31 @@ def _lines(
     return [items], [None] * len(items), None, None
 
 
+def _laid_out(result: Any, lines: list[list[Any]]) -> tuple[list[list[Any]], int | None]:
+    """Return the rows of a result that is a grid, and how many columns one row of it has.
+
+    A square layout with too few pictures is a triangle: one picture, two, three…
+    """
+    (flat,), layout = lines, getattr(result, "layout", None)
+    if not layout or (layout[0] == 1 and layout[1] > _LONGEST_ROW):
+        return lines, None
+    if layout[0] == 1:
+        return lines, layout[1]
+    height, width = layout
+    widths = [width] * height if height * width == len(flat) else range(1, height + 1)
+    ends = list(itertools.accumulate(widths))
+    return [flat[end - w : end] for end, w in zip(ends, widths, strict=True)], None
+
+
 def _lines_of_results(results: Sequence[Any]):
     """Put each Result in a row; a prompt that a row shares stands before it, once."""
     from .diff import labels
 
     every = [params for result in results for params in result.params]
     prompts = [{params.prompt for params in result.params} for result in results]
-    shared = len(results) > 1 and all(len(each) == 1 for each in prompts)
-    texts = labels(every, leave_out=["prompt"] if shared else [])
+    shared = len(results) > 1 and all(len(each) == 1 and None not in each for each in prompts)
+    inputs = [each for result in results for each in getattr(result, "inputs", ())]
+    texts = labels(every, leave_out=["prompt"] if shared else [], inputs=inputs)
     rows = [each.pop() for each in prompts] if shared else None
     return [list(result.images) for result in results], texts, rows, None
 
@@ -196,15 +220,30 @@ def _single(item: Any) -> Image:
     return item
 
 
-def plot(rows: Iterable[Mapping[str, Any]], x: str, y: str, *, by: str | None = None) -> Figure:
+def plot(
+    rows: Iterable[Mapping[str, Any]] | Embedding,
+    x: str | None = None,
+    y: str | None = None,
+    *,
+    by: str | None = None,
+) -> Figure:
     """Plot column `y` over column `x` of measured rows, one line for each value of `by`.
+
+    An Embedding is plotted as a map, its rows as named points: seen from where they spread most
+    (PCA); x, y and by have no place there.
 
     Rows with equal x are shown as points; the line runs through their mean. Rows where x or y
     is None are left out. The figure is closed, so that a notebook shows it once. Raises
     KandiError for unknown columns and values of y that are no numbers.
     """
-    from .charts import line_plot
+    from .charts import line_plot, map_plot
 
+    if isinstance(rows, Embedding):
+        if (x, y, by) != (None, None, None):
+            raise KandiError(
+                "an embedding is plotted as a map, without x, y and by; leave them out"
+            )
+        return map_plot(rows)
     found = list(rows) if isinstance(rows, Iterable) else [rows]
     for row in found:
         if not isinstance(row, Mapping):
@@ -212,8 +251,8 @@ def plot(rows: Iterable[Mapping[str, Any]], x: str, y: str, *, by: str | None = 
     if not found:
         raise KandiError("there are no rows to plot; measure something first")
     known = list(dict.fromkeys(str(key) for row in found for key in row))
-    for name in (x, y, by):
-        if name is not None and name not in known:
+    for name in (x, y, *filter(None, [by])):
+        if name not in known:
             hint = did_you_mean(name, known)
             raise KandiError(f"no column {name!r}; {hint}known: {', '.join(known)}")
     return line_plot(found, x, y, by)

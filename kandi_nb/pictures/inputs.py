@@ -1,4 +1,4 @@
-"""The pictures that a task started from: how a recipe names them, how a PNG carries them."""
+"""What a task started from: how a recipe names it, how a PNG carries it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..words.embedding import Embedding, from_bytes, to_bytes
 from ..words.errors import KandiError
-from .pixels import rgb
+from .pixels import is_picture, rgb
 
 if TYPE_CHECKING:
+    from typing import Union
+
+    import torch
     from PIL.Image import Image
+
+    Input = Union[Image, Embedding, torch.Tensor]  # the last: latents  # noqa: UP007
 
 # A chunk of its own, since Pillow refuses text chunks above 1 MiB. The letters' case says
 # (PNG specification, 5.4): not critical, private, safe to copy for programs that know it not.
@@ -25,6 +31,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # what is packed so well that 4 MiB become gigabytes when somebody reads them.
 MOST_BYTES = 4 * 2**20
 MOST_PIXELS = 2**26
+_PNG = b"\x89PNG"  # how such a file begins
 _MODES = ("1", "L", "RGB", "RGBA")
 _NOTES = ("file", "transparency", "icc_profile")
 MEMORY = "kandi_nb.memory"  # key in Image.info, for pictures that are in no file yet
@@ -38,11 +45,19 @@ class Memory:
     """
 
     fingerprint: str
-    inputs: Mapping[str, Image]
+    inputs: Mapping[str, Input]
 
 
-def fingerprint(picture: Image) -> str:
-    """Return the SHA-256 of a picture's mode, size and pixels, whatever file they came from."""
+def fingerprint(picture: Input) -> str:
+    """Return the SHA-256 of a picture's mode, size and pixels, whatever file they came from.
+
+    Of an embedding and of latents: of their shape and their numbers.
+    """
+    if not is_picture(picture):
+        numbers = _numbers(picture)
+        return hashlib.sha256(
+            f"{list(numbers.shape)} ".encode() + numbers.numpy().tobytes()
+        ).hexdigest()
     head = f"{picture.mode} {picture.width} {picture.height} ".encode()
     return hashlib.sha256(head + picture.tobytes()).hexdigest()
 
@@ -53,7 +68,11 @@ def is_changed(picture: Image) -> bool:
     return memory is not None and memory.fingerprint != fingerprint(picture)
 
 
-def kept(inputs: Sequence[Mapping[str, Image]]) -> list[dict[str, Image]]:
+def _numbers(held: Embedding | torch.Tensor) -> torch.Tensor:
+    return held.tensor if isinstance(held, Embedding) else held
+
+
+def kept(inputs: Sequence[Mapping[str, Input]]) -> list[dict[str, Input]]:
     """Return the inputs of a run as they can travel: copies, in modes that PNG keeps.
 
     What the user paints on his picture afterwards does not change what a recipe says of it, and
@@ -61,6 +80,8 @@ def kept(inputs: Sequence[Mapping[str, Image]]) -> list[dict[str, Image]]:
     """
     copies = {id(picture): picture for each in inputs for picture in each.values()}
     for place, picture in copies.items():
+        if not is_picture(picture):
+            continue
         copy = picture.copy() if picture.mode in _MODES else rgb(picture)
         # Nor do cameras' notes, such as where it was taken, go along.
         copy.info = {name: copy.info[name] for name in _NOTES if name in copy.info}
@@ -68,30 +89,45 @@ def kept(inputs: Sequence[Mapping[str, Image]]) -> list[dict[str, Image]]:
     return [{name: copies[id(picture)] for name, picture in each.items()} for each in inputs]
 
 
-def described(inputs: Mapping[str, Image]) -> dict[str, dict[str, Any]]:
-    """Return what a recipe says of inputs: name → size, SHA-256 and, if known, its file."""
-    return {
-        name: {"size": list(picture.size), "sha256": fingerprint(picture)}
-        | ({"file": _last(picture.info["file"])} if "file" in picture.info else {})
-        for name, picture in inputs.items()
-    }
+def described(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
+    """Return what a recipe says of inputs: name → size, SHA-256 and, if known, its file.
 
-
-def packed(inputs: Mapping[str, Image]) -> bytes | None:
-    """Return the pictures as the bytes of the chunk, None when they are too many for it.
-
-    A length (four bytes, big-endian), JSON of name → bytes, then one PNG file after another.
+    Of an embedding: its shape, its name and how it came about.
     """
-    if sum(picture.width * picture.height for picture in inputs.values()) > MOST_PIXELS:
+    return {name: _described(held) for name, held in inputs.items()}
+
+
+def _described(held: Input) -> dict[str, Any]:
+    known: dict[str, Any] = {"sha256": fingerprint(held)}
+    if is_picture(held):
+        file = {"file": _last(held.info["file"])} if "file" in held.info else {}
+        return {"size": list(held.size), **known, **file}
+    known = {"shape": list(held.shape), **known}
+    if isinstance(held, Embedding):
+        known |= {"name": held.names[0], "made": dict(held.recipes[0])}
+    return known
+
+
+def packed(inputs: Mapping[str, Input]) -> bytes | None:
+    """Return the inputs as the bytes of the chunk, None when they are too much for it.
+
+    A length (four bytes, big-endian), JSON of name → bytes, then one file after another: PNG,
+    or safetensors for embeddings and latents.
+    """
+    images = [held for held in inputs.values() if is_picture(held)]
+    if sum(picture.width * picture.height for picture in images) > MOST_PIXELS:
         return None
-    files = {name: _png(picture) for name, picture in inputs.items()}
+    files = {
+        name: _png(held) if is_picture(held) else to_bytes(held)
+        for name, held in inputs.items()
+    }
     head = json.dumps({name: len(file) for name, file in files.items()}).encode()
     whole = struct.pack(">I", len(head)) + head + b"".join(files.values())
     return whole if len(whole) <= MOST_BYTES else None
 
 
-def unpacked(chunk: bytes, source: Any) -> dict[str, Image]:
-    """Return name → picture of what `packed` made; raise KandiError for anything else."""
+def unpacked(chunk: bytes, source: Any) -> dict[str, Input]:
+    """Return name → input of what `packed` made; raise KandiError for anything else."""
     from PIL import Image
 
     try:
@@ -100,17 +136,20 @@ def unpacked(chunk: bytes, source: Any) -> dict[str, Image]:
         (length,) = struct.unpack(">I", chunk[:4])
         start, pictures, pixels = 4 + length, {}, 0
         for name, size in json.loads(chunk[4:start]).items():
-            file = io.BytesIO(chunk[start : start + size])
-            with Image.open(file, formats=["PNG"]) as picture:
+            file = chunk[start : start + size]
+            start += size
+            if not file.startswith(_PNG):
+                pictures[name] = from_bytes(file, str(source))
+                continue
+            with Image.open(io.BytesIO(file), formats=["PNG"]) as picture:
                 pixels += picture.width * picture.height
                 if pixels > MOST_PIXELS:
                     raise ValueError(pixels)
                 picture.load()
             pictures[name] = picture
-            start += size
     except Exception as error:  # damaged by hand in any way: a bomb, a cut, other types
         raise KandiError(
-            f"the input pictures in {source} cannot be read ({type(error).__name__}); use the "
+            f"the inputs in {source} cannot be read ({type(error).__name__}); use the "
             "original file"
         ) from None
     return pictures

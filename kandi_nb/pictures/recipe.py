@@ -208,12 +208,17 @@ def _is_size(size: Any) -> bool:
     )
 
 
+def _is_shape(shape: Any) -> bool:
+    return isinstance(shape, list) and all(type(side) is int and side > 0 for side in shape)
+
+
 def _is_input(described: Any) -> bool:
     return (
         isinstance(described, dict)
-        and _is_size(described.get("size"))
+        and (_is_size(described.get("size")) or _is_shape(described.get("shape")))
         and isinstance(described.get("sha256"), str)
         and isinstance(described.get("file", ""), str)
+        and isinstance(described.get("name", ""), str)
     )
 
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..words.embedding import Embedding
 from ..words.errors import KandiError, warn
 from ..words.files import file_stem, slug, writable, write_new
 from ..words.params import Params
 from .diff import labels
 from .inputs import MEMORY, Memory, fingerprint, is_changed, kept, packed
-from .pixels import rgb
+from .pixels import is_picture, rgb
 from .recipe import CHUNK, as_text, make_recipe, png_bytes
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 class Result:
     """Hold the pictures of a run, the Params of each one and what the run cost.
 
-    `params[i]` is what picture i was really made with, `inputs[i]` the pictures that it
-    started from, name → PIL picture. `model` is a key or a folder's name, `revision` says which
-    weights (role → commit or checksum), `options` what else may change pixels (dtype, device,
-    scheduler), `versions` package → version. `seconds` is wall time, `peak_mb` the peak
+    `params[i]` is what picture i was really made with, `inputs[i]` what it started from: name →
+    PIL picture, Embedding or latents. `model` is a key or a folder's name, `revision` says
+    which weights (role → commit or checksum), `options` what else may change pixels (dtype,
+    device, scheduler), `versions` package → version. `seconds` is wall time, `peak_mb` the peak
     memory in 2²⁰ bytes or None if unknown. `layout` is (rows, columns) of a grid, if it is one,
     `proof` a table of what was kept, or None. `result[i]` is picture i, whose recipe is in its
     `info`; a slice is a Result. In a notebook it shows itself as a labelled grid.
@@ -103,7 +104,7 @@ class Result:
     @property
     def labels(self) -> list[str]:
         """Return one short label a picture: the settings in which the pictures differ."""
-        return labels(self.params)
+        return labels(self.params, inputs=self.inputs)
 
     @property
     def recipes(self) -> list[dict[str, Any]]:
@@ -161,7 +162,9 @@ class Result:
         paths = []
         for image, recipe, given in zip(self.images, self.recipes, self.inputs, strict=True):
             prompt, seed = recipe["params"]["prompt"], recipe["params"]["seed"]
-            beginning = slug(prompt or self.task) if stem is None else stem
+            mixture = given.get("embedding")
+            name = mixture.names[0] if isinstance(mixture, Embedding) else self.task
+            beginning = slug(prompt or name) if stem is None else stem
             called = stem if stem is not None and len(self) == 1 else f"{beginning}-{seed}"
             if is_changed(image):
                 warn(f"a picture was changed after it was drawn; {called} has no recipe")
@@ -178,10 +181,14 @@ class Result:
         names = dict.fromkeys(name for given in self.inputs for name in given)
         if any(packed(given) is None for given in self.inputs if given):
             warn(
-                f"the original pictures ({', '.join(names)}) are too large to travel in the "
+                f"the originals ({', '.join(names)}) are too large to travel in the "
                 "PNG: keep them, replay asks for them"
             )
-        else:
+            return
+        names = dict.fromkeys(
+            name for given in self.inputs for name, held in given.items() if is_picture(held)
+        )
+        if names:
             print(
                 f"the original pictures ({', '.join(names)}) travel inside the PNG; "
                 f"{remedy} leaves them out"

@@ -7,12 +7,13 @@ import importlib
 import inspect
 import os
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..model.load import Kandinsky
 from ..model.progress import place
+from ..words.embedding import Embedding
 from ..words.errors import KandiError, did_you_mean, shown, warn
 from ..words.fields import FIELDS
 from ..words.models import SPECS, ModelSpec
@@ -102,9 +103,17 @@ def _not_taken(name: str, word: str, takes: Mapping[str, Any]) -> str:
 
 
 def asked(
-    name: str, k: Any, params: Any, prompts: Any = None, *, sized: bool = True
+    name: str,
+    k: Any,
+    params: Any,
+    prompts: Any = None,
+    instead: Collection[str] = (),
+    *,
+    sized: bool = True,
 ) -> list[Params]:
     """Return one Params a picture, all its settings filled in, for the task of that name.
+
+    `instead` names what stands for texts: "embedding", "negative_embedding".
 
     Prompts vary slowest, then params, then count. Raises KandiError for what is no model, a
     model that cannot do the task, other things than Params, and a missing prompt; settings that
@@ -112,10 +121,57 @@ def asked(
     `sized`, width and height stay None: the task takes them from a picture.
     """
     check_model(k, name)
-    runs = used(k, name, singles(params, prompts))
-    if TASKS[name].prompt and any(run.prompt is None for run in runs):
+    runs = singles(params, prompts)
+    runs = used(k, name, runs, _replaced(k, runs, instead))
+    if (
+        TASKS[name].prompt
+        and "embedding" not in instead
+        and any(run.prompt is None for run in runs)
+    ):
         raise KandiError(f'{name} needs a prompt: Params("a red fox in space")')
     return [filled(k, run) for run in runs] if sized else runs
+
+
+def _replaced(k: Kandinsky, runs: list[Params], instead: Collection[str]) -> set[str]:
+    """Return the fields that say nothing where embeddings stand for the texts.
+
+    The decoder of 2.1 reads the texts all the same.
+    """
+    read = getattr(k.decoder, "tokenizer", None) is not None
+    fields: set[str] = set()
+    if "negative_embedding" in instead and not read:
+        fields.add("negative")
+    if "embedding" in instead:
+        fields |= {"prior_guidance"} if read else {"prior_guidance", "prompt"}
+        negatives = any((run.negative or "").strip() for run in runs)
+        if "negative_embedding" in instead or not negatives:
+            fields |= {"prior_steps", "prior_seed"}
+    return fields
+
+
+def signature(k: Kandinsky) -> tuple[str, str]:
+    """Return key and weights of the model whose embeddings `k` understands."""
+    return k.spec.key, str(k.revision.get("prior", ""))
+
+
+def check_prior(k: Any, lacks: str) -> None:
+    """Raise KandiError unless `k` is a loaded model with a prior."""
+    check_model(k, None)
+    if k.prior is None:
+        able = ", ".join(key for key, spec in SPECS.items() if "prior" in spec.roles)
+        raise KandiError(f"{k.spec.key} has {lacks}: {able}")
+
+
+def check_embedding(k: Kandinsky, embedding: Embedding) -> None:
+    """Raise KandiError for an embedding that is not of this model's prior."""
+    key, mark = signature(k)
+    width = k.prior.prior.config.embedding_dim
+    if embedding.shape[1] != width or (embedding.mark and embedding.mark != mark):
+        raise KandiError(
+            f"this embedding is of {embedding.model or 'another model'} "
+            f"({embedding.shape[1]} numbers, weights {embedding.mark[:12] or 'unknown'}), not "
+            f"of {key} here ({width} numbers, weights {mark[:12]}); make it with this model"
+        )
 
 
 def filled(k: Kandinsky, params: Params) -> Params:
@@ -175,13 +231,20 @@ def singles(params: Any, prompts: Any) -> list[Params]:
     return [single for run in prompted(params, prompts) for single in run.singles()]
 
 
-def used(k: Kandinsky, task: str, runs: list[Params]) -> list[Params]:
+def used(
+    k: Kandinsky, task: str, runs: list[Params], replaced: Collection[str] = ()
+) -> list[Params]:
     """Return the runs with the default in each field that the task or the model does not use.
 
+    `replaced` names fields for which something else stands in this call.
     One KandiWarning names what is dropped. Raises KandiError where the runs differ in it, as
     equal pictures would be labelled as different.
     """
-    idle = [n for n, field in FIELDS.items() if not field.used_by(task, k.spec.roles)]
+    idle = [
+        n
+        for n, field in FIELDS.items()
+        if n in replaced or not field.used_by(task, k.spec.roles)
+    ]
     dropped = {}
     for name in idle:
         first, *others = dict.fromkeys(getattr(run, name) for run in runs)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.finite import checked_pixels
+from ..words.errors import KandiError, shown
+from .checks import listed
 from .inpainting import repaint
 from .prior import Tick, Want, generator
 
@@ -41,6 +43,47 @@ def batch_limit(width: int, height: int) -> int:
     return max(1, min(BATCH_MOST, BATCH_PIXELS // (width * height)))
 
 
+def start_noise(k: Kandinsky, params: Any, latents: Any) -> tuple[Any, torch.Tensor | None]:
+    """Return params of the latents' size, and the latents as float32 [n, c, h, w] on the CPU.
+
+    One side is the picture's divided by MoVQ's factor, 8. Raises KandiError for other shapes,
+    numbers that are not finite, and params of another size.
+    """
+    import torch
+
+    if latents is None:
+        return params, None
+    channels = k.decoder.unet.config.in_channels
+    scale = 2 ** (len(k.decoder.movq.config.block_out_channels) - 1)
+    wanted = f"floats [n, {channels}, height / {scale}, width / {scale}]"
+    try:
+        noise = torch.as_tensor(latents).detach().float().cpu().clone()
+    except (TypeError, ValueError, RuntimeError):
+        raise KandiError(f"latents are {wanted}, not {shown(latents)}") from None
+    noise = noise[None] if noise.ndim == 3 else noise
+    shape = list(noise.shape)
+    if noise.ndim != 4 or noise.shape[1] != channels or not noise.numel():
+        raise KandiError(f"latents are {wanted}, not of shape {shape}")
+    if not noise.isfinite().all():
+        raise KandiError(
+            "latents hold numbers that are not finite; torch.randn makes good ones"
+        )
+    sides = {"height": scale * noise.shape[2], "width": scale * noise.shape[3]}
+    if any(side % 64 for side in sides.values()):
+        raise KandiError(
+            f"latents of shape {shape} make {sides['width']} × {sides['height']} pixels; sizes "
+            "are multiples of 64"
+        )
+    runs = listed(params)
+    for run in runs:
+        for name, side in sides.items():
+            if getattr(run, name) not in (None, side):
+                raise KandiError(
+                    f"{name} is {getattr(run, name)}, but the latents make {side}; leave it out"
+                )
+    return [run.replace(**sides) for run in runs], noise
+
+
 def draw(
     k: Kandinsky,
     jobs: Sequence[Job],
@@ -64,6 +107,8 @@ def draw(
         "generator": [generator(job.params.seed) for job in jobs],
         **_together([job.arguments for job in jobs]),
     }
+    if "latents" in arguments:
+        arguments["latents"] = arguments["latents"].to(pipeline.unet.dtype)
     if "width" in takes:
         arguments |= {"width": first.params.width, "height": first.params.height}
     if "image_embeds" in takes:

@@ -8,19 +8,26 @@ from typing import TYPE_CHECKING, Any
 from ..model.load import Kandinsky
 from ..pictures.result import Result
 from ..words.params import Params
-from .checks import asked, task
-from .run import run, text_job
+from .checks import asked, check_model, task
+from .decoder import start_noise
+from .run import run, steered, text_job
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
 
+    from ..words.embedding import Embedding
 
-@task("generate")
+
+@task("generate", inputs=("embedding", "negative_embedding", "latents"))
 def generate(
     k: Kandinsky,
     params: Params | Sequence[Params],
     *,
     prompts: Sequence[str] | None = None,
+    embedding: Embedding | torch.Tensor | None = None,
+    negative_embedding: Embedding | torch.Tensor | None = None,
+    latents: torch.Tensor | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
     progress: bool = True,
@@ -35,7 +42,18 @@ def generate(
     shows neither. `stop` is anything with is_set(), such as a threading.Event: once set, the
     run ends with Cancelled at its next step, and the model stays usable, as after Ctrl-C.
     Raises KandiError before any computation for what cannot be drawn.
+
+    `embedding`, as `embed` and `mixture` give it, stands for the prompt, `negative_embedding`
+    for the negative: a row for all pictures or one a picture (a single Params is drawn once for
+    each row). The decoder of 2.1 reads a text besides: the prompt, or nothing without one.
+    `latents`, float [n, channels, height / 8, width / 8], are the noise that the decoder starts
+    from; `seed` still fixes the noise of its steps. All three travel in the recipe.
     """
-    jobs = [text_job(k, single) for single in asked("generate", k, params, prompts)]
+    check_model(k, "generate")
+    params, latents = start_noise(k, params, latents)
+    texts = {"embedding": embedding, "negative_embedding": negative_embedding}
+    instead = [name for name, value in texts.items() if value is not None]
+    settings = asked("generate", k, params, prompts, instead)
+    jobs = steered(k, [text_job(k, single) for single in settings], **texts, latents=latents)
     options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
     return run("generate", k, jobs, **options)

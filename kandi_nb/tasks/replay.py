@@ -15,6 +15,7 @@ from ..pictures.lettering import lettering
 from ..pictures.pixels import check, is_picture, rgb
 from ..pictures.recipe import carried, recipe
 from ..pictures.result import Result, package_versions
+from ..words.embedding import as_embedding
 from ..words.errors import KandiError, shortened, shown, warn
 from ..words.files import expanded
 from ..words.params import Params
@@ -106,16 +107,27 @@ def _inputs(made: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any
     for name, known in made["inputs"].items():
         if name not in inputs:
             raise KandiError(
-                f"the picture {known.get('file') or name!r} did not travel with the recipe; "
+                f"the input {known.get('file') or name!r} did not travel with the recipe; "
                 f"give it: kn.replay(picture, {name}=…)"
             )
     return {name: _same(name, inputs[name], known) for name, known in made["inputs"].items()}
 
 
-def _same(name: str, source: Any, known: Mapping[str, Any]) -> Image:
-    """Return the picture that a recipe knows, given it or its path; raise KandiError."""
+def _same(name: str, source: Any, known: Mapping[str, Any]) -> Any:
+    """Return the picture that a recipe knows, given it or its path; raise KandiError.
+
+    What has a shape is an embedding or latents.
+    """
     from PIL import Image, ImageOps
 
+    if "shape" in known:
+        held = source if getattr(source, "ndim", 0) == 4 else as_embedding(source, name)
+        if fingerprint(held) == known["sha256"]:
+            return held
+        raise KandiError(
+            f"{name} does not hold the numbers of the recipe (their SHA-256 begins with "
+            f"{known['sha256'][:12]}); give those"
+        )
     if not is_picture(source):
         try:
             with Image.open(expanded(source)) as picture:

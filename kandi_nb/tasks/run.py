@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +13,18 @@ from ..model.peak import track_peak
 from ..model.progress import progress_bar
 from ..model.shortage import in_halves
 from ..pictures.result import Result, package_versions
+from ..words.embedding import as_embedding
+from ..words.errors import KandiError
 from ..words.params import Params
 from . import decoder, prior
-from .checks import check_stop, preview_every
+from .checks import check_embedding, check_stop, preview_every
 from .texts import warn_about_texts
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
+
+    from ..words.embedding import Embedding
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,74 @@ def text_job(k: Kandinsky, params: Params, **more: Any) -> Job:
         "steps": params.steps,
     }
     return Job(**fields | more)
+
+
+def steered(
+    k: Kandinsky,
+    jobs: Sequence[Job],
+    embedding: Any = None,
+    negative_embedding: Any = None,
+    latents: torch.Tensor | None = None,
+) -> list[Job]:
+    """Return the jobs with embeddings in the place of their texts, and with start noise.
+
+    Each is one for all jobs or one a job; a single job is drawn once for each row. They
+    are noted as inputs, so that they travel in the recipe. Raises KandiError for a model
+    without a prior, embeddings of another model, and counts that do not fit.
+    """
+    rows = {
+        name: _for_model(k, name, value)
+        for name, value in (
+            ("embedding", embedding),
+            ("negative_embedding", negative_embedding),
+        )
+        if value is not None
+    } | ({} if latents is None else {"latents": latents.split(1)})
+    count = len(jobs) if len(jobs) > 1 else max([1, *map(len, rows.values())])
+    for name, many in {"params": jobs, **rows}.items():
+        if len(many) not in (1, count):
+            raise KandiError(
+                f"{name} has {len(many)} rows for {count} pictures; give one for all, or one a "
+                "picture"
+            )
+    ready = {name: [_ready(name, row) for row in many] for name, many in rows.items()}
+    return [
+        _steered(
+            jobs[n % len(jobs)],
+            {name: many[n % len(many)] for name, many in rows.items()},
+            {name: many[n % len(many)] for name, many in ready.items()},
+        )
+        for n in range(count)
+    ]
+
+
+def _for_model(k: Kandinsky, name: str, value: Any) -> Sequence[Embedding]:
+    if k.prior is None:
+        raise KandiError(
+            f"{k.spec.key} has no prior, so it takes no {name}; mix with kandinsky-2.2, then "
+            "refine that picture with Kandinsky 3: kn.edit(k3, params, image=result[0])"
+        )
+    embedding = as_embedding(value, name)
+    check_embedding(k, embedding)
+    return list(embedding)
+
+
+def _ready(name: str, row: Any) -> Any:
+    return row if name == "latents" else prior.Ready(row.tensor)
+
+
+def _steered(job: Job, inputs: Mapping[str, Any], ready: Mapping[str, Any]) -> Job:
+    """Return one job with what it wants replaced by what is ready."""
+    wants = job.wants
+    if wants:
+        wants = (ready.get("embedding", wants[0]), ready.get("negative_embedding", wants[1]))
+    arguments = {name: value for name, value in ready.items() if name == "latents"}
+    return dataclasses.replace(
+        job,
+        wants=wants,
+        arguments={**job.arguments, **arguments},
+        inputs={**job.inputs, **inputs},
+    )
 
 
 Finish = Callable[[Job, "Image"], "Image"]

@@ -106,6 +106,7 @@ class ModelSpec:
     for checkpoints without a pin. `variant` is the weight variant to ask for. `advice` names a
     function ("module:function") that tells what a bundled model cannot draw of a prompt,
     `words` one that gives a table of what it can draw.
+    `sentences` one that gives sentences of all that it knows in a language.
     """
 
     key: str
@@ -128,6 +129,8 @@ class ModelSpec:
             return Table([], empty=f"{self.draws} It reads: {self.languages}.")
         module, _, name = self.words.partition(":")
         return getattr(importlib.import_module(module), name)()
+
+    sentences: str | None = None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -225,6 +228,7 @@ _LIST = (
         bundled=True,
         advice="kandi_nb.mini.captions:advise",
         words="kandi_nb.mini.captions:vocabulary",
+        sentences="kandi_nb.mini.captions:sentences",
     ),
     _published(
         "kandinsky-2.2",

@@ -33,6 +33,8 @@ COMMANDS = [
     "edit",
     "inpaint",
     "strip",
+    "mix",
+    "path",
     "run",
     "new",
     "lab",
@@ -263,6 +265,31 @@ def test_bad_input_about_pictures_is_one_line(fox, capsys, monkeypatch, words, m
     Path("text.png").write_text("no picture")
     Path("cut.png").write_bytes(fox.read_bytes()[:-20])
     assert message in bad(capsys, *words)
+
+
+def test_mix_takes_texts_and_pictures_and_writes_shares_into_the_recipe(
+    here, tiny_folder, capsys
+):
+    Image.new("RGB", (64, 64), "red").save("red.png")
+    words = ["mix", "a cat", "red.png", "--weights", ".25", ".75", "--model", str(tiny_folder)]
+    assert cli.main([*words, "-o", "out.png", *QUICK]) == 0
+    assert capsys.readouterr().out == "out.png\n"
+    made = recipe("out.png")["inputs"]["embedding"]
+    assert made["name"] == "25 % a cat + 75 % red.png"
+    assert kandi_nb.replay("out.png", kandi_nb.load(tiny_folder, device="cpu"))
+    assert "kn.Params(" in bad(capsys, "mix", "a cat", "blue.png", "-o", "new.png")
+    assert "2 weights for 1 items" in bad(capsys, "mix", "a cat", "--weights", "1", "2")
+
+
+def test_path_writes_a_film(here, tiny_folder, capsys):
+    words = ["path", "a cat", "a dog", "--frames", "3", "--model", str(tiny_folder), *QUICK]
+    assert cli.main([*words, "-o", "way.gif"]) == 0
+    with Image.open("way.gif") as film:
+        assert film.n_frames <= 3 and film.format == "GIF"
+    capsys.readouterr()
+    assert "exists" in bad(capsys, *words, "-o", "way.gif")
+    assert "must end in" in bad(capsys, *words, "-o", "way.png")
+    assert cli.main([*words, "-o", "way.gif", "--force"]) == 0
 
 
 def test_draw_into_a_place_that_cannot_be_written_to(here, capsys):

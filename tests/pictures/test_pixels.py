@@ -12,7 +12,7 @@ from PIL import Image
 from kandi_nb.pictures import pixels
 from kandi_nb.pictures.grid import compare, grid
 from kandi_nb.pictures.recipe import png_bytes
-from kandi_nb.tasks.embeddings import clip
+from kandi_nb.tasks.embeddings.clip import clip
 from kandi_nb.words.errors import KandiError
 
 # mode, value, the grey that it means

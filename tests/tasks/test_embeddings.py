@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from kandi_nb.model.load import load
-from kandi_nb.tasks.embeddings import clip, cosines
+from kandi_nb.tasks.embeddings.clip import clip
+from kandi_nb.words.cosines import cosines
 from kandi_nb.words.errors import KandiError
 
 RED = Image.new("RGB", (64, 64), "red")

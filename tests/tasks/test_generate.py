@@ -12,7 +12,8 @@ import pytest
 from kandi_nb.model.finite import check_finite
 from kandi_nb.model.load import load
 from kandi_nb.tasks import checks, decoder, prior, texts
-from kandi_nb.tasks.embeddings import clip, embed
+from kandi_nb.tasks.embeddings.clip import clip
+from kandi_nb.tasks.embeddings.embed import embed
 from kandi_nb.tasks.generate import generate
 from kandi_nb.tasks.replay import replay
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
@@ -245,15 +246,15 @@ def test_no_global_random_numbers_are_touched(tiny):
 def test_the_embedding_depends_on_the_text_alone(tiny):
     import torch
 
-    alone = embed(tiny, QUICK)
+    alone = embed(tiny, QUICK).tensor
     tiny.embeddings.clear()
     company = [QUICK.replace(prompt="a dog"), QUICK.replace(seed=5, negative="grey"), QUICK]
-    together = embed(tiny, company)
+    together = embed(tiny, company).tensor
     assert together.shape == (3, 32)
     assert torch.allclose(together[1], alone[0], atol=1e-5)
     assert torch.equal(together[1], together[2])
     assert not torch.allclose(together[0], alone[0], atol=1e-2)
-    other = embed(tiny, QUICK.replace(prior_seed=1))
+    other = embed(tiny, QUICK.replace(prior_seed=1)).tensor
     assert not torch.allclose(other, alone, atol=1e-2)
 
 
@@ -296,7 +297,7 @@ def test_on_step_ends_at_the_embedding(tiny, guidance):
 
     runs = [QUICK.replace(prior_guidance=guidance, prior_steps=4, prompt=p) for p in "aba"]
     seen = []
-    found = embed(tiny, runs, on_step=lambda i, t, e: seen.append((i, t, e)))
+    found = embed(tiny, runs, on_step=lambda i, t, e: seen.append((i, t, e))).tensor
     assert [i for i, _, _ in seen] == [0, 1, 2, 3]
     assert [t for _, t, _ in seen] == [999, 666, 333, 0]
     assert all(e.shape == found.shape == (3, 32) for _, _, e in seen)
@@ -317,7 +318,7 @@ def test_on_step_sees_all_of_many_texts(tiny, monkeypatch):
 
 
 def test_embeddings_may_be_used_freely(tiny):
-    found = embed(tiny, QUICK)
+    found = embed(tiny, QUICK).tensor
     assert not found.is_inference()
     found += 1  # in place, as no tensor of inference mode allows
     assert not np.allclose(embed(tiny, QUICK), found)
@@ -672,7 +673,7 @@ def test_what_is_cut_is_exactly_what_is_not_read(tiny):
     assert texts.unread(tiny, fitting) is None
     runs = [QUICK.replace(prompt=prompt) for prompt in (long, fitting, shorter)]
     with pytest.warns(KandiWarning):
-        cut, whole, shorter = embed(tiny, runs)
+        cut, whole, shorter = embed(tiny, runs).tensor
     assert torch.allclose(cut, whole, atol=1e-5)
     assert not torch.allclose(cut, shorter, atol=1e-5)
 

@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase
 
 from kandi_nb.model.load import load
 from kandi_nb.tasks import texts
-from kandi_nb.tasks.embeddings import clip, embed
+from kandi_nb.tasks.embeddings.clip import clip
+from kandi_nb.tasks.embeddings.embed import embed
 from kandi_nb.tasks.generate import generate
 from kandi_nb.tasks.tokens import pieces, tokens
 from kandi_nb.words.errors import KandiError, KandiWarning
@@ -178,7 +179,7 @@ def test_six_threads_get_what_each_gets_alone(restless):
         lambda: [row["lost"] for row in tokens(k, [long, "a cat"])],
         lambda: clip(k, ["a red fox", long]).numpy(),
         # Heard in on, for then nothing is taken from memory.
-        lambda: embed(k, short, on_step=lambda *step: None).numpy(),
+        lambda: embed(k, short, on_step=lambda *step: None).tensor.numpy(),
         lambda: [texts.unread(k, text) for text in (long, short.prompt)],
         lambda: np.asarray(generate(k, short, progress=False)[0], float),
     ]

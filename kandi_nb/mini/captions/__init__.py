@@ -11,7 +11,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from ..world.vocabulary import LANGUAGES
+from ...words.errors import KandiError, shown
+from ..world.scenes import Scene
+from ..world.vocabulary import COLOURS, LANGUAGES, OBJECTS, PLACES
 from . import phrases, write_de, write_en, write_fr, write_ru, write_zh
 from .advice import advise, vocabulary
 from .reading import expects, unknown_words
@@ -23,6 +25,7 @@ __all__ = [
     "canonical",
     "caption",
     "expects",
+    "sentences",
     "unknown_words",
     "vocabulary",
 ]
@@ -59,3 +62,21 @@ def canonical(scene: Any, language: str) -> str:
     if language == "zh":
         return write_zh.standard(scene)
     return phrases.standard(_WORDS[language].grammar(), scene)
+
+
+def sentences(language: str = "en") -> list[str]:
+    """Return a sentence for every object of every colour at every place, and each empty place.
+
+    Raises KandiError for a language that is not in `LANGUAGES`.
+    """
+    if language not in LANGUAGES:
+        raise KandiError(f"language is one of {', '.join(LANGUAGES)}, not {shown(language)}")
+    every = [
+        Scene(thing, colour, place)
+        for thing in OBJECTS
+        for colour in (COLOURS if thing != "nothing" else COLOURS[:1])
+        for place in PLACES
+    ]
+    return [
+        canonical(s, language) for s in every if (s.object, s.place) != ("nothing", "plain")
+    ]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...model.load import Kandinsky, load
-from ...tasks.embeddings import clip, embed
+from ...tasks.embeddings.clip import clip
+from ...tasks.embeddings.embed import embed
 from ...tasks.generate import generate
 from ...tasks.prior import NOTHING, Ready
 from ...tasks.run import Job, run, text_job
