@@ -66,7 +66,7 @@ class Painter:
 
     def imagine(self, prompts: Sequence[str]) -> torch.Tensor:
         """Return what the prior makes of each prompt at seed 0: (n, 128)."""
-        return embed(self.k, self._params(prompts), progress=False)
+        return embed(self.k, self._params(prompts), progress=False).tensor
 
     def see(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Return CLIP's embeddings of pictures, as the prior is to make them: (n, 128)."""
