@@ -40,6 +40,9 @@ class Mask:
 
     def _keep(self, array: np.ndarray, picture: Image | None) -> None:
         self.array = array.copy()
+        # A wide feather may leave 1 as the highest value; a file of it would be read as 0/1.
+        if self.array.max(initial=0) == 1:
+            self.array *= 2
         self.array.setflags(write=False)
         self.picture = picture
 
