@@ -40,9 +40,6 @@ class Mask:
 
     def _keep(self, array: np.ndarray, picture: Image | None) -> None:
         self.array = array.copy()
-        # A wide feather may leave 1 as the highest value; a file of it would be read as 0/1.
-        if self.array.max(initial=0) == 1:
-            self.array *= 2
         self.array.setflags(write=False)
         self.picture = picture
 
@@ -125,7 +122,9 @@ class Mask:
 
         if isinstance(by, bool) or not isinstance(by, (int, float)) or not 0 <= by <= 1000:
             raise KandiError(f"feather takes a radius from 0 to 1000 pixels, not {shown(by)}")
-        return self._with(np.asarray(self.image.filter(ImageFilter.GaussianBlur(by))))
+        soft = np.asarray(self.image.filter(ImageFilter.GaussianBlur(by)))
+        # A wide blur may leave nothing of a small part, or 1 at most, which a file holds for 0/1.
+        return self._with(np.maximum(soft, np.minimum(self.array, 2)))
 
     def resize(self, size: tuple[int, int]) -> Mask:
         """Return the mask for its picture resized to (width, height); nothing painted is lost.
