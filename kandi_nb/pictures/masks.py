@@ -123,7 +123,7 @@ class Mask:
         if isinstance(by, bool) or not isinstance(by, (int, float)) or not 0 <= by <= 1000:
             raise KandiError(f"feather takes a radius from 0 to 1000 pixels, not {shown(by)}")
         soft = np.asarray(self.image.filter(ImageFilter.GaussianBlur(by)))
-        # A wide blur may leave nothing of a small part, or 1 at most, which a file holds for 0/1.
+        # A wide blur may leave nothing of a small part, or 1 at most, which files hold for 0/1.
         return self._with(np.maximum(soft, np.minimum(self.array, 2)))
 
     def resize(self, size: tuple[int, int]) -> Mask:
