@@ -138,7 +138,7 @@ def test_pytorch_begins_with_a_number_that_is_known_as_its_own():
     """Ask a fresh Python what a plain user meets: before, with the bundled model, and after."""
     code = (
         "import json, torch, kandi_nb as kn\n"
-        "from kandi_nb import threads\n"
+        "from kandi_nb.model import threads\n"
         "before = torch.get_num_threads(), threads.users_own()\n"
         "kn.load('mini-2.2', device='cpu')\n"
         "loaded = torch.get_num_threads()\n"

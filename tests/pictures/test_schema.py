@@ -399,7 +399,7 @@ def test_inputs_damaged_by_hand_are_one_line(tmp_path, tiny, kind, chunk):
     path = tmp_path / "x.png"
     path.write_bytes(png(json.dumps(made), (inputs.CHUNK, chunk)))
     said = message(lambda: carried(path))
-    assert "input pictures in" in said and "x.png" in said and "original file" in said
+    assert "the inputs in" in said and "x.png" in said and "original file" in said
     assert recipe(path) == made
 
 
