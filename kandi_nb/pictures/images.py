@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, shown, warn
+from ..words.files import expanded
 from . import pixels
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def opened(source: Any, user: str) -> Image:
     if isinstance(source, Image):
         return source
     if isinstance(source, (str, os.PathLike)):
-        return _open(Path(source).expanduser(), f"{user} {source}")
+        return _open(expanded(source), f"{user} {source}")
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _open(io.BytesIO(source), f"{user}, given as bytes,")
     if hasattr(source, "images") and hasattr(source, "params"):
@@ -111,8 +112,8 @@ def _of_tensor(tensor: Any, user: str) -> np.ndarray:
     shape = tuple(tensor.shape)
     if len(shape) == 4 and shape[0] == 1:
         tensor = tensor[0]
-    if tensor.ndim == 3:
-        if tensor.shape[0] not in (1, 3, 4):
+    if tensor.ndim != 2:
+        if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
             raise KandiError(
                 f"{user} is a tensor of shape {shape}; torch pictures are [3, height, width]: "
                 "tensor.permute(2, 0, 1) for one with channels last, tensor[0] for one of many"
