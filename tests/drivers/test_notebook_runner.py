@@ -467,7 +467,7 @@ class Page(HTMLParser):
 DRAWS = """\
 import kandi_nb as kn
 from PIL import Image, ImageDraw
-from kandi_nb.results import Result
+from kandi_nb.pictures.result import Result
 params = [kn.Params("a <red> fox -->", seed=SEED), kn.Params("an owl", seed=SEED + 1, steps=4)]
 images = [Image.new("RGB", (8, 8), (SEED, n, 0)) for n in range(2)]
 result = Result(images, params, "mini-2.2")
