@@ -116,7 +116,7 @@ def seconds_a_picture(painter: Painter, role: str = "decoder", repeats: int = 5)
     mask = Image.new("L", grey.size, 255)
     inputs = {
         "inpaint": {"image": [grey], "mask_image": [mask]},
-        "depth": {"hint": torch.zeros(1, 3, *grey.size)},
+        "depth": {"hint": [torch.zeros(1, 3, *grey.size)]},
     }.get(role)
     times = []
     for number in range(repeats + 1):
