@@ -137,6 +137,8 @@ def _replaced(k: Kandinsky, runs: list[Params], instead: Collection[str]) -> set
 
     The decoder of 2.1 reads the texts all the same.
     """
+    if not instead:  # nor is the decoder loaded for a task that does without it
+        return set()
     read = getattr(k.decoder, "tokenizer", None) is not None
     fields: set[str] = set()
     if "negative_embedding" in instead and not read:

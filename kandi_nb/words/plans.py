@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .errors import KandiError, nearest, shown
+from .errors import KandiError, did_you_mean, nearest, shown
 
 CARDS = Path(__file__).parent / "configs" / "cards.json"
 
@@ -75,8 +75,7 @@ def read_plan(name: Any) -> Plan:
             f"one plan at a time: {' and '.join(places)} do not stack, the second would undo "
             "the first; take one of them"
         )
-    close = nearest(name, names) if isinstance(name, str) else None
-    hint = f"did you mean {close}? " if close else ""
+    hint = did_you_mean(name, names) if isinstance(name, str) else ""
     raise KandiError(f"unknown plan {shown(name)}; {hint}known: {', '.join(names)}")
 
 

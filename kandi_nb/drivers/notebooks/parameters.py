@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import KandiError, nearest, shown
+from ...words.errors import KandiError, did_you_mean, shown
 from .files import INJECTED, read_notebook, tagged
 
 if TYPE_CHECKING:
@@ -126,8 +126,7 @@ def _named(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
 def _checked(path: Path, name: str, value: Any, known: Mapping[str, Any]) -> Any:
     """Return the value if the notebook has such a parameter of such a type."""
     if name not in known:
-        close = nearest(name, known)
-        hint = f"did you mean {close}? " if close else ""
+        hint = did_you_mean(name, known)
         names = ", ".join(known) or "none"
         raise KandiError(f"{path.stem} has no parameter {shown(name)}; {hint}known: {names}")
     default = known[name]
