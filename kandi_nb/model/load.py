@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
@@ -123,7 +124,7 @@ class Kandinsky:
                 )
         if all(role in self._pipelines for role in wanted):
             return  # without the lock, which another thread may hold for long
-        with self.lock, torch.inference_mode(False), quiet():
+        with self.lock, torch.inference_mode(False), quiet(), _uncollected():
             missing = [role for role in wanted if role not in self._pipelines]
             here = places(self.spec, self.folders, missing)
             threads.choose(here.values(), self.device)
@@ -187,6 +188,18 @@ class Kandinsky:
                 self._running.clear()
         finally:
             self.lock.release()
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector out: it would walk all modules of torch while they load."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def load(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -71,6 +72,22 @@ def test_loading_says_nothing_and_shows_no_bar(tiny_folder, capfd):
     out = capfd.readouterr()
     assert (out.out, out.err) == ("", "")
     assert diffusers_logging.is_progress_bar_enabled()  # put back for the user's own code
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_the_garbage_collector_is_afterwards_as_it_was(on, tiny_folder, monkeypatch):
+    before, while_loading = gc.isenabled(), []
+    monkeypatch.setattr(
+        "kandi_nb.model.load.assemble", lambda *args: while_loading.append(gc.isenabled())
+    )
+    (gc.enable if on else gc.disable)()
+    try:
+        with pytest.raises(AttributeError):  # what came back is no pipeline
+            load(tiny_folder)
+        assert while_loading and not any(while_loading)
+        assert gc.isenabled() == on
+    finally:
+        (gc.enable if before else gc.disable)()
 
 
 def test_the_fingerprint_follows_the_weights(tiny, tiny_copy):
