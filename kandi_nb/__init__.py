@@ -56,6 +56,7 @@ _HOMES = {
     "clip": "tasks.embeddings.clip",
     "cosines": "words.cosines",
     "tokens": "tasks.tokens",
+    "versus": "tasks.versus",
     "bench": "drivers.bench",
     "pair": "drivers.bench",
     "run_notebook": "drivers.notebooks.run",
@@ -107,6 +108,7 @@ __all__ = [
     "sweep",
     "table",
     "tokens",
+    "versus",
 ]
 
 

@@ -22,7 +22,7 @@ TABLE = {
     "speed progress quiet",
     "model.plan": "architecture footprint fit options",
     "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
-    "tokens",
+    "tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
