@@ -21,6 +21,7 @@ TABLE = {
     "model": "find hub integrity match assemble load device threads shortage finite peak check "
     "speed progress quiet",
     "model.plan": "architecture footprint fit options",
+    "model.anatomy": "pieces diagram anatomy",
     "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
     "tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",

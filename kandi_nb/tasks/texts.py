@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ..model.load import Kandinsky
     from ..words.params import Params
 
-_LIMITS = {"2.1": 77, "3": 128}  # fixed inside the decoders of these families
-
 
 def warn_about_texts(k: Kandinsky, runs: Sequence[Params]) -> None:
     """Warn once a text of what the model does not see or does not know."""
@@ -60,9 +58,9 @@ def readers(k: Kandinsky) -> list[tuple[Any, int]]:
     for pipeline in (k.prior, k.decoder):
         tokenizer = getattr(pipeline, "tokenizer", None)
         if tokenizer is not None:
-            limit = tokenizer.model_max_length
-            fixed = _LIMITS.get(k.spec.family, limit) if pipeline is k.decoder else limit
-            found.append((tokenizer, fixed))
+            # Decoders have their limit inside, whatever the tokenizer's files say.
+            limit = k.spec.tokens if pipeline is k.decoder else tokenizer.model_max_length
+            found.append((tokenizer, limit))
     return found
 
 

@@ -40,7 +40,8 @@ class ModelSpec:
 
     `roles` maps role to what it is, in the order they run; Kandinsky 3 has no prior.
     `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides say it,
-    for checkpoints without a pin. `variant` is the weight variant to ask for. `advice` names a
+    for checkpoints without a pin. `tokens` is how many of a text every stage reads, marks
+    included. `variant` is the weight variant to ask for. `advice` names a
     function ("module:function") that tells what a bundled model cannot draw of a prompt,
     `words` one that gives a table of what it can draw.
     `sentences` one that gives sentences of all that it knows in a language.
@@ -54,6 +55,7 @@ class ModelSpec:
     draws: str
     licence: str = "Apache-2.0"
     claimed_gb: float = 0.0
+    tokens: int = 77
     bundled: bool = False
     variant: str | None = None
     advice: str | None = None
@@ -151,6 +153,9 @@ def _published(key: str, family: str, **rest: Any) -> ModelSpec:
 _ANYTHING = "Photographs, drawings and paintings of anything"
 
 
+_TOKENS_3 = 128  # of T5; fixed inside its pipeline, as CLIP's 77 are inside of the others
+
+
 def _bundled(key: str, family: str, draws: str) -> ModelSpec:
     return ModelSpec(
         key,
@@ -159,6 +164,7 @@ def _bundled(key: str, family: str, draws: str) -> ModelSpec:
         native_size=MINI_SIZE,
         languages="English, Russian, Chinese, German, French",
         draws=draws,
+        tokens=_TOKENS_3 if family == "3" else 77,
         bundled=True,
         advice="kandi_nb.mini.captions:advise",
         words="kandi_nb.mini.captions:vocabulary",
@@ -202,6 +208,7 @@ _LIST = (
         claimed_gb=25.9,
         languages="English; others little tested",
         draws=f"{_ANYTHING}; needs the most memory.",
+        tokens=_TOKENS_3,
         variant="fp16",
     ),
 )
@@ -227,6 +234,7 @@ def models() -> Table:
                 "family": known.family,
                 "tasks": ", ".join(known.tasks),
                 "native size": f"{known.native_size} px",
+                "tokens": known.tokens,
                 "download": known.download,
                 "licence": known.licence,
                 "languages": known.languages,

@@ -85,7 +85,8 @@ def test_models_is_a_table_of_dicts_that_shows_itself():
     table = models()
     assert [row["key"] for row in table] == KEYS
     assert list(table[0]) == [
-        "key", "family", "tasks", "native size", "download", "licence", "languages", "draws",
+        "key", "family", "tasks", "native size", "tokens", "download", "licence", "languages",
+        "draws",
     ]  # fmt: skip
     assert table[0]["download"] == "bundled"
     assert len(table) == 6
