@@ -39,6 +39,7 @@ _HOMES = {
     "free": "model.device",
     "check": "model.check",
     "plan": "model.plan.fit",
+    "anatomy": "model.anatomy.anatomy",
     "Kandinsky": "model.load",
     "load": "model.load",
     "generate": "tasks.generate",
@@ -56,6 +57,7 @@ _HOMES = {
     "clip": "tasks.embeddings.clip",
     "cosines": "words.cosines",
     "tokens": "tasks.tokens",
+    "versus": "tasks.versus",
     "bench": "drivers.bench",
     "pair": "drivers.bench",
     "run_notebook": "drivers.notebooks.run",
@@ -70,6 +72,7 @@ __all__ = [
     "Mask",
     "Params",
     "Result",
+    "anatomy",
     "animate",
     "bench",
     "check",
@@ -107,6 +110,7 @@ __all__ = [
     "sweep",
     "table",
     "tokens",
+    "versus",
 ]
 
 

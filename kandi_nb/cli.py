@@ -19,6 +19,8 @@ from .words.errors import Cancelled, KandiError, KandiWarning
 from .words.fields import FIELDS, Setting
 
 DEFAULT_MODEL = "mini-2.2"
+GENERATIONS = ["mini-2.1", "mini-2.2", "mini-3"]
+DEVICES = "cuda, mps or cpu (default: the best at hand)"
 BAD_INPUT, INTERRUPTED = 2, 130
 
 # Tools of the bundled model: they read their own words, `kandi-nb mini train --help` included.
@@ -131,6 +133,18 @@ def _parser() -> argparse.ArgumentParser:
     inpaint.add_argument("--join", default=WAYS[0], help=f"{', '.join(WAYS)}: see kn.inpaint")
     _painting_options(inpaint, "inpaint")
 
+    versus = add("versus", painting.versus, "draw the same prompt with several models in turn")
+    versus.add_argument("prompt", help=FIELDS["prompt"].help)
+    versus.add_argument(
+        "--models", nargs="+", metavar="MODEL", default=GENERATIONS,
+        help=f"keys or folders (default: {' '.join(GENERATIONS)})",
+    )  # fmt: skip
+    versus.add_argument(
+        "-o", "--output", type=Path, metavar="FOLDER", help="a sub-folder for each model"
+    )
+    versus.add_argument("--device", help=DEVICES)
+    _setting_options(versus, "generate")
+
     strip = add(
         "strip", painting.strip, "take the original pictures out of a file, keep their hashes"
     )
@@ -156,10 +170,8 @@ def _parser() -> argparse.ArgumentParser:
             "-o", "--output", type=Path, metavar="FILE", help=f"a {ending} file to write"
         )
         mixing.add_argument("--force", action="store_true", help="replace FILE if it exists")
-        mixing.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
-        for name, setting in FIELDS.items():
-            if name not in ("prompt", "strength", "count" if mixing is path else ""):
-                _setting_option(mixing, name, setting)
+        mixing.add_argument("--device", help=DEVICES)
+        _setting_options(mixing, "mix", without=("count",) if mixing is path else ())
 
     run = add("run", commands.run, "run notebooks without a browser, by number or name, or all")
     run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')
@@ -215,10 +227,8 @@ def _painting_options(parser: argparse.ArgumentParser, task: str) -> None:
         parser.add_argument(
             "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
         )
-    parser.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
-    for name, setting in FIELDS.items():
-        if name != "prompt" and (setting.tasks is None or task in setting.tasks):
-            _setting_option(parser, name, setting)
+    parser.add_argument("--device", help=DEVICES)
+    _setting_options(parser, task)
 
 
 def _model_option(parser: argparse.ArgumentParser) -> None:
@@ -227,6 +237,16 @@ def _model_option(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MODEL,
         help=f"a key that `kandi-nb models` lists, or a folder (default: {DEFAULT_MODEL})",
     )
+
+
+def _setting_options(
+    parser: argparse.ArgumentParser, task: str, without: Sequence[str] = ()
+) -> None:
+    """Add an option for each setting that a task uses; the prompt is no option."""
+    for name, setting in FIELDS.items():
+        used = setting.tasks is None or task in setting.tasks
+        if used and name not in ("prompt", *without):
+            _setting_option(parser, name, setting)
 
 
 def _setting_option(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:

@@ -15,14 +15,15 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params models plans tables files leftovers embedding cosines",
+    "words": "errors fields params pins models plans tables files leftovers embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
     "model": "find hub integrity match assemble load device threads shortage finite peak check "
     "speed progress quiet",
     "model.plan": "architecture footprint fit options",
+    "model.anatomy": "pieces diagram anatomy",
     "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
-    "tokens",
+    "tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",

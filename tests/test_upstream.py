@@ -186,6 +186,9 @@ def test_the_prior_of_2_1_calls_nobody_back():
     )
 
 
+CUT = "https://github.com/ai-forever/Kandinsky-3/issues/18"  # says so of diffusers, too
+
+
 def test_kandinsky_3_cuts_the_negative_text_to_the_prompt(tiny3_folder):
     import torch
 
@@ -197,9 +200,56 @@ def test_kandinsky_3_cuts_the_negative_text_to_the_prompt(tiny3_folder):
     )
     _, shorter, *_ = pipeline.encode_prompt(["ab"], negative_prompt=["a l"], _cut_context=True)
     assert negative.shape == torch.Size([1, shorter.shape[1], 32]), mended(
-        "Kandinsky 3 reads the whole negative text", "decoder.batch_key (one text a batch)"
+        f"Kandinsky 3 reads the whole negative text ({CUT})", "texts.text_states"
     )
     assert negative.shape[1] < len("a long text")
+
+
+def kandinsky_3(pipeline, prompt, **changes):
+    settings = {"width": 64, "height": 64, "num_inference_steps": 3, "generator": seeded()}
+    return pipeline(prompt, **settings | changes).images
+
+
+def test_kandinsky_3_adds_one_to_its_guidance_and_has_none_up_to_1(tiny3_folder):
+    from kandi_nb.model.load import load
+
+    pipeline = load(tiny3_folder, device="cpu").decoder
+    batches = []
+    hook = pipeline.unet.register_forward_hook(lambda m, a, o: batches.append(len(o[0])))
+    for scale in (1.0, 1.01):
+        kandinsky_3(pipeline, "a red fox", guidance_scale=scale)
+    hook.remove()
+    source = inspect.getsource(type(pipeline).__call__)
+    assert batches == [1] * 3 + [2] * 3 and "(guidance_scale + 1.0)" in source, mended(
+        "Kandinsky 3's guidance is the weight of the formula",
+        "decoder.draw (minus one), inpainting.paint and recipe.checked (older schemas)",
+    )
+
+
+def test_a_prompt_of_kandinsky_3_depends_on_the_length_of_its_neighbours():
+    from kandi_nb.model.load import load
+
+    pipeline = load("mini-3", device="cpu").decoder  # of chance weights it does next to nothing
+    alone = kandinsky_3(pipeline, ["a fox"], generator=[seeded(1)])[0]
+    prompts = ["a fox", "a blue house on a green meadow in the style of an oil painting"]
+    together = kandinsky_3(pipeline, prompts, generator=[seeded(1), seeded(2)])[0]
+    assert far(alone, together), mended(
+        "Kandinsky 3 leaves padding out of a text's mean", "texts.own_lengths"
+    )
+
+
+def test_kandinsky_3_gives_pictures_the_masks_of_other_prompts(tiny3_folder):
+    from kandi_nb.model.load import load
+
+    pipeline = load(tiny3_folder, device="cpu").decoder
+    states, _, mask, _ = pipeline.encode_prompt(
+        ["ab", "a long text"], False, num_images_per_prompt=2, _cut_context=True
+    )
+    filled = (states != 0).any(-1).sum(1)
+    assert filled.tolist() != mask.sum(1).tolist(), mended(
+        "Kandinsky 3 repeats masks as it repeats texts",
+        "nothing: texts.text_states makes a row a picture",
+    )
 
 
 @pytest.mark.parametrize("channels", [4, 8])

@@ -1,4 +1,4 @@
-"""The commands that make pictures, draw, edit and inpaint, and the one that strips them."""
+"""The commands that make pictures, such as draw and edit, and the one that strips them."""
 
 from __future__ import annotations
 
@@ -73,6 +73,22 @@ def path(options: argparse.Namespace) -> None:
     result = path(k, params, *options.items, options.frames, options.how)
     print(animate(result, target, seconds=options.seconds, overwrite=options.force))
     print(result, file=sys.stderr)
+
+
+def versus(options: argparse.Namespace) -> None:
+    from ..words.files import writable
+
+    params = _params(options)
+    folder = writable(options.output or Path.cwd())
+
+    from ..model.progress import in_log
+    from ..tasks.versus import versus
+
+    with in_log():
+        compared = versus(params, options.models, device=options.device)
+    for path in compared.save(folder):
+        print(path)
+    print(compared, file=sys.stderr)
 
 
 def strip(options: argparse.Namespace) -> None:

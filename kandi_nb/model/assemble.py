@@ -73,8 +73,7 @@ def _network(
 ) -> Any:
     """Return one network of a pipeline: the one that is there, or a new one, checked."""
     for component in components:
-        alike = type(component.network).__name__ == entry[1]
-        if alike and integrity.same_files(component.folder, folder, spec.variant):
+        if is_same(component, folder, entry[1], spec.variant):
             return component.network
     network = _read(spec, folder, entry, dtype)
     if weight := not_finite(network):
@@ -90,6 +89,29 @@ def _network(
         skip_padding(network)
     components.append(Component(folder, network))
     return network
+
+
+def is_same(component: Component, folder: Path, class_name: str, variant: str | None) -> bool:
+    """Tell whether a folder holds the very network that is there: class, settings, weights."""
+    alike = type(component.network).__name__ == class_name
+    return alike and integrity.same_files(component.folder, folder, variant)
+
+
+def kept(
+    components: list[Component], spec: ModelSpec, folders: Mapping[str, Path]
+) -> list[Component]:
+    """Return those of the components that some roles of a model hold, too."""
+    wanted = [
+        (folder / name, class_name)
+        for folder in dict.fromkeys(folders.values())
+        for name, (_, class_name) in integrity.components(folder).items()
+        if integrity.is_model(class_name)
+    ]
+    return [
+        component
+        for component in components
+        if any(is_same(component, *network, spec.variant) for network in wanted)
+    ]
 
 
 def _read(spec: ModelSpec, folder: Path, entry: tuple[str, str], dtype: torch.dtype) -> Any:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import KandiError
 from ..words.models import SPECS, ModelSpec
 from . import integrity, threads
-from .assemble import Component, assemble, native_size
+from .assemble import Component, assemble, kept, native_size
 from .device import device as device_for
 from .device import dtype as dtype_for
+from .device import free
 from .find import find, places, restorable
 from .progress import interruptible, progress_bar
 from .quiet import quiet
@@ -214,9 +215,47 @@ def load(
     machine unless given. Raises KandiError, before any weights are read, for unknown names
     and for missing or damaged files; Cancelled when the kernel is interrupted.
     """
+    return _loaded(*find(key_or_folder), device_for(device), dtype)
+
+
+def load_instead(
+    old: Kandinsky | None,
+    key_or_folder: str | Path,
+    *,
+    roles: Iterable[str] = (),
+    device: str | None = None,
+    dtype: Any = None,
+) -> Kandinsky:
+    """Load a model in the place of another, which gives its memory back first.
+
+    What both have of the same files, on the same device and in the same number format, is
+    handed on: networks of what `load` reads, and of `roles`. `old` is empty from then on, and
+    loads itself anew if it is used again; None for none. Raises what `load` raises.
+    """
     chosen, folders = find(key_or_folder)
     where = device_for(device)
-    k = Kandinsky(chosen, where, dtype_for(where, dtype), folders)
+    if old is None:
+        return _loaded(chosen, folders, where, dtype)
+    wanted = [*chosen.ids, *(role for role in roles if role in chosen.roles)]
+    here = places(chosen, folders, wanted)
+    alike = (old.device, old.dtype) == (where, dtype_for(where, dtype))
+    components = kept(old._components, chosen, here) if alike else []
+    with old.lock:
+        old._pipelines.clear()
+        old._components.clear()
+        old.embeddings.clear()
+    free()
+    return _loaded(chosen, folders, where, dtype, components)
+
+
+def _loaded(
+    chosen: ModelSpec,
+    folders: dict[str, Path],
+    where: str,
+    dtype: Any,
+    components: Iterable[Component] = (),
+) -> Kandinsky:
+    k = Kandinsky(chosen, where, dtype_for(where, dtype), folders, _components=[*components])
     with interruptible("nothing is loaded, and what is downloaded is kept"):
         k.open(chosen.ids)
     if chosen.key not in SPECS:

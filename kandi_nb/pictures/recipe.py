@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, shown
+from ..words.fields import FIELDS
 from ..words.files import expanded
+from ..words.models import SPECS
 from ..words.params import Params
 from . import inputs as carried_inputs
 from .pixels import is_picture, rgb
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CHUNK = "kandi_nb"  # keyword of the PNG's iTXt chunk, and of the same text in Image.info
-SCHEMA = 2
+SCHEMA = 3
 _KINDS = {
     "task": str,
     "model": str,
@@ -194,6 +196,8 @@ def checked(found: Any) -> dict[str, Any]:
             raise KandiError(f"what it says of the input {shown(name)} is damaged")
     if found["schema"] == 1:
         found = _from_schema_1(found)
+    if found["schema"] == 2:
+        found = _from_schema_2(found)
     count = Params.from_dict(found["params"]).count
     if count != 1:
         raise KandiError(f"its 'count' is {count}, but each picture has a recipe of its own")
@@ -229,4 +233,24 @@ def _from_schema_1(found: Mapping[str, Any]) -> dict[str, Any]:
     """
     width, height = found["size"]
     params = dict(found["params"]) | {"strength": None, "width": width, "height": height}
-    return {**found, "params": params}
+    return {**found, "schema": 2, "params": params}
+
+
+def _from_schema_2(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe of the second schema as one of today.
+
+    There `generate` handed guidance on to Kandinsky 3's pipeline, which adds one to it, and
+    does without guidance up to 1. The other tasks, and the other families, had today's weight.
+    """
+    guidance = found["params"].get("guidance", FIELDS["guidance"].default)
+    number = isinstance(guidance, (int, float)) and not isinstance(guidance, bool)
+    if found["task"] == "generate" and _is_of_3(found) and number and guidance > 1:
+        found = {**found, "params": {**found["params"], "guidance": guidance + 1}}
+    return {**found, "schema": SCHEMA}
+
+
+def _is_of_3(found: Mapping[str, Any]) -> bool:
+    """Tell whether Kandinsky 3 made a picture: a folder's name does not say, its parts do."""
+    if found["model"] in SPECS:
+        return SPECS[found["model"]].family == "3"
+    return bool(found["revision"]) and "prior" not in found["revision"]

@@ -188,9 +188,15 @@ def check_model(k: Any, task: str | None) -> None:
         raise KandiError(
             f'the first argument is a loaded model, k = kn.load("mini-2.2"), not {shown(k)}'
         )
-    if task and not _can(k.spec, task):
-        able = ", ".join(key for key, spec in SPECS.items() if _can(spec, task))
-        raise KandiError(f"{k.spec.key} cannot {task}; models that can: {able or 'none'}")
+    if task:
+        check_spec(k.spec, task)
+
+
+def check_spec(spec: ModelSpec, task: str) -> None:
+    """Raise KandiError, which names those that can, unless a model can do the task."""
+    if not _can(spec, task):
+        able = ", ".join(key for key, other in SPECS.items() if _can(other, task))
+        raise KandiError(f"{spec.key} cannot {task}; models that can: {able or 'none'}")
 
 
 def _can(spec: ModelSpec, task: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.finite import checked_pixels
 from ..words.errors import KandiError, shown
 from .checks import listed
-from .inpainting import repaint
+from .inpainting import paint, repaint
 from .prior import Tick, Want, generator
 
 if TYPE_CHECKING:
@@ -32,10 +32,7 @@ BATCH_MOST = 32  # pictures: beyond that a batch only takes memory, not less tim
 
 def batch_key(k: Kandinsky, params: Params) -> tuple:
     """Return what filled params of one decoder batch have in common."""
-    key = (params.steps, params.guidance, params.width, params.height)
-    # Kandinsky 3 cuts the negative text to the prompt's length and pads all prompts to the
-    # longest: only equal texts share a batch there.
-    return key if k.prior is not None else (*key, params.prompt, params.negative)
+    return params.steps, params.guidance, params.width, params.height
 
 
 def batch_limit(width: int, height: int) -> int:
@@ -99,10 +96,13 @@ def draw(
     pipeline = k.pipeline(first.role)
     if "images" in first.arguments:
         return _repainted(pipeline, jobs, embeddings, tick, on_latents)
+    if k.prior is None and first.role == "decoder":
+        return _painted(pipeline, jobs, tick, on_latents)
     takes = inspect.signature(type(pipeline).__call__).parameters
     arguments: dict[str, Any] = {
         "num_inference_steps": first.params.steps,
-        "guidance_scale": first.params.guidance,
+        # The formula of Kandinsky 3, whose prior is None, adds one.
+        "guidance_scale": first.params.guidance - (k.prior is None),
         # One generator each: a picture's noise then does not depend on the size of the batch.
         "generator": [generator(job.params.seed) for job in jobs],
         **_together([job.arguments for job in jobs]),
@@ -143,29 +143,57 @@ def _repainted(
     on_latents: Callable[[Any, int, torch.Tensor], None] | None,
 ) -> list[Image]:
     """Run the networks of a pipeline in our own loop, each job from its own picture."""
-    params = jobs[0].params
     positive, negative = _rows(jobs, embeddings) if jobs[0].wants else (None, None)
-    prompts, negatives = _texts(jobs)
-
-    def show(number: int, latents: torch.Tensor) -> None:
-        if on_latents is not None:
-            on_latents(pipeline, number, latents)
-
     with checked_pixels(pipeline):
         return repaint(
             pipeline,
             positive,
             negative,
             **{"masks": None} | _together([job.arguments for job in jobs]),
-            generators=[generator(job.params.seed) for job in jobs],
-            steps=params.steps,
-            guidance=params.guidance,
-            strength=params.strength,
-            prompts=prompts,
-            negatives=negatives,
-            tick=tick,
-            on_latents=show,
+            strength=jobs[0].params.strength,
+            **_for_our_loop(pipeline, jobs, tick, on_latents),
         )
+
+
+def _painted(
+    pipeline: Any,
+    jobs: Sequence[Job],
+    tick: Tick,
+    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
+) -> list[Image]:
+    """Draw with Kandinsky 3 in our own loop, each job out of its own noise."""
+    params = jobs[0].params
+    with checked_pixels(pipeline):
+        return paint(
+            pipeline,
+            (params.width, params.height),
+            **_together([job.arguments for job in jobs]),
+            **_for_our_loop(pipeline, jobs, tick, on_latents),
+        )
+
+
+def _for_our_loop(
+    pipeline: Any,
+    jobs: Sequence[Job],
+    tick: Tick,
+    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
+) -> dict[str, Any]:
+    """Return what `paint` and `repaint` take of jobs with one key."""
+
+    def show(number: int, latents: torch.Tensor) -> None:
+        if on_latents is not None:
+            on_latents(pipeline, number, latents)
+
+    prompts, negatives = _texts(jobs)
+    return {
+        "generators": [generator(job.params.seed) for job in jobs],
+        "steps": jobs[0].params.steps,
+        "guidance": jobs[0].params.guidance,
+        "prompts": prompts,
+        "negatives": negatives,
+        "tick": tick,
+        "on_latents": show,
+    }
 
 
 def _rows(

@@ -2,8 +2,9 @@
 
 Diffusers' 2.2 inpainting pipeline keeps the first picture's pixels in the whole batch, its 2.1
 one keeps none by itself, and 3 has none at all; their image-to-image pipelines turn pictures
-that are not square, and fail where strength × steps is below 1. So the loop is ours here, over
-their networks, schedulers and encoders.
+that are not square, and fail where strength × steps is below 1. Those of 3 add one to the
+guidance, switch it off up to 1, cut negative texts and mix up the lengths of prompts. So the
+loop is ours here, over their networks, schedulers and encoders; 3 draws from noise by it, too.
 """
 
 from __future__ import annotations
@@ -12,9 +13,42 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .texts import own_lengths, text_states
+
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
+
+
+def paint(
+    pipeline: Any,
+    size: tuple[int, int],
+    generators: Sequence[torch.Generator],
+    *,
+    prompts: Sequence[str],
+    negatives: Sequence[str] | None,
+    steps: int,
+    guidance: float,
+    latents: torch.Tensor | None = None,
+    tick: Callable[[], None] = lambda: None,
+    on_latents: Callable[[int, torch.Tensor], None] | None = None,
+) -> list[Image]:
+    """Return a picture of Kandinsky 3 for each prompt, out of noise.
+
+    `size`: width and height, multiples of 64. `latents`: the noise, [n, c, h/8, w/8]. The rest
+    is as in `repaint`.
+    """
+    import torch
+
+    try:
+        with torch.no_grad():
+            condition = _condition(pipeline, None, None, (prompts, negatives), guidance > 1)
+            start = _noise(pipeline, size, latents, generators, steps)
+            return _pictures(
+                pipeline, _denoised(pipeline, condition, start, guidance, tick, on_latents)
+            )
+    finally:
+        pipeline.maybe_free_model_hooks()
 
 
 def repaint(
@@ -39,9 +73,8 @@ def repaint(
     −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep; None repaints
     all. `guidance`: the effective weight, for all families. `strength`: share of the steps that
     are taken, from the picture under that much noise. `prompts`, `negatives`: texts for the
-    families whose decoder reads some; one length a batch in Kandinsky 3. `on_latents(number,
-    latents)` sees the latents after each step but the last. Nothing is pasted back: kept pixels
-    have been through MoVQ.
+    families whose decoder reads some. `on_latents(number, latents)` sees the latents after each
+    step but the last. Nothing is pasted back: kept pixels have been through MoVQ.
     """
     import torch
 
@@ -120,6 +153,37 @@ def _start(
     return _Start(clean, noise, latents, keep, timesteps, list(generators))
 
 
+def _noise(
+    pipeline: Any,
+    size: tuple[int, int],
+    latents: torch.Tensor | None,
+    generators: Sequence[torch.Generator],
+    steps: int,
+) -> _Start:
+    """Begin with noise alone, of which nothing is kept."""
+    import torch
+    from diffusers.utils.torch_utils import randn_tensor
+
+    fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
+    if latents is None:
+        factor = 2 ** (len(pipeline.movq.config.block_out_channels) - 1)
+        shape = (len(generators), pipeline.unet.config.in_channels)
+        shape += (size[1] // factor, size[0] // factor)
+        latents = randn_tensor(shape, generator=list(generators), **fits)
+    noise = latents.to(**fits)
+    scheduler = pipeline.scheduler
+    scheduler.set_timesteps(steps, device=fits["device"])
+    nothing = torch.zeros_like(noise)
+    return _Start(
+        clean=nothing,
+        noise=noise,
+        latents=noise * scheduler.init_noise_sigma,
+        keep=nothing[:, :1],
+        timesteps=scheduler.timesteps,
+        generators=list(generators),
+    )
+
+
 def _denoised(
     pipeline: Any,
     condition: dict[str, Any],
@@ -138,7 +202,8 @@ def _denoised(
     for number, t in enumerate(start.timesteps):
         rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
         rows = torch.cat([rows] * 2) if guidance > 1 else rows
-        predicted = unet(rows, t, **condition, return_dict=False)[0]
+        with own_lengths(unet):
+            predicted = unet(rows, t, **condition, return_dict=False)[0]
         predicted = _guided(predicted, guidance, channels, scheduler)
         latents = scheduler.step(predicted, t, latents, generator=start.generators).prev_sample
         later = start.timesteps[number + 1 : number + 2]
@@ -164,13 +229,7 @@ def _condition(
     fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
     prompts, negatives = (None if text is None else list(text) for text in texts)
     if positive is None:
-        wanted, unwanted, mask, unwanted_mask = pipeline.encode_prompt(
-            prompts, guided, device=fits["device"], negative_prompt=negatives, _cut_context=True
-        )
-        if guided:
-            wanted = torch.cat([unwanted, wanted])
-            mask = torch.cat([unwanted_mask, mask]).bool()
-        return {"encoder_hidden_states": wanted, "encoder_attention_mask": mask}
+        return text_states(pipeline, prompts, negatives, guided)
     rows = torch.cat([negative, positive]) if guided else positive
     added = {"image_embeds": rows.to(**fits)}
     if getattr(pipeline, "text_encoder", None) is None:

@@ -1,4 +1,4 @@
-"""What a model does not read of a text: tokens beyond its limit, words outside its world.
+"""What a model reads of texts, and what not: tokens beyond its limit, words outside its world.
 
 Tokenizers keep their settings from one call to the next, so each is used under `k.lock` alone.
 """
@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import warn
 
 if TYPE_CHECKING:
+    import torch
+
     from ..model.load import Kandinsky
     from ..words.params import Params
-
-_LIMITS = {"2.1": 77, "3": 128}  # fixed inside the decoders of these families
 
 
 def warn_about_texts(k: Kandinsky, runs: Sequence[Params]) -> None:
@@ -57,9 +58,9 @@ def readers(k: Kandinsky) -> list[tuple[Any, int]]:
     for pipeline in (k.prior, k.decoder):
         tokenizer = getattr(pipeline, "tokenizer", None)
         if tokenizer is not None:
-            limit = tokenizer.model_max_length
-            fixed = _LIMITS.get(k.spec.family, limit) if pipeline is k.decoder else limit
-            found.append((tokenizer, fixed))
+            # Decoders have their limit inside, whatever the tokenizer's files say.
+            limit = k.spec.tokens if pipeline is k.decoder else tokenizer.model_max_length
+            found.append((tokenizer, limit))
     return found
 
 
@@ -96,6 +97,63 @@ def typed_marks(k: Kandinsky, text: str) -> list[str]:
                 if token in marks:
                     found[tokenizer.convert_ids_to_tokens(token)] = None
     return list(found)
+
+
+def text_states(
+    pipeline: Any, prompts: Sequence[str], negatives: Sequence[str] | None, guided: bool
+) -> dict[str, torch.Tensor]:
+    """Return what Kandinsky 3's UNet is told of texts, by its own names.
+
+    The states [rows, tokens, dim] of each text and which of them count, [rows, tokens]; the
+    negative half first where `guided`. A text that says nothing is zeros of which none counts,
+    as in the pipeline, which cuts negative texts to the prompts' length: here each has its own.
+    Equal texts are read once. Call the UNet inside of `own_lengths`.
+    """
+    import torch
+
+    texts = [*(negatives or [""] * len(prompts)), *prompts] if guided else list(prompts)
+    distinct = list(dict.fromkeys(text for text in texts if text.strip())) or [""]
+    wanted, _, mask, _ = pipeline.encode_prompt(
+        distinct, False, device=pipeline._execution_device, _cut_context=True
+    )
+    rows = [distinct.index(text) if text.strip() else 0 for text in texts]
+    said = torch.tensor([bool(text.strip()) for text in texts], device=mask.device)
+    mask = mask[rows].bool() & said[:, None]
+    wanted = wanted[rows].to(pipeline.unet.dtype) * mask[..., None]
+    return {"encoder_hidden_states": wanted, "encoder_attention_mask": mask}
+
+
+@contextmanager
+def own_lengths(unet: Any) -> Iterator[None]:
+    """Let Kandinsky 3's UNet sum up each text by its own tokens, whatever stands beside it.
+
+    It asks by the mean of a text's places, which counts those that the batch's longest text
+    needs. In here it counts those of the text and one more, as in a batch of it alone. Other
+    UNets, which have all texts of one length, are left as they are.
+    """
+    summary = getattr(getattr(unet, "add_time_condition", None), "attention", None)
+    if summary is None:
+        yield
+        return
+    hook = summary.register_forward_pre_hook(lambda _, args: (_own_mean(*args[1:]), *args[1:]))
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _own_mean(context: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the mean [rows, 1, dim] of the places that count, where `mask` is 0, and one more.
+
+    One more, because the pipeline keeps one place of padding behind the longest text.
+    """
+    import torch
+
+    places = context.shape[1]
+    counted = ((mask[:, 0] == 0).sum(1, keepdim=True) + 1).clamp(max=places)
+    own = torch.arange(places, device=context.device) < counted
+    total = (context.float() * own[..., None]).sum(1, keepdim=True)
+    return (total / counted[..., None]).to(context.dtype)
 
 
 def _quoted(text: str) -> str:

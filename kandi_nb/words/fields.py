@@ -45,7 +45,7 @@ FIELDS: dict[str, Setting] = {
     "prompt": Setting(str, None, None, None, "what the picture shows", optional=True),
     "negative": Setting(str, None, None, None, "what it should not show", optional=True),
     "steps": Setting(int, 2, 1000, 25, "denoising steps of the decoder", 1),
-    "guidance": Setting(float, 1, 30, 4.0, "how strictly the decoder obeys the prior", 0.5),
+    "guidance": Setting(float, 1, 30, 4.0, "how strictly the decoder obeys", 0.5),
     "prior_steps": Setting(int, 2, 1000, 25, "denoising steps of the prior", 1, role="prior"),
     "prior_guidance": Setting(
         float, 1, 30, 4.0, "how strictly the prior obeys the text", 0.5, role="prior"

@@ -11,74 +11,11 @@ from types import MappingProxyType
 from typing import Any
 
 from .errors import KandiError, did_you_mean, shown
+from .pins import PINS, PUBLISHER, Pin
 from .tables import Table
 
 WEIGHTS = Path(__file__).parent.parent / "mini" / "weights"
 MINI_SIZE = 64  # pixels: the side of every picture the bundled models were trained on
-PUBLISHER = "kandinsky-community"
-
-
-@dataclass(frozen=True)
-class Pin:
-    """Say which commit of a published checkpoint is taken, and what its files must be.
-
-    `size` is that of the whole download in bytes; `files` maps a weight file to its size in
-    bytes and its SHA-256, which is None where it is not known.
-    """
-
-    revision: str
-    size: int
-    files: Mapping[str, tuple[int, str | None]]
-
-
-_UNET, _MOVQ = (f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "movq"))
-# The same file in three checkpoints.
-_MOVQ_FILE = (271_380_364, "43a5860fea195a7116f2471396c5cc9535fade9b63c4857d8a192ffd924b7002")
-
-# Published id → pin. The sizes agree with the tensors: each file is four bytes a parameter (two
-# in the image encoder) and a header, and the rest of a download is configurations and words.
-PINS: Mapping[str, Pin] = {
-    f"{PUBLISHER}/kandinsky-2-2-prior": Pin(
-        "9fc51ad5732afc5d031724219d22e6c42179c5a8",
-        10_574_964_619,
-        {
-            "prior/diffusion_pytorch_model.safetensors": (4_104_940_968, None),
-            "image_encoder/model.safetensors": (3_689_912_664, None),
-            "text_encoder/model.safetensors": (2_778_702_976, None),
-        },
-    ),
-    f"{PUBLISHER}/kandinsky-2-2-decoder": Pin(
-        "9ae140d347fed8ce6e8bb3005dcc1f48543bb8e3",
-        5_283_700_183,
-        {
-            _UNET: (5_012_309_584, None),
-            _MOVQ: _MOVQ_FILE,
-        },
-    ),
-    f"{PUBLISHER}/kandinsky-2-2-decoder-inpaint": Pin(
-        "db790ad5cbcabed886f069ef2710774657621702",
-        5_283_767_688,
-        {
-            _UNET: (
-                5_012_378_704,
-                "098b846d2378b4b44a33e0bd47f89f2886b72a10200cbf9e96d5fae3c471543f",
-            ),
-            _MOVQ: _MOVQ_FILE,
-        },
-    ),
-    # The main branch holds pickles only; this commit of an open pull request has safetensors.
-    f"{PUBLISHER}/kandinsky-2-2-controlnet-depth": Pin(
-        "08632524a2b7e3bed39a7901d92cdd07e37544d0",
-        5_285_192_144,
-        {
-            _UNET: (
-                5_013_798_992,
-                "6549f8c8471357ed8ed6b700a80ffdd8fe45bd5b54f4c486d7f81ac9fe5f343b",
-            ),
-            _MOVQ: _MOVQ_FILE,
-        },
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -103,7 +40,8 @@ class ModelSpec:
 
     `roles` maps role to what it is, in the order they run; Kandinsky 3 has no prior.
     `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides say it,
-    for checkpoints without a pin. `variant` is the weight variant to ask for. `advice` names a
+    for checkpoints without a pin. `tokens` is how many of a text every stage reads, marks
+    included. `variant` is the weight variant to ask for. `advice` names a
     function ("module:function") that tells what a bundled model cannot draw of a prompt,
     `words` one that gives a table of what it can draw.
     `sentences` one that gives sentences of all that it knows in a language.
@@ -117,6 +55,7 @@ class ModelSpec:
     draws: str
     licence: str = "Apache-2.0"
     claimed_gb: float = 0.0
+    tokens: int = 77
     bundled: bool = False
     variant: str | None = None
     advice: str | None = None
@@ -213,22 +152,39 @@ def _published(key: str, family: str, **rest: Any) -> ModelSpec:
 
 _ANYTHING = "Photographs, drawings and paintings of anything"
 
-_LIST = (
-    ModelSpec(
-        key="mini-2.2",
-        family="2.2",
-        roles=_ROLES["2.2"],
+
+_TOKENS_3 = 128  # of T5; fixed inside its pipeline, as CLIP's 77 are inside of the others
+
+
+def _bundled(key: str, family: str, draws: str) -> ModelSpec:
+    return ModelSpec(
+        key,
+        family,
+        _ROLES[family],
         native_size=MINI_SIZE,
         languages="English, Russian, Chinese, German, French",
-        draws=(
-            f"Only its own small drawn world, as pictures of {MINI_SIZE} × {MINI_SIZE} pixels: "
-            "16 objects in 7 colours at 8 places, a crown or a hat for the animals, 3 styles, "
-            "said in five languages; other words are ignored."
-        ),
+        draws=draws,
+        tokens=_TOKENS_3 if family == "3" else 77,
         bundled=True,
         advice="kandi_nb.mini.captions:advise",
         words="kandi_nb.mini.captions:vocabulary",
         sentences="kandi_nb.mini.captions:sentences",
+    )
+
+
+_LIST = (
+    _bundled(
+        "mini-2.2",
+        "2.2",
+        f"Only its own small drawn world, as pictures of {MINI_SIZE} × {MINI_SIZE} pixels: "
+        "16 objects in 7 colours at 8 places, a crown or a hat for the animals, 3 styles, "
+        "said in five languages; other words are ignored.",
+    ),
+    _bundled(
+        "mini-2.1", "2.1", "The world of mini-2.2; its decoder reads the text, too, by XLM-R."
+    ),
+    _bundled(
+        "mini-3", "3", "The world of mini-2.2, without a prior: its decoder reads by T5 alone."
     ),
     _published(
         "kandinsky-2.2",
@@ -252,6 +208,7 @@ _LIST = (
         claimed_gb=25.9,
         languages="English; others little tested",
         draws=f"{_ANYTHING}; needs the most memory.",
+        tokens=_TOKENS_3,
         variant="fp16",
     ),
 )
@@ -277,6 +234,7 @@ def models() -> Table:
                 "family": known.family,
                 "tasks": ", ".join(known.tasks),
                 "native size": f"{known.native_size} px",
+                "tokens": known.tokens,
                 "download": known.download,
                 "licence": known.licence,
                 "languages": known.languages,

@@ -32,6 +32,7 @@ COMMANDS = [
     "draw",
     "edit",
     "inpaint",
+    "versus",
     "strip",
     "mix",
     "path",
@@ -219,6 +220,18 @@ def test_edit_and_inpaint_write_pictures_that_replay_alone(fox, tiny_roles_folde
     assert cli.main(["edit", "fox.png", "a cat", "--no-inputs", *model]) == 0
     (path,) = capsys.readouterr().out.split()
     assert path.endswith("a-cat-0.png") and not carried(path) and recipe(path)["inputs"]
+
+
+def test_versus_saves_what_each_model_draws(here, tiny_folder, tiny21_folder, capsys):
+    folders = [str(tiny_folder), str(tiny21_folder)]
+    words = ["versus", "a fox", "--models", *folders, "-o", "both", *QUICK, "--seed", "3"]
+    assert cli.main(words) == 0
+    out, err = capsys.readouterr()
+    assert [Path(line).name for line in out.splitlines()] == ["a-fox-3.png"] * 2
+    assert len(list((here / "both").glob("*/a-fox-3.png"))) == 2
+    assert all(word in err for word in ("seconds", "peak_mb", tiny21_folder.name))
+    assert "unknown model" in bad(capsys, "versus", "a fox", "--models", "mini-4")
+    assert "did you mean" in bad(capsys, "draw", "a fox", "--model", "mini3")
 
 
 def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, capsys):

@@ -55,7 +55,7 @@ def test_check_says_what_to_type(monkeypatch, tmp_path):
     assert "close other programs" in found["memory"]["remedy"]
     assert "model_index.json is missing" in found["mini-2.2"]["found"]
     assert found["mini-2.2"]["remedy"].startswith("restore it with: git checkout --")
-    assert check.check().note == "4 things to mend"
+    assert check.check().note == "6 things to mend"
 
 
 @pytest.mark.parametrize("below", ["hub", "deeper/hub"])

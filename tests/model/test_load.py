@@ -114,7 +114,7 @@ def test_the_fingerprint_of_large_folders_looks_at_their_ends(tiny_copy, monkeyp
     ("name", "message"),
     [
         ("kandinsky22", "did you mean kandinsky-2.2"),
-        ("no-such-model", "known: mini-2.2, kandinsky-2.2"),
+        ("no-such-model", "known: mini-2.2, mini-2.1, mini-3, kandinsky-2.2"),
         (3, "a model key or a folder, not 3"),
         (Path("nowhere"), "there is no folder nowhere; .*mini-2.2"),
         ("./nowhere", "there is no folder"),

@@ -95,7 +95,7 @@ def test_save_and_read_the_recipe(tmp_path, prompt):
     assert [p.name for p in paths] == [f"{slug(prompt)}-7.png", f"{slug(prompt)}-8.png"]
     for path, params, image in zip(paths, made.params, made.images, strict=True):
         found = recipe(path)
-        assert found["schema"] == 2
+        assert found["schema"] == 3
         assert Params.from_dict(found["params"]) == params
         assert (found["task"], found["model"]) == ("generate", "mini-2.2")
         assert found["revision"] == {"prior": "abc", "decoder": "def"}
@@ -315,7 +315,7 @@ GOOD = {
         (_png("{"), "cannot be read"),
         (_png("[1]"), "no schema number"),
         (_png("[" * 100_000), "cannot be read"),
-        (_png(json.dumps({**GOOD, "schema": 3})), "newer release"),
+        (_png(json.dumps({**GOOD, "schema": 4})), "newer release"),
         (_png(json.dumps({**GOOD, "params": None})), "'params' is missing"),
         (_png(json.dumps({**GOOD, "model": 3})), "'model' is missing"),
         (_png(json.dumps({**GOOD, "params": {"prompt": "x", "steps": 1}})), "steps must be"),

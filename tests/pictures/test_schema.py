@@ -1,4 +1,4 @@
-"""Recipes of both schemas, and replays that warn of whatever is not as it was."""
+"""Recipes of every schema, and replays that warn of whatever is not as it was."""
 
 from __future__ import annotations
 
@@ -109,14 +109,59 @@ def test_a_folder_of_the_first_schema_is_found_by_its_path(tiny, tiny_folder, tm
     assert "there is no folder" in message(lambda: replay(path))
 
 
-def test_recipes_are_written_in_the_second_schema():
+# The second schema
+
+
+def guidance_of(made: dict, **changes) -> float:
+    """What the guidance of a recipe in the second schema is today."""
+    return recipe(io_file(json.dumps({**made, "schema": 2, **changes})))["params"]["guidance"]
+
+
+@pytest.mark.parametrize(
+    "of_3",
+    [
+        {"model": "kandinsky-3"},
+        {"model": "mini-3", "revision": {}},
+        {"model": "a-folder/", "revision": {"decoder": "abc"}},
+    ],
+)
+def test_old_guidance_of_3_is_counted_as_the_weight_that_it_was(of_3):
+    made = drawing(QUICK.replace(guidance=3)).recipes[0]
+    assert guidance_of(made, **of_3) == 4
+    assert guidance_of(made, **of_3, task="edit") == 3, "it had today's meaning"
+    assert guidance_of(drawing(QUICK.replace(guidance=1)).recipes[0], **of_3) == 1, "none"
+    assert recipe(io_file(json.dumps({**made, **of_3})))["params"]["guidance"] == 3, "today's"
+
+
+@pytest.mark.parametrize("other", [{}, {"model": "kandinsky-2.1"}, {"model": "a-folder/"}])
+def test_old_guidance_of_the_others_stays(other):
+    assert guidance_of(drawing(QUICK.replace(guidance=3)).recipes[0], **other) == 3
+
+
+def test_an_old_picture_of_3_is_replayed_as_it_was(tiny3_folder, tmp_path):
+    import torch
+
+    k = load(tiny3_folder, device="cpu")
+    params = Params("a red fox", steps=3, seed=7, guidance=3, width=64, height=64)
+    (old,) = k.decoder(
+        "a red fox", num_inference_steps=3, guidance_scale=3.0, width=64, height=64,
+        generator=torch.Generator().manual_seed(7),
+    ).images  # fmt: skip
+    made = generate(k, params).recipes[0]
+    path = tmp_path / "old.png"
+    path.write_bytes(png(json.dumps({**made, "schema": 2})))
+    again = silently(lambda: replay(path, k))
+    assert difference(again[0], old) <= 2 and again.params[0].guidance == 4
+
+
+def test_recipes_are_written_in_the_third_schema():
     made = drawing().recipes[0]
     assert list(made) == [
         *("schema", "task", "model", "params", "size"),
         *("inputs", "options", "revision", "versions"),
     ]
-    assert made["schema"] == 2
-    text = json.dumps({**made, "schema": 3})
+    assert made["schema"] == 3
+    text = json.dumps({**made, "schema": 4})
     assert "newer release" in message(lambda: recipe(io_file(text)))
 
 

@@ -268,7 +268,7 @@ def test_a_mask_that_keeps_nothing_is_a_warning(tiny_roles):
 
 def test_a_model_without_the_task_says_which_have_it(tiny):
     said = refusal(lambda: inpaint(tiny, QUICK, image=photo(), mask=HALF))
-    assert "cannot inpaint; models that can: mini-2.2, kandinsky-2.2" in said
+    assert "cannot inpaint; models that can: mini-2.2, mini-2.1, mini-3" in said
 
 
 # What the pictures show

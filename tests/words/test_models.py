@@ -14,7 +14,8 @@ from kandi_nb.words.models import SPECS, WEIGHTS, models, spec
 from kandi_nb.words.params import KandiError
 from kandi_nb.words.tables import Table
 
-KEYS = ["mini-2.2", "kandinsky-2.2", "kandinsky-2.1", "kandinsky-3"]
+MINIS = ["mini-2.2", "mini-2.1", "mini-3"]
+KEYS = [*MINIS, "kandinsky-2.2", "kandinsky-2.1", "kandinsky-3"]
 
 
 def test_known_keys():
@@ -50,9 +51,10 @@ def test_class_names_are_those_of_diffusers():
     assert all(f'"{name}"' in text for name in names)
 
 
-def test_bundled_weights_lie_in_the_package():
-    folders = spec("mini-2.2").folders
-    assert list(folders) == ["prior", "decoder", "edit", "inpaint", "depth"]
+@pytest.mark.parametrize("key", MINIS)
+def test_bundled_weights_lie_in_the_package(key):
+    folders = spec(key).folders
+    assert list(folders) == list(spec(key.replace("mini", "kandinsky")).roles)
     assert {path.parent for path in folders.values()} == {WEIGHTS}
     assert all((path / "model_index.json").is_file() for path in folders.values())
     assert spec("kandinsky-2.2").folders == {}
@@ -83,14 +85,15 @@ def test_models_is_a_table_of_dicts_that_shows_itself():
     table = models()
     assert [row["key"] for row in table] == KEYS
     assert list(table[0]) == [
-        "key", "family", "tasks", "native size", "download", "licence", "languages", "draws",
+        "key", "family", "tasks", "native size", "tokens", "download", "licence", "languages",
+        "draws",
     ]  # fmt: skip
     assert table[0]["download"] == "bundled"
-    assert len(table) == 4
+    assert len(table) == 6
     text = repr(table)
     assert all(key in text for key in KEYS)
     page = table._repr_html_()
-    assert page.count("<tr>") == 5 and 'scope="col"' in page
+    assert page.count("<tr>") == 7 and 'scope="col"' in page
     assert "16 objects" in page
     json.dumps(list(table))
 

@@ -27,7 +27,7 @@ PAIR = ("cat", "dog")  # what everybody mixes first
 Read = tuple[dict[str, float], list[list["Image.Image"]]]
 
 
-def _drawn(asked: Sequence[Scene]) -> list[Image.Image]:
+def rendered(asked: Sequence[Scene]) -> list[Image.Image]:
     from PIL import Image
 
     return [Image.fromarray(render(scene).image) for scene in asked]
@@ -52,7 +52,7 @@ def edits(count: int) -> list[tuple[Scene, Scene]]:
 def read_edit(painter: Painter, count: int = 60, strength: float = 0.5) -> Read:
     """Ask image-to-image for another colour: return the shares, and before and after."""
     asked = edits(count)
-    start = _drawn([before for before, _ in asked])
+    start = rendered([before for before, _ in asked])
     wanted = [after for _, after in asked]
     seeds = [i % 2 for i in range(count)]
     # From 0 to 1: diffusers brings them to -1…1 itself.
@@ -109,7 +109,7 @@ def read_mix(painter: Painter, count: int = 60) -> Read:
     ]
     places = [draw.choice([p for p in PLACES if p != s.place]) for s in before]
     text = painter.imagine(sentences([Scene("nothing", place=p) for p in places]))
-    start = _drawn(before)
+    start = rendered(before)
     halves = (painter.see(start) + text) / 2
     moved = painter.draw(blank[:count], seeds[:count], embedded=halves)
     right = [

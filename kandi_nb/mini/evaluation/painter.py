@@ -14,6 +14,7 @@ from ...tasks.embeddings.embed import embed
 from ...tasks.generate import generate
 from ...tasks.prior import NOTHING, Ready
 from ...tasks.run import Job, run, text_job
+from ...words.fields import FIELDS
 from ...words.models import spec
 from ...words.params import Params
 from .. import names
@@ -21,9 +22,6 @@ from .. import names
 if TYPE_CHECKING:
     import torch
     from PIL import Image
-
-# What the pipelines' authors set. Kandinsky 3's formula makes 3 as strong as 4 is in 2.x.
-GUIDANCE = {"2.2": 4.0, "2.1": 4.0, "3": 3.0}
 
 
 @dataclass
@@ -33,13 +31,14 @@ class Painter:
     weights: Path = names.WEIGHTS
     family: str = "2.2"
     steps: int = 25
-    guidance: float | None = None
+    guidance: float | None = None  # None: what the pipelines' authors set
     prior_steps: int = 25
     prior_guidance: float = 4.0
     k: Kandinsky = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self.guidance = GUIDANCE[self.family] if self.guidance is None else self.guidance
+        if self.guidance is None:
+            self.guidance = FIELDS["guidance"].default
         decoder = spec(f"kandinsky-{self.family}").ids["decoder"].rpartition("/")[2]
         # Not by a key, which would always mean the package's weights; and not by the folder of
         # all, which holds several families.
