@@ -58,6 +58,7 @@ _HOMES = {
     "tokens": "tasks.tokens",
     "bench": "drivers.bench",
     "pair": "drivers.bench",
+    "panel": "drivers.panels.panel",
     "run_notebook": "drivers.notebooks.run",
 }
 
@@ -95,6 +96,7 @@ __all__ = [
     "models",
     "nearest",
     "pair",
+    "panel",
     "path",
     "plan",
     "plot",
