@@ -175,12 +175,12 @@ class Panel(State):
             self.problems[name] = text
 
     def _show(self, done: int, total: int, words: str) -> None:
-        if self._view is not None:
-            self._view.progress(done, total, words)
+        if (view := self._view) is not None:
+            view.progress(done, total, words)
 
     def _preview_shown(self, pictures: list[Image], step: int) -> None:
-        if self._view is not None:
-            self._view.preview(pictures)
+        if (view := self._view) is not None:
+            view.preview(pictures)
 
     # --- what was drawn ---
 

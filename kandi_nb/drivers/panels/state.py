@@ -148,7 +148,7 @@ class State:
     def complain(self, name: str, fault: str) -> None:
         """Note that what was typed for a setting or input is no value of it: nothing runs."""
         with self.lock:
-            self._changed(name)
+            self.problems.pop(name, None)
             self.faults[name] = fault
             self._tell()
 
