@@ -60,6 +60,7 @@ _HOMES = {
     "versus": "tasks.versus",
     "bench": "drivers.bench",
     "pair": "drivers.bench",
+    "panel": "drivers.panels.panel",
     "run_notebook": "drivers.notebooks.run",
 }
 
@@ -98,6 +99,7 @@ __all__ = [
     "models",
     "nearest",
     "pair",
+    "panel",
     "path",
     "plan",
     "plot",

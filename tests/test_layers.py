@@ -27,6 +27,8 @@ TABLE = {
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
+    "drivers.panels": "place settings calls examples history recalled runner state cells kit "
+    "controls tray trays rows view panel",
     "drivers": "bench animation commands painting",
 }
 FOLDERS = list(TABLE)
@@ -38,7 +40,8 @@ LAYERS = {
 DOORS = {"__init__", "cli"}  # they may use everything
 MINI_MAY_USE = FOLDERS.index("tasks.embeddings")  # the bundled model stands beside
 
-HEAVY = {"torch", "diffusers", "transformers", "matplotlib", "ipywidgets", "papermill"}
+HEAVY = {"torch", "diffusers", "transformers", "matplotlib"}
+HEAVY |= {"ipywidgets", "anywidget", "papermill"}
 MODULES = sorted(
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
     for path in PACKAGE.rglob("*.py")

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _REDRAW = 0.1  # seconds between two messages to the browser
 _LOG_EVERY = 10.0  # seconds between two lines in a log: a short run leaves none
 _IN_LOG: ContextVar[bool] = ContextVar("_IN_LOG", default=False)
+_SHOWN_BY: ContextVar[Callable[..., Progress] | None] = ContextVar("_SHOWN_BY", default=None)
 
 
 def place() -> str:
@@ -60,6 +61,16 @@ def in_log() -> Iterator[None]:
         yield
     finally:
         _IN_LOG.reset(token)
+
+
+@contextmanager
+def shown_by(kind: Callable[..., Progress]) -> Iterator[None]:
+    """Let runs in the block, on this thread alone, have a bar of kind(total, text, stop)."""
+    token = _SHOWN_BY.set(kind)
+    try:
+        yield
+    finally:
+        _SHOWN_BY.reset(token)
 
 
 @contextmanager
@@ -216,5 +227,5 @@ def _close(widget: Any) -> None:
 def progress_bar(total: int, text: str, *, shown: bool = True, stop: Any = None) -> Progress:
     """Return the progress bar for whoever is watching; `stop` is anything with is_set()."""
     kinds = {"notebook": NotebookBar, "terminal": TerminalBar, "log": LogLines}
-    kind = kinds.get(place(), Progress) if shown else Progress
+    kind = (_SHOWN_BY.get() or kinds.get(place(), Progress)) if shown else Progress
     return kind(total, text, stop)

@@ -10,10 +10,12 @@ import sys
 import threading
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 HEADLESS = "KANDI_NB_HEADLESS"  # set it to 1 for kernels that nobody looks at
+_HEARD_BY: ContextVar[Callable[[str], Any] | None] = ContextVar("_HEARD_BY", default=None)
 
 
 class KandiError(Exception):
@@ -49,11 +51,28 @@ def warn(message: str) -> None:
     In a notebook it is a calm line below the cell, once a run of the cell; Python's filters
     decide as everywhere whether it is shown, recorded or raised.
     """
+    if listener := _HEARD_BY.get():
+        listener(one_line(message))
+        return
     level, frame = 2, sys._getframe(1)
     while frame.f_back and _is_ours(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
     with _calm():
         warnings.warn(one_line(message), KandiWarning, stacklevel=level)
+
+
+@contextlib.contextmanager
+def heard_by(listener: Callable[[str], Any]) -> Iterator[None]:
+    """Hand the warnings of this thread, in the block, to a listener.
+
+    Python's filters are the whole process's: a thread in the background must leave them alone,
+    and what it prints lands below some cell or none.
+    """
+    token = _HEARD_BY.set(listener)
+    try:
+        yield
+    finally:
+        _HEARD_BY.reset(token)
 
 
 @contextlib.contextmanager

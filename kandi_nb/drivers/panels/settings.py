@@ -1,0 +1,82 @@
+"""What a panel offers of each setting: a slider's reach, sizes, and whose fault an error is."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ...words.errors import KandiError, shown
+from ...words.fields import FIELDS, checked
+
+# Up to where a slider goes at first: the table's own limits leave no room to aim. A higher
+# number can be typed, up to those limits, and takes the slider along.
+_REACH = {"steps": 100, "guidance": 16, "prior_steps": 100, "prior_guidance": 16, "count": 8}
+SELDOM = ("prior_steps", "prior_guidance", "prior_seed")  # behind "more settings"
+SEEDS = ("seed", "prior_seed")
+SIZES = ("width", "height")
+_RANDOM = ("", "-1", "random")  # what people type for a seed that they do not care about
+_GRID = 64  # pixels: sizes are multiples of it
+
+
+def reach(name: str) -> tuple[float, float, float]:
+    """Return lowest value, highest and step of a setting's slider."""
+    setting = FIELDS[name]
+    return setting.low, _REACH.get(name, setting.high), setting.step
+
+
+def sizes(native: int) -> list[int]:
+    """Return the widths, or heights, that are sensible for a model of that native size.
+
+    Far below it and beyond twice of it, Kandinsky models repeat their subject.
+
+    >>> sizes(64)
+    [64, 128]
+    """
+    least = max(_GRID, native // 2)
+    return list(range(least, 2 * native + 1, _GRID))
+
+
+def random_seed() -> int:
+    """Return a seed that nobody chose, short enough to be read out."""
+    return secrets.randbelow(2**32)
+
+
+def seed_of(name: str, typed: str) -> int:
+    """Return the seed that was typed; -1, "random" and nothing at all draw one."""
+    text = typed.strip()
+    if text.lower() in _RANDOM:
+        return random_seed()
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        raise KandiError(f"{name} is a whole number from 0, or random, not {shown(typed)}")
+    return checked(name, int(text) if len(text) < 30 else 2**64)
+
+
+def text_of(typed: str) -> str | None:
+    """Return a text that was typed; an empty one is none."""
+    return typed if typed.strip() else None
+
+
+def named_in(message: str, names: Iterable[str]) -> str | None:
+    """Return the first of some names that a message speaks of, None when it names none of them.
+
+    >>> named_in("a mask has the size of its image", ["image", "mask"])
+    'mask'
+    """
+    places = {}
+    for name in names:
+        if match := re.search(rf"(?<![\w.]){re.escape(name)}(?![\w(])", message):
+            places[name] = match.start()
+    return min(places, key=places.__getitem__, default=None)
+
+
+def used_fields(task: str, roles: Sequence[str]) -> list[str]:
+    """Return the names of the settings that a task on a model with these roles uses."""
+    return [name for name, field in FIELDS.items() if field.used_by(task, roles)]
+
+
+def idle(task: str, roles: Sequence[str]) -> dict[str, Any]:
+    """Return name → default of the settings that it does not use."""
+    used = used_fields(task, roles)
+    return {name: field.default for name, field in FIELDS.items() if name not in used}
