@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .drivers import commands, painting
+from .drivers.batches import command as batches
 from .model.threads import wait_passively
 from .pictures.join import WAYS
 from .words.errors import Cancelled, KandiError, KandiWarning
@@ -160,6 +161,12 @@ def _parser() -> argparse.ArgumentParser:
         for name, setting in FIELDS.items():
             if name not in ("prompt", "strength", "count" if mixing is path else ""):
                 _setting_option(mixing, name, setting)
+
+    batch = add("batch", batches.batch, "draw a table of prompts so that nothing can be lost")
+    batches.add_options(batch)
+    _model_option(batch)
+    for name, setting in FIELDS.items():
+        _setting_option(batch, name, setting)
 
     run = add("run", commands.run, "run notebooks without a browser, by number or name, or all")
     run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')
