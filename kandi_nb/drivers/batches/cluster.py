@@ -62,8 +62,16 @@ class Cluster:
         self._ray, self._order = ray, order
         self._ours = not ray.is_initialized()
         if self._ours:
+            address = address or os.environ.get("RAY_ADDRESS")
+            # Started here it listens on the loopback address alone, and serves no page.
+            own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
             try:
-                ray.init(address, log_to_driver=False, configure_logging=False)
+                ray.init(
+                    address,
+                    log_to_driver=False,
+                    configure_logging=False,
+                    **(own if address in (None, "local") else {}),
+                )
             except Exception as error:  # Ray raises many kinds
                 raise KandiError(f"the Ray cluster does not take this batch: {error}") from None
         needs = {"num_gpus": 1} if ray.cluster_resources().get("GPU") else {"num_cpus": 1}

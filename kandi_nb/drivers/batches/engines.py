@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from ...model.threads import share_out, wait_passively
+from ...model.threads import wait_passively
 from ...words.errors import Cancelled, KandiError
 from .runs import Run
 from .worker import Order, Report, Unsaved, Worker
@@ -188,8 +188,7 @@ def _work(pipe: Connection, number: int, workers: int) -> None:
     with contextlib.suppress(EOFError, OSError):  # nobody is there to be told anything
         try:
             order = pipe.recv()
-            share_out(workers)
-            worker = Worker(order, order.source.open(number))
+            worker = Worker(order, order.source.open(number, workers))
         except KandiError as error:
             pipe.send(("refused", str(error)))
             return

@@ -122,12 +122,10 @@ def _yaml(path: Path, lines: Lines) -> Iterator[Row]:
     number = 0
     try:
         loader.get_event()  # the stream begins
+        if loader.check_event(yaml.StreamEndEvent):
+            return
         loader.get_event()  # the document begins
         if not loader.check_event(yaml.SequenceStartEvent):
-            if loader.check_event(yaml.StreamEndEvent, yaml.DocumentEndEvent) or _is_empty(
-                loader.peek_event()
-            ):
-                return
             raise at(path, 1, "YAML tables are lists, each entry of which begins with “- ”")
         loader.get_event()
         while not loader.check_event(yaml.SequenceEndEvent):
@@ -142,10 +140,6 @@ def _yaml(path: Path, lines: Lines) -> Iterator[Row]:
         ) from None
     finally:
         loader.dispose()
-
-
-def _is_empty(event: Any) -> bool:
-    return getattr(event, "value", None) == "" and getattr(event, "implicit", (0,))[0]
 
 
 class _Stream:

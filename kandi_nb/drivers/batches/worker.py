@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...model.hub import first_line
 from ...model.load import Kandinsky, load
+from ...model.threads import share_out
 from ...pictures.recipe import png_bytes
 from ...tasks.checks import check_model
 from ...words.errors import Cancelled, KandiError, KandiWarning, warn
@@ -43,10 +44,11 @@ class Source:
     dtype: str | None = None
     options: Mapping[str, Any] | None = None
 
-    def open(self, number: int = 0) -> Any:
-        """Load the model in the process of a number: those share out the GPUs there are."""
+    def open(self, number: int = 0, workers: int = 1) -> Any:
+        """Load the model in one of several processes, which share out cores and GPUs."""
         if not isinstance(self.model, (str, Path)):
             return self.model
+        share_out(workers)
         k = load(self.model, device=_own_gpu(self.device, number), dtype=self.dtype)
         for name, value in (self.options or {}).items():
             if name != "device" and k.options.get(name) != value:
