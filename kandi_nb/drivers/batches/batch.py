@@ -15,6 +15,7 @@ from ...model.load import Kandinsky
 from ...model.progress import interruptible
 from ...words.errors import Cancelled, KandiError, shown, warn
 from ...words.files import expanded, writable
+from ...words.leftovers import clear
 from ...words.params import Params
 from .engines import Engine, Here, Processes
 from .forecast import Forecast, forecast
@@ -96,6 +97,7 @@ def batch(
             raise Unsaved(f"{error}. {_how_far(done)}; make room, then call it again") from None
         finally:
             done.seconds = time.monotonic() - began
+            clear(folder)  # what killed workers had half written
             done.page = _page(folder)
     return done
 

@@ -1,4 +1,4 @@
-"""A batch into a folder: what is drawn, passed over, retried, listed, stopped and gone on with."""
+"""A batch into a folder: what is drawn, passed over, retried, listed, and gone on with."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_ctrl_c_in_a_script_stays_ctrl_c_and_says_how_to_go_on(tmp_path):
             raise KeyboardInterrupt
         return toy.toy(k, params)
 
-    with pytest.raises(KeyboardInterrupt, match="stopped: 4 of 9 pictures are in .* again"):
+    with pytest.raises(KeyboardInterrupt, match=r"stopped: 4 of 9 pictures are in .* again"):
         kn.batch(pressed, toy.K, toy.runs(9), out=tmp_path, progress=False)
 
 
@@ -145,7 +145,7 @@ def test_a_full_disk_stops_cleanly_and_is_gone_on_with(draw, monkeypatch):
     left = [5]
 
     def full(path, mode="r", *more, **named):
-        file = builtins.open(path, mode, *more, **named)
+        file = builtins.open(path, mode, *more, **named)  # noqa: SIM115
         if "x" in mode and file.writable():
             write = file.write
 
@@ -467,7 +467,7 @@ def test_bad_input_is_one_line_before_anything_is_done(tmp_path, options, says):
 
 def test_a_folder_that_cannot_be_written_is_named_first(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(KandiError, match="out cannot hold the pictures: .*a file"):
+    with pytest.raises(KandiError, match=r"out cannot hold the pictures: .*a file"):
         kn.batch(toy.toy, toy.K, toy.runs(1), out=tmp_path / "file" / "out")
 
 

