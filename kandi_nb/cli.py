@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .drivers import commands, painting
+from .drivers.batches import command as batches
 from .model.threads import wait_passively
 from .pictures.join import WAYS
 from .words.errors import Cancelled, KandiError, KandiWarning
@@ -172,6 +173,12 @@ def _parser() -> argparse.ArgumentParser:
         mixing.add_argument("--force", action="store_true", help="replace FILE if it exists")
         mixing.add_argument("--device", help=DEVICES)
         _setting_options(mixing, "mix", without=("count",) if mixing is path else ())
+
+    batch = add("batch", batches.batch, "draw a table of prompts so that nothing can be lost")
+    batches.add_options(batch)
+    _model_option(batch)
+    for name, setting in FIELDS.items():
+        _setting_option(batch, name, setting)
 
     run = add("run", commands.run, "run notebooks without a browser, by number or name, or all")
     run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')

@@ -15,11 +15,12 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params pins models plans tables files leftovers embedding cosines",
+    "words": "errors fields params pins models plans tables files leftovers foresight "
+    "embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
-    "model": "find hub integrity match assemble load device threads shortage finite peak check "
-    "speed progress quiet",
+    "model": "find hub integrity match assemble load device threads shortage finite peak "
+    "check speed progress quiet",
     "model.plan": "architecture footprint fit options",
     "model.anatomy": "pieces diagram anatomy",
     "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
@@ -27,6 +28,8 @@ TABLE = {
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
+    "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
+    "progress forecast page loop batch command",
     "drivers.panels": "place settings calls examples history recalled runner state cells kit "
     "controls tray trays rows view panel",
     "drivers": "bench animation commands painting",

@@ -103,9 +103,13 @@ class Progress:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def is_set(self) -> bool:
+        """Tell whether a stop was asked for; so a bar can be the `stop` of another run."""
+        return any(stop.is_set() for stop in self._stops)
+
     def check(self) -> None:
         """Raise Cancelled if a stop was asked for."""
-        if any(stop.is_set() for stop in self._stops):
+        if self.is_set():
             raise Cancelled(
                 f"stopped after {self.done} of {self.total} steps; the model is ready for the "
                 "next run"

@@ -54,6 +54,15 @@ def choose(folders: Iterable[Path], device: str = "cpu") -> None:
         torch.set_num_threads(_mine.number)
 
 
+def share_out(processes: int) -> None:
+    """Let a large model take only its part of the cores, where so many processes draw."""
+    global _own
+    import torch
+
+    with _lock:
+        _own = max(1, torch.get_num_threads() // processes)
+
+
 def users_own() -> str:
     """Return what the user set the number of threads by, or nothing."""
     import torch

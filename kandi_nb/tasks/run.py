@@ -12,9 +12,12 @@ from ..model.load import Kandinsky
 from ..model.peak import track_peak
 from ..model.progress import progress_bar
 from ..model.shortage import in_halves
+from ..pictures.inputs import kept
+from ..pictures.recipe import make_recipe
 from ..pictures.result import Result, package_versions
 from ..words.embedding import as_embedding
 from ..words.errors import KandiError
+from ..words.foresight import Foreseen, looking_ahead
 from ..words.params import Params
 from . import decoder, prior
 from .checks import check_embedding, check_stop, preview_every
@@ -161,6 +164,9 @@ def run(
     with k.alone(stop, roles), track_peak(k.device) as peak:
         revision = {role: k.revision[role] for role in roles}
         options = {**k.options, **(options or {})}
+        if looking_ahead():
+            recipes = _recipes(task, k, jobs, revision=revision, options=options)
+            raise Foreseen(recipes, [job.steps for job in jobs])
         warn_about_texts(k, [job.params for job in jobs])
         began = time.perf_counter()
         steps = prior.steps_left(k, wants) + sum(jobs[batch[0]].steps for batch in batches)
@@ -191,6 +197,23 @@ def run(
         peak_mb=peak.peak_mb,
         task=task,
     )
+
+
+def _recipes(task: str, k: Kandinsky, jobs: Sequence[Job], **more: Any) -> list[dict[str, Any]]:
+    """Return the recipes that the pictures of jobs will have, but for sizes and versions."""
+    inputs = kept([dict(job.inputs) for job in jobs])
+    return [
+        make_recipe(
+            job.params,
+            task=task,
+            model=k.spec.key,
+            size=(0, 0),
+            inputs=given,
+            versions={},
+            **more,
+        )
+        for job, given in zip(jobs, inputs, strict=True)
+    ]
 
 
 def _batches(jobs: Sequence[Job]) -> list[list[int]]:

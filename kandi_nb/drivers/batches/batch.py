@@ -1,0 +1,210 @@
+"""`batch`: any task over any number of runs, into a folder that nothing can spoil."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ...model.load import Kandinsky
+from ...model.progress import interruptible
+from ...words.errors import Cancelled, KandiError, shown, warn
+from ...words.files import expanded, writable
+from ...words.leftovers import clear
+from ...words.params import Params
+from .engines import Engine, Here, Processes
+from .forecast import Forecast, forecast
+from .index import rebuild
+from .loop import Batch, draw
+from .page import write_page
+from .progress import counts
+from .queue import Queue
+from .runs import PICTURES, Asked, Runs, asked
+from .worker import Order, Source, Unsaved
+
+ENGINES = ("ray",)
+
+
+def batch(
+    task: Any,
+    k: Any,
+    runs: Any,
+    *,
+    out: str | os.PathLike,
+    workers: int = 1,
+    engine: str | None = None,
+    address: str | None = None,
+    retry: int = 1,
+    sample: int | None = None,
+    defaults: Params | None = None,
+    device: str | None = None,
+    dry_run: bool = False,
+    inputs: bool = True,
+    progress: bool = True,
+    stop: Any = None,
+    **given: Any,
+) -> Batch | Forecast:
+    """Draw many runs into a folder, so that no picture is lost, doubled or half there.
+
+    `task` is a task or its name, `k` a model, its key or its folder. `runs`: Params, a list of
+    them or of dicts, or the path of a table (CSV, JSON lines, YAML, a prompt a line), whose
+    columns are settings and inputs; `defaults` say what a row does not. A prompt may be a
+    template, `a {red|blue} fox`: all combinations, or `sample` of each. `given` goes to the
+    task, the same for all runs. Everything is checked before anything is drawn.
+
+    Each picture is a PNG with its recipe, named by the hash of what it depends on: called
+    again, a batch draws what is missing and nothing else, whether it was stopped, killed or
+    changed, also beside another one in the same folder. A run that fails is tried `retry` times
+    more and listed; it stops no other. `workers` processes load a model each; `engine="ray"`
+    takes a cluster, at `address`, instead. `dry_run` says what would be drawn and how long that
+    takes. With `inputs=False` the originals do not travel in the pictures. Raises KandiError
+    for bad input, and Cancelled after a stop.
+    """
+    known = asked(task)
+    _check_numbers(workers=workers, retry=retry, sample=sample)
+    _check_engine(engine, address)
+    if strange := [name for name in given if name not in known.takes]:
+        takes = ", ".join(known.inputs)
+        raise KandiError(f"{known.name} takes no {strange[0]}; inputs of it: {takes}")
+    asked_for = Runs(runs, known, defaults=defaults, shared=tuple(given), sample=sample)
+    total = asked_for.check()
+    source = _source(k, device)
+    folder = expanded(out) if dry_run else _folder(out)
+    order = Order(known, source, folder.resolve(), given, inputs, retry)
+    if dry_run:
+        own = None if isinstance(k, (str, os.PathLike)) else k
+        return forecast(order, own, asked_for, total, workers, progress=progress, stop=stop)
+    _announce(known, given, inputs)
+    rebuild(folder)
+    done = Batch(folder, total)
+    began = time.monotonic()
+    queue = Queue(asked_for, known.options)
+    with counts(total, shown=progress, stop=stop) as bar:
+        try:
+            with (
+                interruptible(),
+                _engine(order, k, workers, engine, address, bar) as drawing,
+            ):
+                draw(drawing, queue, done, bar, workers)
+        except (Cancelled, KeyboardInterrupt) as error:
+            raise _stopped(error, done) from None
+        except Unsaved as error:
+            raise Unsaved(f"{error}. {_how_far(done)}; make room, then call it again") from None
+        finally:
+            done.seconds = time.monotonic() - began
+            clear(folder)  # what killed workers had half written
+            done.page = _page(folder)
+    return done
+
+
+def _page(folder: Path) -> Path | None:
+    try:
+        return write_page(folder)
+    except (KandiError, OSError) as error:  # the pictures are there, which is what counts
+        warn(f"the gallery is not written: {error}")
+        return None
+
+
+@contextlib.contextmanager
+def _engine(
+    order: Order, k: Any, workers: int, engine: str | None, address: str | None, stop: Any
+) -> Iterator[Engine]:
+    if engine == "ray":
+        from .cluster import Cluster
+
+        drawing: Engine = Cluster(order, workers, address)
+    elif workers > 1:
+        _check_travels(order)
+        drawing = Processes(order, workers)
+    else:
+        own = isinstance(k, (str, os.PathLike))
+        drawing = Here(order, None if own else k, stop)
+    try:
+        yield drawing
+    finally:
+        drawing.close()
+
+
+def _check_travels(order: Order) -> None:
+    """Raise KandiError for what another process cannot be handed."""
+    function = order.task.function
+    main = sys.modules.get("__main__")
+    lost = function.__module__ == "__main__" and not hasattr(main, "__file__")
+    try:
+        pickle.dumps(order)
+    except Exception:  # pickle has many ways to say it
+        lost = True
+    if lost:
+        raise KandiError(
+            f"workers cannot be handed {order.task.name}, its inputs or this model: put the "
+            "task into a module of its own, or take workers=1"
+        )
+
+
+def _source(k: Any, device: str | None) -> Source:
+    """Return how another process gets the same model."""
+    if isinstance(k, (str, os.PathLike)):
+        from ...model.find import find
+
+        find(k if isinstance(k, (str, Path)) else Path(k))
+        return Source(k if isinstance(k, str) else Path(k), device)
+    if not isinstance(k, Kandinsky):
+        return Source(k)
+    if device is not None:
+        raise KandiError("this model is loaded already; say device to kn.load")
+    own = bool(k.folders) and not k.spec.bundled
+    where = k.folders["decoder"] if own else k.spec.key
+    return Source(where, k.device, str(k.dtype).removeprefix("torch."), k.options)
+
+
+def _announce(task: Asked, given: Mapping[str, Any], inputs: bool) -> None:
+    names = [name for name in PICTURES if name in given or name in task.required]
+    if task.known and inputs and names:
+        print(
+            f"the original pictures ({', '.join(names)}) travel inside the PNG files; "
+            "inputs=False leaves them out"
+        )
+
+
+def _folder(out: Any) -> Path:
+    try:
+        return writable(out)
+    except KandiError as error:
+        raise KandiError(f"out cannot hold the pictures: {error}") from None
+
+
+def _check_numbers(**numbers: Any) -> None:
+    for name, value in numbers.items():
+        least = 0 if name == "retry" else 1
+        if value is None and name == "sample":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise KandiError(f"{name} is a whole number from {least}, not {shown(value)}")
+
+
+def _check_engine(engine: Any, address: Any) -> None:
+    if engine is not None and engine not in ENGINES:
+        raise KandiError(
+            f'unknown engine {shown(engine)}; "ray" takes a cluster, None this machine'
+        )
+    if address is not None and engine is None:
+        raise KandiError('an address is that of a Ray cluster; add engine="ray"')
+    if engine == "ray":
+        from .cluster import check
+
+        check(address)
+
+
+def _how_far(done: Batch) -> str:
+    return f"{done.drawn + done.there} of {done.total} pictures are in {done.folder}"
+
+
+def _stopped(error: BaseException, done: Batch) -> BaseException:
+    """Return what says how to go on; outside of notebooks Ctrl-C stays what it is."""
+    words = f"stopped: {_how_far(done)}; call it again to draw the others"
+    return (KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else Cancelled)(words)
