@@ -53,11 +53,28 @@ def _in_folder(folder: Path) -> tuple[ModelSpec, dict[str, Path]]:
             if here.keys() >= known.ids.keys():
                 found.append((_of_folder(known, resolved, here), here))
     if not found:
+        _check_missing(folder)
         raise KandiError(f"{folder} holds no model that is known here; expected {_layout()}")
     if len(found) > 1:
         calls = " or ".join(f'kn.load("{folders["decoder"]}")' for _, folders in found)
         raise KandiError(f"{folder} holds several models; load one of them: {calls}")
     return found[0]
+
+
+def _check_missing(folder: Path) -> None:
+    """Raise KandiError for a folder that holds one stage of a model and lacks the other."""
+    resolved = folder.resolve()
+    for known in SPECS.values():
+        names = [name.rpartition("/")[2] for name in known.ids.values()]
+        base = resolved.parent if resolved.name in names else folder
+        for place in (base, base / PUBLISHER):
+            here = [name for name in names if (place / name).is_dir()]
+            if here and not known.bundled:
+                lacking = next(name for name in names if name not in here)
+                raise KandiError(
+                    f"{place} holds {here[0]}, but not {lacking}, which {known.key} needs as "
+                    "well; put it beside"
+                )
 
 
 def _of_folder(known: ModelSpec, folder: Path, here: Mapping[str, Path]) -> ModelSpec:
@@ -113,8 +130,35 @@ def places(
         return _from_hub(chosen, list(roles))
     for role in roles:
         with restorable(chosen, role, local=True):
+            _check_family(chosen, role, folders[role])
+            if chosen.must_vary:
+                _check_variant(folders[role], chosen)
             integrity.check_folder(folders[role], chosen.variant)
     return {role: folders[role] for role in roles}
+
+
+def _check_variant(folder: Path, chosen: ModelSpec) -> None:
+    files = [path.name for path in folder.rglob("*.safetensors")]
+    integrity.check_variant(folder, files, chosen.variant)
+
+
+def _check_family(chosen: ModelSpec, role: str, folder: Path) -> None:
+    """Raise KandiError for a folder that bears another generation's name than it holds."""
+    name = integrity.pipeline_class(folder)
+    family = next((f for mark, f in _FAMILIES.items() if name.startswith(mark)), chosen.family)
+    if family != chosen.family:
+        right = next(
+            known.roles.get(role, known.roles["decoder"]).id.rpartition("/")[2]
+            for known in SPECS.values()
+            if known.family == family
+        )
+        raise KandiError(
+            f"{folder} holds Kandinsky {family} ({name}), its name says {chosen.family}; "
+            f"name it {right} and load it by that"
+        )
+
+
+_FAMILIES = {"KandinskyV22": "2.2", "Kandinsky3": "3", "Kandinsky": "2.1"}
 
 
 def _from_hub(chosen: ModelSpec, roles: list[str]) -> dict[str, Path]:
@@ -140,6 +184,11 @@ def check_snapshot(chosen: ModelSpec, role: str, folder: Path) -> None:
     integrity.check_folder(folder, chosen.variant)
     if role in chosen.pins:
         integrity.check_pinned(folder, chosen.pins[role].files)
+    if chosen.must_vary:
+        try:
+            _check_variant(folder, chosen)
+        except KandiError as lacking:  # the hub may have it
+            raise integrity.Missing(str(lacking)) from None
 
 
 def fetch(name: str) -> Table:

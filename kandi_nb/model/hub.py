@@ -72,6 +72,8 @@ def listing(chosen: ModelSpec, role: str) -> Listing:
             for entry in tree
             if isinstance(entry, RepoFile)
         }
+    if chosen.must_vary:
+        integrity.check_variant(name, found, chosen.variant)
     return Listing(commit, {path: found[path] for path in wanted(found, chosen.variant)})
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import filecmp
 import hashlib
 import json
+import re
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,12 @@ def components(folder: Path) -> dict[str, tuple[str, str]]:
         and len(entry) == 2
         and all(isinstance(word, str) for word in entry)
     }
+
+
+def pipeline_class(folder: Path) -> str:
+    """Return the class that a folder's model_index.json names, empty if it names none."""
+    name = _json(folder / "model_index.json").get("_class_name")
+    return name if isinstance(name, str) else ""
 
 
 def is_model(class_name: str) -> bool:
@@ -93,6 +100,20 @@ def weight_files(part: Path, variant: str | None = None) -> list[Path]:
     stem = stem or _expected_stem(part)
     pickled = " (pickled .bin files are not read)" if list(part.glob("*.bin")) else ""
     raise Missing(f"{part / stem}.safetensors is missing{pickled}")
+
+
+def check_variant(place: object, files: Iterable[str], variant: str) -> None:
+    """Raise KandiError unless some weights among the paths of a checkpoint are of a variant."""
+    found = {match[1] for file in files if (match := _VARIANT.search(file))}
+    if variant not in found:
+        there = ", ".join(sorted(found)) or "none but the plain weights"
+        raise KandiError(
+            f"{place} has no variant {variant!r} (it has: {there}); leave variant out"
+        )
+
+
+# model.fp16.safetensors, model.fp16-00001-of-00002.safetensors
+_VARIANT = re.compile(r"model\.([a-z]\w*?)(?:-\d+-of-\d+)?\.safetensors$")
 
 
 def header(file: Path) -> bytes:

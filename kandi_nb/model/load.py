@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError
+from ..words.errors import KandiError, shown
 from ..words.models import SPECS, ModelSpec
 from . import integrity, threads
 from .assemble import Component, assemble, kept, native_size
@@ -204,7 +204,11 @@ def _uncollected() -> Iterator[None]:
 
 
 def load(
-    key_or_folder: str | Path, *, device: str | None = None, dtype: Any = None
+    key_or_folder: str | Path,
+    *,
+    device: str | None = None,
+    dtype: Any = None,
+    variant: str | None = None,
 ) -> Kandinsky:
     """Load a model by its key, such as "mini-2.2" or "kandinsky-2.2", or from a folder.
 
@@ -212,10 +216,17 @@ def load(
     kandinsky-2-2-decoder, itself or in a sub-folder kandinsky-community; where several models
     lie together, give the decoder's own folder. A published key is looked for in the hub's
     cache, then downloaded. `device` and `dtype` (a torch dtype or its name) are chosen by the
-    machine unless given. Raises KandiError, before any weights are read, for unknown names
-    and for missing or damaged files; Cancelled when the kernel is interrupted.
+    machine unless given. `variant`, such as "fp16", asks for that kind of weight files; left
+    out, 3 takes "fp16" where there is some, the others the plain ones. Raises KandiError,
+    before any weights are read, for unknown names and for missing or damaged files; Cancelled
+    when the kernel is interrupted.
     """
-    return _loaded(*find(key_or_folder), device_for(device), dtype)
+    chosen, folders = find(key_or_folder)
+    if variant is not None:
+        if not isinstance(variant, str) or not variant.isidentifier():
+            raise KandiError(f'variant is a word such as "fp16", not {shown(variant)}')
+        chosen = dataclasses.replace(chosen, variant=variant, must_vary=True)
+    return _loaded(chosen, folders, device_for(device), dtype)
 
 
 def load_instead(

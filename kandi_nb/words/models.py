@@ -41,7 +41,8 @@ class ModelSpec:
     `roles` maps role to what it is, in the order they run; Kandinsky 3 has no prior.
     `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides say it,
     for checkpoints without a pin. `tokens` is how many of a text every stage reads, marks
-    included. `variant` is the weight variant to ask for. `advice` names a
+    included. `variant` is the weight variant to ask for; with `must_vary` it must be there.
+    `advice` names a
     function ("module:function") that tells what a bundled model cannot draw of a prompt,
     `words` one that gives a table of what it can draw.
     `sentences` one that gives sentences of all that it knows in a language.
@@ -58,6 +59,7 @@ class ModelSpec:
     tokens: int = 77
     bundled: bool = False
     variant: str | None = None
+    must_vary: bool = False
     advice: str | None = None
     words: str | None = None
 

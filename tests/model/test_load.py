@@ -126,9 +126,16 @@ def test_unknown_names(name, message):
 
 
 def test_a_strange_folder_shows_the_layout(tmp_path):
-    (tmp_path / PRIOR).mkdir()
+    (tmp_path / "kandinsky").mkdir()
     with pytest.raises(KandiError, match=f"FOLDER/{PRIOR} and FOLDER/{DECODER}"):
         load(tmp_path)
+
+
+@pytest.mark.parametrize("given", ["", "kandinsky-community", f"kandinsky-community/{PRIOR}"])
+def test_a_folder_with_one_stage_alone_names_the_other(tmp_path, given):
+    (tmp_path / "kandinsky-community" / PRIOR).mkdir(parents=True)
+    with pytest.raises(KandiError, match=f"holds {PRIOR}, but not {DECODER}, which kandinsky"):
+        load(tmp_path / given)
 
 
 def test_several_models_in_one_folder_need_a_choice(tmp_path, tiny_folder, tiny3_folder):

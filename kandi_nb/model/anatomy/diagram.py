@@ -167,8 +167,9 @@ def _arrow(
     head = (x - 0.05, y + (_HIGH / 2 if level else _HIGH * (0.8 if start[1] > y else 0.2)))
     axes.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": _INK, "lw": 0.8})
     place = (tail[0] + 0.62, tail[1] + 0.06) if level else (tail[0] + 0.1, tail[1] + 0.06)
+    paper = {"facecolor": _PAPER, "edgecolor": "none", "pad": 0.6}
     axes.text(*place, words, ha="center" if level else "left", va="bottom", fontsize=4.6,
-              color=_INK, bbox={"facecolor": _PAPER, "edgecolor": "none", "pad": 0.6})  # fmt: skip
+              color=_INK, bbox=paper)  # fmt: skip
 
 
 def _from_below(axes: Any, flows: Sequence[Flow], x: float, y: float) -> None:
