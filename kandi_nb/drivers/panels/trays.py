@@ -49,7 +49,8 @@ class Trays:
         return tray
 
     def _taker(self, name: str) -> Any:
-        button = self.kit("Button", layout="own", description="Take the picture shown")
+        button = self.kit("Button", layout=None, description="Take the picture shown")
+        button.layout.width, button.layout.align_self = "auto", "flex-start"
         button.tooltip = f"use the picture that is shown as {name}"
         button.on_click(lambda _: self._take(name))
         return button
