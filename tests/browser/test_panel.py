@@ -95,7 +95,8 @@ class Live:
         self.area(area).evaluate(HAND_OVER, [kind, name, text, size])
 
     def says(self, text):
-        self.page.locator(".kandi-panel").get_by_text(text).first.wait_for()
+        said = self.page.locator(".kandi-panel").get_by_text(text)
+        said.locator("visible=true").first.wait_for()
 
 
 @pytest.fixture(scope="module")
@@ -244,8 +245,9 @@ def test_every_control_is_reached_by_the_tab_key(live):
         live.page.keyboard.press("Tab")
         reached.append(
             live.page.evaluate(
-                "() => document.activeElement.ariaLabel || document.activeElement.textContent"
-                " || document.activeElement.labels?.[0]?.textContent || ''"
+                "() => document.activeElement.ariaLabel"
+                " || document.activeElement.labels?.[0]?.textContent"
+                " || document.activeElement.textContent"
             ).strip()
         )
     wanted = ["prompt", "English", "steps", "guidance", "width", "seed", "Roll", "Run"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from typing import Any
 
-
 _LABEL = "104px"  # room for the longest name of a setting
 
 
