@@ -148,21 +148,35 @@ class Notebook:
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
 
-@pytest.fixture
-def opened(browser, address, folder):
-    """Return a function that opens a notebook of some cells in JupyterLab."""
+@pytest.fixture(scope="session")
+def open_notebook(browser, address, folder):
+    """Return a function that opens a notebook of some cells in JupyterLab.
+
+    `watch(page)` is called before anything is loaded.
+    """
     import nbformat
     from nbformat.v4 import new_code_cell, new_notebook
 
-    pages = []
-
-    def open_notebook(name: str, *cells: str) -> Notebook:
+    def open_one(name: str, *cells: str, watch=lambda page: None) -> Notebook:
         notebook = new_notebook(cells=[new_code_cell(cell) for cell in cells])
         notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
         nbformat.write(notebook, folder / name)
-        pages.append(browser.new_page(viewport={"width": 1400, "height": 1600}))
-        return Notebook(pages[-1], address, name)
+        page = browser.new_page(viewport={"width": 1400, "height": 1600})
+        watch(page)
+        return Notebook(page, address, name)
 
-    yield open_notebook
-    for page in pages:
-        page.close()
+    return open_one
+
+
+@pytest.fixture
+def opened(open_notebook):
+    """Return the same function; its pages are closed after the test."""
+    notebooks = []
+
+    def open_one(*words: str) -> Notebook:
+        notebooks.append(open_notebook(*words))
+        return notebooks[-1]
+
+    yield open_one
+    for notebook in notebooks:
+        notebook.page.close()

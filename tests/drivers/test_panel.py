@@ -119,6 +119,8 @@ def test_a_control_shows_its_setting_and_sets_it(several, name):
     wanted = str(VALUES[name]) if name in settings.SEEDS else VALUES[name]
     assert main_widget(control).value == wanted
     several.params = QUICK
+    if name in settings.SIZES:
+        assert main_widget(control).label == "auto"
     if name == "strength":
         assert control.auto.value and control.slider.disabled, "the task chooses"
         control.auto.value = False
@@ -138,7 +140,7 @@ def test_a_number_beyond_the_slider_can_be_typed_and_takes_it_along(panel):
 
 def test_sizes_are_those_that_the_model_can(panel, k):
     choice = panel.view().controls["width"].choice
-    assert [value for _, value in choice.options] == [None, 64, 128]
+    assert [value for _, value in choice.options] == [0, 64, 128]
     assert all(n % 64 == 0 for n in settings.sizes(1024)) and max(settings.sizes(1024)) == 2048
     panel.params = QUICK.replace(width=256)
     assert choice.value == 256, "what is set by code is shown, too"

@@ -9,6 +9,7 @@ from ...words.fields import FIELDS
 from .kit import Kit, problem, show, write
 from .settings import SEEDS, SIZES, random_seed, reach, seed_of, sizes, text_of
 
+_AUTO = 0  # in a list, where None would mean that nothing is chosen
 Tell = Callable[
     [str, Callable[[], Any]], None
 ]  # a setting's name, and what reads its new value
@@ -87,6 +88,7 @@ class NumberControl(Control):
             min=low,
             max=high,
             step=step,
+            value=round((low + high) / 2) if kind == "Int" else (low + high) / 2,
             description=self.label,
             tooltip=self.setting.help,
             readout=False,
@@ -97,10 +99,11 @@ class NumberControl(Control):
             min=self.setting.low,
             max=self.setting.high,
             step=step,
+            value=self.slider.value,
             tooltip=f"{self.label}: {self.setting.help}",
         )
-        self.slider.observe(self.changed(lambda value: value), "value")
-        self.number.observe(self.changed(lambda value: value), "value")
+        for part in (self.slider, self.number):  # browsers say 6.000000000000001
+            part.observe(self.changed(lambda value: round(value, 6)), "value")
         self.auto = None
         if self.setting.optional:
             self.auto = self.kit("Checkbox", layout="own", description="auto", indent=False)
@@ -135,7 +138,7 @@ class SeedControl(Control):
             tooltip=self.setting.help,
             continuous_update=False,
         )
-        die = self.kit("Button", layout="own", description="Roll", icon="random")
+        die = self.kit("Button", layout="own", description="Roll")
         die.tooltip = f"another {self.label}"
         self.text.observe(self.changed(lambda typed: seed_of(self.name, typed)), "value")
         die.on_click(lambda _: self._tell(self.name, random_seed))
@@ -151,7 +154,7 @@ class SizeControl(Control):
     def widgets(self) -> list[Any]:
         self.native = 0
         self.choice = self.kit("Dropdown", description=self.label, tooltip=self.setting.help)
-        self.choice.observe(self.changed(lambda value: value), "value")
+        self.choice.observe(self.changed(lambda pixels: pixels or None), "value")
         return [self.choice]
 
     def suit(self, native: int) -> None:
@@ -161,10 +164,10 @@ class SizeControl(Control):
             self._offer(sizes(native), self.choice.value)
 
     def show(self, value: int | None) -> None:
-        if value is not None and value not in dict(self.choice.options).values():
+        if value and value not in dict(self.choice.options).values():
             self._offer(sorted({*sizes(self.native), value}), value)
-        write(self.choice, value=value)
+        write(self.choice, value=value or _AUTO)
 
-    def _offer(self, pixels: list[int], value: int | None) -> None:
-        self.choice.options = [("auto", None), *((f"{n} px", n) for n in pixels)]
-        self.choice.value = value if value in pixels else None
+    def _offer(self, pixels: list[int], value: int) -> None:
+        self.choice.options = [("auto", _AUTO), *((f"{n} px", n) for n in pixels)]
+        self.choice.value = value if value in pixels else _AUTO

@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+_LABEL = "104px"  # room for the longest name of a setting
+
 
 class Kit:
     """Make widgets and remember them: each is a model of its own in kernel and page.
@@ -18,7 +20,7 @@ class Kit:
         self._made: list[Any] = []
         self._styles: dict[str, Any] = {}  # kind → the style of the first of that kind
         self._layouts = {
-            "whole": ipywidgets.Layout(width="100%", min_width="0"),
+            "whole": ipywidgets.Layout(width="auto", flex="1 1 auto", min_width="0"),
             "own": ipywidgets.Layout(width="auto"),
             "number": ipywidgets.Layout(width="88px", flex="0 0 auto"),
             "grow": ipywidgets.Layout(flex="1 1 120px", width="auto", min_width="0"),
@@ -34,8 +36,10 @@ class Kit:
         if kind in self._styles:
             words["style"] = self._styles[kind]
         widget = getattr(ipywidgets, kind)(**words)
-        if hasattr(widget, "style"):
+        if kind not in self._styles and hasattr(widget, "style"):
             self._styles[kind] = widget.style
+            if hasattr(widget.style, "description_width"):
+                widget.style.description_width = _LABEL
         return self.keep(widget)
 
     def keep(self, widget: Any) -> Any:

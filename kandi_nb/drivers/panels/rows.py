@@ -65,9 +65,9 @@ class RunRow:
 
     def __init__(self, panel: Panel, kit: Kit, doing: Doing) -> None:
         self.panel = panel
-        self.run = kit("Button", layout="own", description="Run", icon="play")
+        self.run = kit("Button", layout="own", description="Run")
         self.run.button_style = "primary"
-        self.stop = kit("Button", layout="own", description="Stop", icon="stop")
+        self.stop = kit("Button", layout="own", description="Stop")
         self.run.tooltip = "draw with these settings"
         self.stop.tooltip = "stop this run; the model stays usable"
         self.run.on_click(lambda _: doing("", panel.start))
@@ -114,7 +114,7 @@ class SaveRow:
             lambda change: doing("folder", lambda: setattr(panel, "folder", change["new"])),
             "value",
         )
-        save = kit("Button", layout="own", description="Save", icon="save")
+        save = kit("Button", layout="own", description="Save")
         save.tooltip = "write the pictures that are shown, with their recipes, to the folder"
         save.on_click(lambda _: self.save())
         self.row = kit("HBox", layout=None, children=[self.folder, save])

@@ -23,7 +23,8 @@ _GRID = 64  # pixels: sizes are multiples of it
 def reach(name: str) -> tuple[float, float, float]:
     """Return lowest value, highest and step of a setting's slider."""
     setting = FIELDS[name]
-    return setting.low, _REACH.get(name, setting.high), setting.step
+    low = setting.step if setting.low < setting.step else setting.low  # 0.05, not 0.01, 0.06 …
+    return low, _REACH.get(name, setting.high), setting.step
 
 
 def sizes(native: int) -> list[int]:

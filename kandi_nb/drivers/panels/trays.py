@@ -49,7 +49,8 @@ class Trays:
         return tray
 
     def _taker(self, name: str) -> Any:
-        button = self.kit("Button", layout="own", description="Take the picture shown")
+        button = self.kit("Button", layout=None, description="Take the picture shown")
+        button.layout.width, button.layout.align_self = "auto", "flex-start"
         button.tooltip = f"use the picture that is shown as {name}"
         button.on_click(lambda _: self._take(name))
         return button
@@ -133,6 +134,7 @@ class Trays:
 def _words(held: Any) -> str:
     if held is None:
         return ""
+    held = getattr(held, "image", held)  # of a Mask
     if is_picture(held):
         file = held.info.get("file")
         return f"{f'{file}, ' if file else ''}{held.width} × {held.height} pixels"
@@ -145,6 +147,6 @@ def _small(held: Any) -> str:
     """Return a thumbnail of an input where it is one picture."""
     try:
         with heard_by(lambda _: None):
-            return thumbnail(picture(held)) if held is not None else ""
+            return "" if held is None else thumbnail(picture(getattr(held, "image", held)))
     except KandiError:  # a list, or what the task will complain of
         return ""

@@ -43,7 +43,8 @@ class View:
         kit = self.kit
         first, *others = [self.controls[name].box for name in FIELDS if name not in SELDOM]
         self.seldom = kit("VBox", layout=None, children=self._seldom())
-        self.more = kit("ToggleButton", layout="own", description="More settings")
+        self.more = kit("ToggleButton", layout=None, description="More settings")
+        self.more.layout.width, self.more.layout.align_self = "auto", "flex-start"
         self.more.observe(lambda _: self.refresh(), "value")
         self.picture = kit("HTML")
         left = [*self._switches(), first, *self.help.widgets, *self.trays.inputs.values()]
@@ -54,6 +55,7 @@ class View:
             side.layout.flex, side.layout.min_width = "1 1 340px", "0"
         body = kit("HBox", layout=None, children=sides)
         body.layout.flex_flow, body.layout.align_items = "row wrap", "flex-start"
+        body.layout.grid_gap = "16px"
         root = kit("VBox", children=[body])
         root.add_class("kandi-panel")
         return root
@@ -85,7 +87,8 @@ class View:
             ]
             self.models = self._list("model", several, self._model_number())
             self.models.observe(self._setter("k", panel.models.__getitem__), "value")
-        return [switch for switch in (self.tasks, self.models) if switch is not None]
+        switches = [switch for switch in (self.tasks, self.models) if switch is not None]
+        return [self.kit("HBox", layout="row", children=[switch]) for switch in switches]
 
     def _list(self, name: str, options: Sequence[Any], value: Any) -> Any:
         return self.kit("Dropdown", description=name, options=options, value=value)

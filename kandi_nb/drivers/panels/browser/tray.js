@@ -229,13 +229,16 @@ async function copied(text, parent) {
   }
 }
 
-// Sliders of ipywidgets 8.1 have no name for those who listen to the page instead of seeing it.
+// Sliders of ipywidgets 8.1, and the numbers beside them, have no name for those who listen to the
+// page instead of seeing it.
 function nameSliders(el) {
   const root = () => el.closest(".kandi-panel");
   const name = () => {
-    for (const handle of root()?.querySelectorAll(".noUi-handle:not([aria-label])") ?? []) {
-      const label = handle.closest(".widget-slider")?.querySelector(".widget-label");
-      if (label?.textContent) handle.setAttribute("aria-label", label.textContent);
+    for (const slider of root()?.querySelectorAll(".widget-slider") ?? []) {
+      const label = slider.querySelector(".widget-label")?.textContent;
+      const unnamed = ".noUi-handle:not([aria-label]), input[type=number]:not([aria-label])";
+      for (const part of slider.parentElement.querySelectorAll(unnamed))
+        if (label) part.setAttribute("aria-label", label);
     }
   };
   const watcher = new MutationObserver(name);
