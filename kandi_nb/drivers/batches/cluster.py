@@ -78,10 +78,9 @@ class Cluster:
         self._probe = write(
             order.folder / HIDDEN / f"probe-{secrets.token_hex(8)}", b"do all nodes see this?"
         )
-        self._failed_starts = 0
-        self._at: dict[
-            Any, tuple[Any, Sequence[Run] | None]
-        ] = {}  # what is awaited → actor, runs
+        self._failed_starts, self._most = 0, STARTS
+        # What is awaited → the actor, and the runs that it has.
+        self._at: dict[Any, tuple[Any, Sequence[Run] | None]] = {}
         self._idle: list[Any] = []
         for _ in range(workers):
             self._start()
