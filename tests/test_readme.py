@@ -33,11 +33,11 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("training", "export", "structure")
+    for name in ("training", "export", "structure", "scale")
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-EXPECTED_NOTEBOOKS = 6
+EXPECTED_NOTEBOOKS = 7
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", EVERYTHING, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]
@@ -257,6 +257,7 @@ def test_every_kandi_nb_command_line_is_understood():
         "edit",
         "inpaint",
         "strip",
+        "batch",
         "run",
         "bench",
         "mini",
@@ -415,7 +416,7 @@ def fresh(code, folder, **environment):
 
 
 def test_snippets_are_python():
-    assert len(SNIPPETS) == 4
+    assert len(SNIPPETS) == 5
     for snippet in SNIPPETS:
         compile(snippet, "README.md", "exec")
 

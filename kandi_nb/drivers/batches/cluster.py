@@ -18,12 +18,11 @@ from urllib.parse import urlsplit
 from ...words.errors import KandiError, shown
 from ...words.files import write
 from .claims import HIDDEN
-from .engines import Done
+from .engines import RESTARTS, STARTS, Done
 from .runs import Run
 from .worker import Order, Unsaved, Worker
 
 _ANSWERS = 5.0  # seconds in which a cluster must
-_STARTS = 3  # actors that may die one after another before any has drawn
 
 
 def check(address: str | None) -> None:
@@ -79,10 +78,9 @@ class Cluster:
         self._probe = write(
             order.folder / HIDDEN / f"probe-{secrets.token_hex(8)}", b"do all nodes see this?"
         )
-        self._failed_starts = 0
-        self._at: dict[
-            Any, tuple[Any, Sequence[Run] | None]
-        ] = {}  # what is awaited → actor, runs
+        self._failed_starts, self._most = 0, STARTS
+        # What is awaited → the actor, and the runs that it has.
+        self._at: dict[Any, tuple[Any, Sequence[Run] | None]] = {}
         self._idle: list[Any] = []
         for _ in range(workers):
             self._start()
@@ -122,7 +120,7 @@ class Cluster:
             raise KandiError(content)
         if kind == "unsaved":
             raise Unsaved(content)
-        self._failed_starts = 0
+        self._failed_starts, self._most = 0, RESTARTS
         self._idle.append(actor)
         return Done(runs, content) if runs is not None else None
 
@@ -130,7 +128,7 @@ class Cluster:
         why = type(error).__name__
         if runs is None:
             self._failed_starts += 1
-        if self._failed_starts >= _STARTS:
+        if self._failed_starts >= self._most:
             raise KandiError(
                 f"the actors end before they can draw ({why}: {error}); see that kandi_nb is "
                 "installed on each node, and that memory suffices"

@@ -21,7 +21,9 @@ from .runs import Run
 from .worker import Order, Report, Unsaved, Worker
 
 _LAST_WORDS = 10.0  # seconds that a process has to end by itself
-_STARTS = 3  # processes that may die one after another before any has drawn
+# Processes that may die one after another while they start: few before any has drawn, for then
+# something is wrong with all of them; more once it is known that they can.
+STARTS, RESTARTS = 3, 30
 
 
 @dataclass
@@ -87,7 +89,7 @@ class Processes:
     def __init__(self, order: Order, workers: int) -> None:
         self._order, self._workers = order, workers
         self._context = multiprocessing.get_context("spawn")
-        self._failed_starts = 0
+        self._failed_starts, self._most = 0, STARTS
         self._hands: list[_Hand] = []
         for number in range(workers):
             self._hands.append(self._start(number))
@@ -142,7 +144,7 @@ class Processes:
         except (EOFError, OSError):
             return self._replace(hand)
         if kind == "ready":
-            hand.ready, self._failed_starts = True, 0
+            hand.ready, self._failed_starts, self._most = True, 0, RESTARTS
         elif kind == "refused":
             raise KandiError(content)
         elif kind == "unsaved":
@@ -160,7 +162,7 @@ class Processes:
         why = f"signal {-code}" if code and code < 0 else f"exit code {code}"
         if not hand.ready:
             self._failed_starts += 1
-        if self._failed_starts >= _STARTS:
+        if self._failed_starts >= self._most:
             raise KandiError(
                 f"the workers end before they can draw ({why}): in a script, call kn.batch "
                 'below the line if __name__ == "__main__": (each worker reads the script), and '

@@ -17,7 +17,7 @@ from .queue import MOST, QUICK, Queue
 from .runs import Run, Runs
 from .worker import Order, Worker
 
-_TIMED = 8  # runs that are drawn, and thrown away, to learn how quick this machine is
+_TIMED = 4  # runs that are drawn, and thrown away, to learn how quick this machine is
 _KNOWN = 100  # pictures in the folder that say the same without drawing
 _LISTED = 1000  # failures that are kept
 

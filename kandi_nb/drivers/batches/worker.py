@@ -135,11 +135,18 @@ class Worker:
         if known and isinstance(self.k, Kandinsky):
             ahead = foreseen(self.task.function, self.k, params, **inputs)
             return ahead.recipes, ahead.steps
-        given = [{**self.order.shared, **run.inputs} for run in runs]
         recipes = [
-            as_given(self.task.name, self.k, *pair) for pair in zip(params, given, strict=True)
+            as_given(self.task.name, self.k, run.params, self._by_content(run)) for run in runs
         ]
         return recipes, [run.steps for run in params]
+
+    def _by_content(self, run: Run) -> dict[str, Any]:
+        """Return the inputs of a run, files as paths: those count by what they hold."""
+        files = self.task.known.inputs if self.task.known else ()
+        return {
+            name: Path(value) if name in files and isinstance(value, str) else value
+            for name, value in {**self.order.shared, **run.inputs}.items()
+        }
 
     def call(self, runs: Sequence[Run], stop: Any = None) -> Result:
         """Let the task draw runs that agree in their options."""

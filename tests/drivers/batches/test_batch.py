@@ -9,6 +9,7 @@ import json
 import pickle
 import re
 import threading
+import types
 from pathlib import Path
 
 import psutil
@@ -21,10 +22,11 @@ from kandi_nb.drivers.batches import batch as batch_module
 from kandi_nb.drivers.batches.hashes import as_given, run_hash
 from kandi_nb.drivers.batches.index import INDEX
 from kandi_nb.drivers.batches.queue import Queue
-from kandi_nb.drivers.batches.runs import Runs, asked
-from kandi_nb.drivers.batches.worker import Order, Source
+from kandi_nb.drivers.batches.runs import Run, Runs, asked
+from kandi_nb.drivers.batches.worker import Order, Source, Worker
 from kandi_nb.words import files
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
+from kandi_nb.words.foresight import Foreseen
 
 QUICK = {"steps": 2, "prior_steps": 2}
 
@@ -42,8 +44,8 @@ def log(tmp_path, monkeypatch):
 def draw(tmp_path, log):
     """Run a batch of the toy task into one folder."""
 
-    def run(runs, **options):
-        return kn.batch(toy.toy, toy.K, runs, out=tmp_path / "out", progress=False, **options)
+    def run(runs, watch=False, **options):
+        return kn.batch(toy.toy, toy.K, runs, out=tmp_path / "out", progress=watch, **options)
 
     return run
 
@@ -348,6 +350,28 @@ def test_inputs_of_a_foreign_task_count_by_what_they_hold(tmp_path):
     assert marks[6] == marks[7], "a file is what it holds"
 
 
+def test_a_model_elsewhere_is_asked_or_hashed_by_what_it_is_given(tmp_path):
+    """Such as a client of a service: it has no pipelines here, but options and weights."""
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_bytes(b"the same picture")
+    runs = [
+        Run(1, kn.Params("x"), {"image": str(tmp_path / name)}) for name in ("a.png", "b.png")
+    ]
+    far = types.SimpleNamespace(revision={"decoder": "1"}, options={"dtype": "float16"})
+    order = Order(asked("edit"), Source(far), tmp_path)
+    one, two = map(run_hash, Worker(order, draws=False).recipes(runs)[0])
+    assert one == two, "wherever the file lies"
+    far.options["dtype"] = "float32"
+    assert run_hash(Worker(order, draws=False).recipes(runs[:1])[0][0]) != one
+
+    told = []
+    far.foreseen = lambda task, params, **inputs: (
+        told.append((task, params, inputs)) or Foreseen([BASE], [3])
+    )
+    assert Worker(order, draws=False).recipes(runs[:1]) == ([BASE], [3])
+    assert told == [("edit", [kn.Params("x")], {"image": [str(tmp_path / "a.png")]})]
+
+
 # --- the index ---
 
 
@@ -529,3 +553,51 @@ def test_memory_stays_flat_over_ten_thousand_toys_and_three_hundred_real_ones(
     before = psutil.Process().memory_info().rss
     kn.batch(kn.generate, tiny, real, out=tmp_path / "real", progress=False)
     assert psutil.Process().memory_info().rss - before < 60 * 2**20
+
+
+# --- who watches ---
+
+
+@pytest.mark.parametrize("watched", ["notebook", "terminal", "log", "nobody"])
+def test_progress_says_how_many_a_minute_what_is_left_and_failed(draw, monkeypatch, watched):
+    from kandi_nb.drivers.batches import progress
+
+    said = []
+    monkeypatch.setattr(progress, "place", lambda: watched)
+    words = progress.Counts._words
+
+    def heard(self, seconds):
+        said.append(words(self, seconds))
+        return said[-1]
+
+    monkeypatch.setattr(progress.Counts, "_words", heard)
+    page = types.SimpleNamespace(update=lambda *content, **how: None)
+    monkeypatch.setattr("IPython.display.display", lambda *shown, **how: page)
+    monkeypatch.setattr("kandi_nb.model.progress._REDRAW", 0)
+    monkeypatch.setattr("kandi_nb.model.progress._LOG_EVERY", 0)
+    draw(toy.runs(3))
+    said.clear()
+    draw([*toy.runs(9), kn.Params("bad"), *toy.runs(60)[9:]], watch=True)
+    if watched == "nobody":
+        assert not said
+        return
+    assert re.search(r"\d+/61 pictures, [\d.e+]+ a minute, \d+ s left", said[-1])
+    assert "3 were there" in said[-1] and any("1 failed" in one for one in said)
+
+
+# --- several processes with a real model ---
+
+
+def test_two_workers_load_a_model_each_and_draw_what_one_draws(tiny_folder, tmp_path):
+    runs = kn.sweep(kn.Params("x", **QUICK), seed=range(6))
+    k = kn.load(tiny_folder, device="cpu")
+    done = kn.batch(kn.generate, k, runs, out=tmp_path, workers=2, progress=False)
+    assert done.drawn == 6
+    assert kn.batch(kn.generate, k, runs, out=tmp_path, progress=False).there == 6
+
+
+def test_workers_refuse_a_model_that_they_cannot_load_as_it_is(tiny_folder, tmp_path):
+    from kandi_nb.drivers.batches.worker import Source
+
+    with pytest.raises(KandiError, match="get scheduler DDPMScheduler, not the Other of yours"):
+        Source(tiny_folder, "cpu", None, {"scheduler": "Other", "device": "cuda"}).open()
