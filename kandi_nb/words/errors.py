@@ -11,6 +11,7 @@ import threading
 import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 HEADLESS = "KANDI_NB_HEADLESS"  # set it to 1 for kernels that nobody looks at
@@ -43,12 +44,32 @@ class KandiWarning(UserWarning):
     """Point out, gently, something that the user probably did not mean."""
 
 
+_COLLECTED: ContextVar[list[str] | None] = ContextVar("_COLLECTED", default=None)
+
+
+@contextlib.contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Give the list of what `warn` says in the block, which then nobody else hears.
+
+    Other threads and tasks are not touched, as they are by Python's own `catch_warnings`.
+    """
+    said: list[str] = []
+    token = _COLLECTED.set(said)
+    try:
+        yield said
+    finally:
+        _COLLECTED.reset(token)
+
+
 def warn(message: str) -> None:
     """Issue a KandiWarning that points at the first line outside this package.
 
     In a notebook it is a calm line below the cell, once a run of the cell; Python's filters
     decide as everywhere whether it is shown, recorded or raised.
     """
+    if (said := _COLLECTED.get()) is not None:
+        said.append(one_line(message))
+        return
     level, frame = 2, sys._getframe(1)
     while frame.f_back and _is_ours(frame.f_globals.get("__name__", "")):
         frame, level = frame.f_back, level + 1
