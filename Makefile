@@ -12,6 +12,7 @@ FRESH  ?=
 ARGS   ?=
 
 PY := $(VENV)/bin/python
+EXTRAS := dev,serve
 LOG := $(VENV)/setup.log
 # The stamp's name holds the folder: a copied clone must not run the code of the first one.
 STAMP := $(VENV)/.ready-$(shell printf %s "$(CURDIR)" | cksum | cut -d ' ' -f 1)
@@ -74,5 +75,5 @@ $(STAMP): pyproject.toml constraints.txt
 	  $(PYTHON) -m venv --clear $(VENV); }
 	@: >$(LOG)
 	$(call stage,[2/3] installing PyTorch (a large download the first time),$(PIP) -c constraints.txt "$(TORCH)")
-	$(call stage,[3/3] installing the other packages and kandi_nb itself,$(PIP) -c constraints.txt -e ".[dev]")
+	$(call stage,[3/3] installing the other packages and kandi_nb itself,$(PIP) -c constraints.txt -e ".[$(EXTRAS)]")
 	@touch $@

@@ -27,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # conda-forge's names where they differ; -base leaves graphical toolkits out.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+NOT_ON_CONDA = {"fastapi-offline"}  # files for a page that does without them
 TARGETS = ["help", "setup", "run", "test", "lab", "bench", "judge"]
 
 
@@ -36,7 +37,8 @@ def project():
 
 def wanted():
     """Return name → Requirement of everything pyproject.toml asks for."""
-    lines = project()["dependencies"] + project()["optional-dependencies"]["dev"]
+    extras = project()["optional-dependencies"]
+    lines = project()["dependencies"] + extras["dev"] + extras["serve"]
     found = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
     assert len(found) == len(lines) > 20
     return found
@@ -133,6 +135,7 @@ def test_conda_asks_for_the_same_packages_and_ranges(conda):
             requirement.specifier
         )
         for name, requirement in wanted().items()
+        if name not in NOT_ON_CONDA
     }
     extra = {"python", "pip", "hatchling"}
     assert set(ranges) - extra == set(expected)
@@ -249,7 +252,7 @@ def test_setup_installs_pinned_torch_first_and_is_quiet(make, tmp_path):
     assert len(done.stdout.splitlines()) == 4 and "noise" not in done.stdout
     installs = [line for line in done.asked.splitlines() if "-m pip install" in line]
     assert len(installs) == 2 and all("-c constraints.txt" in line for line in installs)
-    assert installs[0].endswith(" torch") and installs[1].endswith("-e .[dev]")
+    assert installs[0].endswith(" torch") and installs[1].endswith("-e .[dev,serve]")
     assert done.asked.count("PYTHONPATH= PIP_USER=0") == 2, "a shell's settings stay outside"
 
 
