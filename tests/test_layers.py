@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params models plans tables files leftovers embedding cosines",
+    "words": "errors fields params seeds models plans tables files leftovers embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
     "model": "find hub integrity match assemble load device threads shortage finite peak check "
@@ -26,7 +26,10 @@ TABLE = {
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
-    "drivers": "bench animation commands painting",
+    "drivers.queue": "limits metrics orders line worker",
+    "drivers.service": "settings bodies uploads answers guard journal drawing openai schemas "
+    "pages app server serving options",
+    "drivers": "bench animation requests client commands painting",
 }
 FOLDERS = list(TABLE)
 LAYERS = {

@@ -31,6 +31,7 @@ PROMISED = [
     *("edit", "inpaint", "Mask", "rectangle", "ellipse", "polygon", "stroke"),
     *("lettering_mask", "lettering", "colours"),
     *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),
+    *("Client", "random_seed", "serve"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
 ]
 
