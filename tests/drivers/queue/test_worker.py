@@ -190,7 +190,7 @@ def test_who_leaves_the_queue_frees_a_place_and_touches_nobody(start):
     c = enter(worker, order(task, "c"))
     task.gate.set()
     assert drawn(b).result == ["drawn b"] and drawn(c).result == ["drawn c"]
-    assert "a" not in sum(task.runs, []) and not a.future.done()
+    assert ["a"] not in task.runs and not a.future.done()
 
 
 def test_a_run_stops_when_its_client_leaves_and_only_then_its_place_is_free(start):
