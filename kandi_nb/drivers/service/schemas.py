@@ -8,7 +8,7 @@ from typing import Any
 
 from ..queue.limits import Limits
 from .openai import FORMATS
-from .settings import same_settings, schema
+from .settings import schema
 
 Answers = dict[int | str, dict[str, Any]]
 
@@ -59,8 +59,7 @@ def _body(kind: str, content: dict[str, Any]) -> dict[str, Any]:
 
 def json_body(limits: Limits, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Return the body of /generate."""
-    content = _object(schema(limits, defaults), ["prompt"])
-    return _body("application/json", {**content, "allOf": same_settings()})
+    return _body("application/json", _object(schema(limits, defaults), ["prompt"]))
 
 
 def form_body(

@@ -35,6 +35,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 _BESIDES = ("scheduler", "model")  # may be named, if they are those that are loaded
 NAMES = (*FIELDS, *PUBLISHED, *_BESIDES)
 _SEEDS = ("seed", "prior_seed")
+_STEPS = ("steps", "prior_steps")  # a service may allow fewer than is usual
 RANDOM = "random"
 
 
@@ -60,9 +61,10 @@ def params_of(
             raise KandiError(f"unknown field {shown(name)}; {hint}known: {', '.join(known)}")
     _check_loaded(k, given.pop("model", None), given.pop("scheduler", None))
     fields = _ours(given, k)
-    for name, value in _ours(defaults, k).items():
+    steps = {name: FIELDS[name].default for name in _STEPS}
+    for name, value in {**steps, **_ours(defaults, k)}.items():
         if FIELDS[name].used_by(task, k.spec.roles):
-            fields.setdefault(name, value)
+            fields.setdefault(name, min(value, limits.steps) if name in _STEPS else value)
     if TASKS[task].prompt and "prompt" not in fields and "items" not in others:
         raise KandiError('prompt is missing; say what to draw, such as "a red fox in space"')
     for name in ("seed", *(["prior_seed"] if "prior_seed" in fields else [])):
@@ -112,11 +114,7 @@ def _plain(scheduler: Any) -> str:
 
 def _within(params: Params, k: Kandinsky, limits: Limits) -> Params:
     """Return the params; raise KandiError for those that ask too much of one service."""
-    for name, most in (
-        ("steps", limits.steps),
-        ("prior_steps", limits.steps),
-        ("count", limits.count),
-    ):
+    for name, most in {**dict.fromkeys(_STEPS, limits.steps), "count": limits.count}.items():
         if getattr(params, name) > most:
             raise KandiError(
                 f"{name} is at most {most} here, not {getattr(params, name)}; ask for less, "
@@ -147,7 +145,8 @@ def schema(limits: Limits, defaults: Mapping[str, Any] = MappingProxyType({})) -
         for theirs, ours in PUBLISHED.items()
     }
     for name, value in defaults.items():
-        properties[name] = {**properties[name], "default": value}
+        most = properties[name].get("maximum", value)
+        properties[name] = {**properties[name], "default": min(value, most)}
         properties[PUBLISHED.get(name, name)].pop("default", None)
     for name in _SEEDS:
         whole = properties[name]
@@ -159,20 +158,17 @@ def schema(limits: Limits, defaults: Mapping[str, Any] = MappingProxyType({})) -
     return properties
 
 
-def same_settings() -> list[dict]:
-    """Return what JSON Schema says of names that exclude each other."""
-    return [{"not": {"required": [theirs, ours]}} for theirs, ours in PUBLISHED.items()]
-
-
 def _property(name: str, limits: Limits) -> dict:
     setting = FIELDS[name]
     entry: dict[str, Any] = {"description": setting.help}
     if setting.type is str:
         entry |= {"type": "string", "maxLength": LONGEST_TEXT}
         return {**entry, "pattern": r"\S"} if name == "prompt" else entry
-    most = {"steps": limits.steps, "prior_steps": limits.steps, "count": limits.count}
+    most = {**dict.fromkeys(_STEPS, limits.steps), "count": limits.count}
     # Picture i uses seed + i.
     high = setting.high - 64 if name in _SEEDS else min(setting.high, most.get(name, 2**63))
     kind = "integer" if setting.type is int else "number"
     entry |= {"type": kind, "minimum": setting.low, "maximum": high}
-    return entry if setting.default is None else {**entry, "default": setting.default}
+    if setting.default is not None:
+        entry["default"] = min(setting.default, high)
+    return entry
