@@ -14,10 +14,11 @@ from typing import Any
 
 from .drivers import commands, painting
 from .drivers.batches import command as batches
+from .drivers.service.options import add_options
 from .model.threads import wait_passively
 from .pictures.join import WAYS
 from .words.errors import Cancelled, KandiError, KandiWarning
-from .words.fields import FIELDS, Setting
+from .words.fields import FIELDS, Setting, number_or_text
 
 DEFAULT_MODEL = "mini-2.2"
 GENERATIONS = ["mini-2.1", "mini-2.2", "mini-3"]
@@ -158,12 +159,18 @@ def _parser() -> argparse.ArgumentParser:
     mix = add("mix", painting.mix, "draw a mixture of texts and pictures")
     mix.add_argument("items", nargs="+", metavar="ITEM", help="a text or a picture's file")
     mix.add_argument(
-        "--weights", nargs="+", type=_number, metavar="N", help="one an item (default: equal)"
+        "--weights",
+        nargs="+",
+        type=number_or_text,
+        metavar="N",
+        help="one an item (default: equal)",
     )
     path = add("path", painting.path, "draw the way from one text or picture to another")
     path.add_argument("items", nargs=2, metavar="ITEM", help="a text or a picture's file")
-    path.add_argument("--frames", type=_number, default=24, metavar="N", help="default: 24")
-    path.add_argument("--seconds", type=_number, default=0.1, help="for each frame")
+    path.add_argument(
+        "--frames", type=number_or_text, default=24, metavar="N", help="default: 24"
+    )
+    path.add_argument("--seconds", type=number_or_text, default=0.1, help="for each frame")
     for mixing, ending in ((mix, ".png"), (path, ".gif, .webp or .mp4")):
         mixing.add_argument("--how", default="mean", help="mean (default), slerp or sum")
         _model_option(mixing)
@@ -208,6 +215,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     lab.add_argument("--no-browser", action="store_true", help="only print the address")
     lab.add_argument("--port", type=int, help="default: 8888 or the next free one")
+
+    serve = add("serve", commands.serve, "draw for others over HTTP, until it is told to end")
+    _model_option(serve)
+    add_options(serve)
 
     measure = add("bench", commands.bench, "measure how long pictures take on this machine")
     _model_option(measure)
@@ -264,19 +275,10 @@ def _setting_option(parser: argparse.ArgumentParser, name: str, setting: Setting
         dest=name,
         metavar=name.upper() if setting.type is str else "N",
         # Text at first: Params says what is wrong in the words used everywhere.
-        type=str if setting.type is str else _number,
+        type=str if setting.type is str else number_or_text,
         default=argparse.SUPPRESS,
         help=f"{setting.help}{limits}{default}",
     )
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def _plain_warning(message: Any, category: type, *rest: Any, **named: Any) -> None:

@@ -27,7 +27,8 @@ ROOT = Path(__file__).parent.parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # conda-forge's names where they differ; -base leaves graphical toolkits out.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-PIP_ONLY = {"axe-playwright-python"}  # one browser test, skipped without it
+# One browser test, skipped without it; files for a page that does without them.
+PIP_ONLY = {"axe-playwright-python", "fastapi-offline"}
 TARGETS = ["help", "setup", "run", "test", "lab", "bench", "judge", "soak"]
 
 
@@ -38,7 +39,7 @@ def project():
 def wanted():
     """Return name → Requirement of everything pyproject.toml asks for."""
     extras = project()["optional-dependencies"]
-    lines = project()["dependencies"] + extras["notebooks"] + extras["dev"]
+    lines = project()["dependencies"] + extras["dev"] + extras["notebooks"] + extras["serve"]
     found = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
     assert len(found) == len(lines) > 20
     return found
@@ -252,7 +253,7 @@ def test_setup_installs_pinned_torch_first_and_is_quiet(make, tmp_path):
     assert len(done.stdout.splitlines()) == 4 and "noise" not in done.stdout
     installs = [line for line in done.asked.splitlines() if "-m pip install" in line]
     assert len(installs) == 2 and all("-c constraints.txt" in line for line in installs)
-    assert installs[0].endswith(" torch") and installs[1].endswith("-e .[dev,notebooks]")
+    assert installs[0].endswith(" torch") and installs[1].endswith("-e .[dev,notebooks,serve]")
     assert done.asked.count("PYTHONPATH= PIP_USER=0") == 2, "a shell's settings stay outside"
 
 

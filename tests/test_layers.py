@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params pins models plans tables files leftovers foresight "
+    "words": "errors fields params seeds pins models plans tables files leftovers foresight "
     "embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
@@ -28,11 +28,14 @@ TABLE = {
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
+    "drivers.queue": "limits metrics orders line worker",
+    "drivers.service": "settings bodies uploads answers guard journal drawing openai schemas "
+    "pages app server serving options",
     "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
     "progress forecast page loop batch command",
     "drivers.panels": "place settings calls examples history recalled runner state cells kit "
     "controls tray trays rows view panel",
-    "drivers": "bench animation commands painting",
+    "drivers": "bench animation requests client commands painting",
 }
 FOLDERS = list(TABLE)
 LAYERS = {

@@ -32,6 +32,7 @@ PROMISED = [
     *("lettering_mask", "lettering", "colours"),
     *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),
     *("batch", "read_batch"),
+    *("Client", "random_seed", "serve"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
     *("anatomy", "versus"),
 ]

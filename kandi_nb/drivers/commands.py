@@ -179,6 +179,12 @@ def _lab_root(originals: Path, options: argparse.Namespace) -> Path:
     return work
 
 
+def serve(options: argparse.Namespace) -> None:
+    from .service.options import serve
+
+    serve(options)
+
+
 def bench(options: argparse.Namespace) -> None:
     from ..model.load import load
     from ..tasks.generate import generate

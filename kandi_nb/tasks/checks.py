@@ -55,12 +55,17 @@ def task(
     """Enter the decorated function into the table of tasks.
 
     Called with keywords that it does not take, or without its inputs, it raises KandiError.
+    Where the first argument has a method `remote(name, params, **inputs)`, that draws instead.
     """
 
     def enter(function: Function) -> Function:
         @functools.wraps(function)
         def called(*args: Any, **named: Any) -> Any:
             _check_call(name, function, args, named)
+            k = args[0] if args else named.get("k")
+            if hasattr(k, "remote"):  # a service elsewhere, in the place of a model
+                bound = inspect.signature(function).bind(*args, **named).arguments
+                return k.remote(name, **{n: v for n, v in bound.items() if n != "k"})
             return function(*args, **named)
 
         TASKS[name] = Task(called, role, inputs, options, prompt)

@@ -76,6 +76,14 @@ def heard_by(listener: Callable[[str], Any]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Give the list of what `warn` says in the block, which then nobody else hears."""
+    said: list[str] = []
+    with heard_by(said.append):
+        yield said
+
+
+@contextlib.contextmanager
 def _calm() -> Iterator[None]:
     """Let a notebook show a warning as one line instead of a red block with a path."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()

@@ -169,3 +169,19 @@ def _rounded_up(name: str, number: int) -> int:
 def _range(setting: Setting) -> str:
     none = " (or None for the model's own)" if setting.optional else ""
     return f"from {setting.low} to {setting.high}{none}"
+
+
+def number_or_text(text: str) -> Any:
+    """Return the number that a text says, or the text itself, to be checked and quoted later.
+
+    >>> number_or_text("25"), number_or_text("2.5"), number_or_text("many")
+    (25, 2.5, 'many')
+    """
+    for reading in (int, float):
+        if len(text) > 400:  # no number that anybody means, and long ones are slow to read
+            break
+        try:
+            return reading(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,221 @@
+"""A service at an address: in this process for notebooks and tests, or as a command."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...model.load import Kandinsky, load
+from ...words.errors import KandiError, did_you_mean, shown
+from ...words.models import SPECS
+from ..queue.limits import Limits
+from .guard import LOOPBACK
+
+PORT = 8002
+TOKEN = "KANDINSKY_SERVICE_TOKEN"  # the environment variable: one token, or several with commas
+_GRACE = 5  # seconds to send what was drawn, when the service ends
+
+
+class Service:
+    """Hold a service that runs beside the caller; `url` is its address. Use it with `with`."""
+
+    def __init__(self, server: Any, listener: socket.socket, worker: Any) -> None:
+        self.worker, self._server, self._listener = worker, server, listener
+        self.url = address(listener)
+        self._thread = threading.Thread(
+            target=server.run, args=([listener],), name="kandi_nb service", daemon=True
+        )
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        state = "running" if self._thread.is_alive() else "stopped"
+        return f"Service({self.url}, {state})"
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End the service: new requests are refused, what is drawn is finished or stopped."""
+        self._server.should_exit = True
+        self._thread.join(self.worker.limits.patience + 2 * _GRACE)
+
+
+def serve(
+    model: str | Path | Kandinsky = "mini-2.2",
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    token: str | Sequence[str] | None = None,
+    **limits: Any,
+) -> Service:
+    """Start a service of a model beside this program, for `Client`, curl and OpenAI's client.
+
+    `model` is a key, a folder or a loaded model. `port` 0 takes a free one; `url` of what is
+    returned says which. `token` (None: KANDINSKY_SERVICE_TOKEN) is what clients must know,
+    needed beyond the loopback address. `limits` are those of the service, such as `queue=4`.
+    Needs the extra `serve`. Raises KandiError for a port in use, a missing token and what
+    `load` raises.
+    """
+    tokens = tokens_of(token if token is not None else os.environ.get(TOKEN))
+    server, listener, worker = _prepared(
+        lambda: loader(model), host, port, tokens, limits_of(limits), LOOPBACK
+    )
+    return Service(server, listener, worker)
+
+
+def run(
+    model: str | Path,
+    *,
+    host: str,
+    port: int,
+    tokens: Sequence[str],
+    limits: Limits,
+    device: str | None = None,
+    hosts: Collection[str] = (),
+    log_prompts: bool = False,
+    behind_proxy: bool = False,
+    ready: Callable[[str], None] = print,
+) -> None:
+    """Serve until the process is told to end; `ready(url)` is called once it listens."""
+    from .journal import log_to_stderr
+
+    log_to_stderr()
+    server, listener, _ = _prepared(
+        lambda: loader(model, device), host, port, tokens, limits, (*LOOPBACK, *hosts),
+        log_prompts=log_prompts, behind_proxy=behind_proxy,
+    )  # fmt: skip
+    ready(address(listener))
+    server.run([listener])
+
+
+def _prepared(
+    model: Callable[[], Callable[[], Kandinsky]],
+    host: str,
+    port: int,
+    tokens: Sequence[str],
+    limits: Limits,
+    hosts: Collection[str],
+    *,
+    log_prompts: bool = False,
+    behind_proxy: bool = False,
+) -> tuple[Any, socket.socket, Any]:
+    """Return server, socket and worker; all that can be wrong is found before the model."""
+    try:
+        from ..queue.worker import Worker
+        from .app import make_app
+        from .server import server_of
+    except ImportError as missing:
+        raise KandiError(
+            f"a service needs the extra serve ({missing.name} is not installed); type "
+            "pip install 'kandi_nb[serve]'"
+        ) from None
+    if not tokens and not is_loopback(host):
+        raise KandiError(
+            f"a service at {host} can be reached by others, so it needs a token: set {TOKEN}, "
+            "or give --token-file FILE"
+        )
+    listener = listening(host, port)
+    try:
+        worker = Worker(model(), limits).start()
+        app = make_app(worker, tokens=tokens, hosts=hosts, log_prompts=log_prompts)
+        server = server_of(app, worker, grace=_GRACE, behind_proxy=behind_proxy)
+    except BaseException:
+        listener.close()
+        raise
+    return server, listener, worker
+
+
+def loader(model: Any, device: str | None = None) -> Callable[[], Kandinsky]:
+    """Return what gives the model at the start, and anew for each reload."""
+    if not isinstance(model, Kandinsky):
+        return lambda: load(model, device=device)
+    waiting = [model]
+
+    def again() -> Kandinsky:
+        if waiting:
+            return waiting.pop()
+        if model.folders and not (model.spec.key in SPECS and model.spec.bundled):
+            raise KandiError("it was handed over loaded; start the service with its folder")
+        return load(model.spec.key, device=model.device, dtype=model.dtype)
+
+    return again
+
+
+def tokens_of(texts: str | Sequence[str] | None) -> list[str]:
+    """Return the tokens of a text with commas or lines, or of a list; raise KandiError."""
+    if texts is None:
+        return []
+    listed = texts.replace(",", "\n").splitlines() if isinstance(texts, str) else list(texts)
+    tokens = [token.strip() for token in listed if token.strip()]
+    for token in tokens:
+        if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:
+            raise KandiError(
+                "a token is 16 or more plain characters without spaces; make one: python -c "
+                '"import secrets; print(secrets.token_urlsafe())"'
+            )
+    return tokens
+
+
+def limits_of(named: Mapping[str, Any]) -> Limits:
+    """Return Limits with some of them changed by name; raise KandiError for others."""
+    for name in named:
+        if name not in Limits.__dataclass_fields__:
+            known = Limits.__dataclass_fields__
+            hint = did_you_mean(name, known)
+            raise KandiError(f"unknown limit {shown(name)}; {hint}known: {', '.join(known)}")
+    return Limits(**named)
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach a host name or address.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def address(listener: socket.socket) -> str:
+    """Return the URL of a listening socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raise KandiError for a port in use and for no address."""
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
+        raise KandiError(f"a port is a whole number from 0 to 65535, not {shown(port)}")
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        if os.name == "posix":  # elsewhere it would let two programs have one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(128)  # already now, or a second service could take it as well
+        except BaseException:
+            listener.close()
+            raise
+    except OSError as error:
+        raise KandiError(_no_port(host, port, error)) from None
+    return listener
+
+
+def _no_port(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} is in use; take another one, or 0 for any that is free"
+    if error.errno == errno.EACCES:
+        return f"port {port} is kept for the system; take one above 1023"
+    return f"{shown(host)} is no address of this machine ({error.strerror or error})"

@@ -1,0 +1,156 @@
+"""`kn.Client`: a service in a model's place, for tasks and drivers alike."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import kandi_nb as kn
+from kandi_nb.drivers.bench import bench
+from kandi_nb.pictures.recipe import carried
+from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
+from kandi_nb.words.params import Params, sweep
+
+QUICK = Params("a red fox", steps=2, prior_steps=2, seed=7)
+TOKEN = "a-token-that-is-long-enough"
+RED = Image.new("RGB", (64, 64), "red")
+TOLERANCE = 2  # of 255: a batch's sums have another order
+
+
+@pytest.fixture(scope="module")
+def service(tiny_roles):
+    with kn.serve(tiny_roles, token=TOKEN) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def client(service):
+    return kn.Client(service.url, TOKEN)
+
+
+def far(a, b):
+    return np.abs(a.arrays().astype(int) - b.arrays()).max()
+
+
+def test_a_client_draws_what_the_model_draws(client, tiny_roles):
+    runs = sweep(QUICK, seed=[1, 2], guidance=[2, 4])
+    there, here = kn.generate(client, runs), kn.generate(tiny_roles, runs)
+    assert there.params == here.params and there.recipes == here.recipes
+    assert far(there, here) <= TOLERANCE
+    assert there.seconds > 0 and there.model == here.model
+
+
+def test_prompts_and_counts_are_as_with_a_model(client, tiny_roles):
+    params = QUICK.replace(count=2)
+    there = kn.generate(client, params, prompts=["a cat", "a dog"])
+    here = kn.generate(tiny_roles, params, prompts=["a cat", "a dog"])
+    assert there.params == here.params and far(there, here) <= TOLERANCE
+
+
+def test_edits_bring_their_pictures_along_and_keep_them_here(client, tiny_roles, tmp_path):
+    mask = kn.rectangle(RED, (8, 8, 40, 40))
+    there = kn.inpaint(client, QUICK, image=RED, mask=mask, join="hard")
+    here = kn.inpaint(tiny_roles, QUICK, image=RED, mask=mask, join="hard")
+    assert there.recipes == here.recipes and far(there, here) <= TOLERANCE
+    assert there.proof[0]["kept"] == 1 == here.proof[0]["kept"]
+    (path,) = there.save(tmp_path)
+    assert carried(path).keys() == {"image", "mask"}, "they are the user's own"
+    assert far(kn.replay(path, tiny_roles), there) <= TOLERANCE
+
+
+def test_pictures_and_params_go_together_one_each(client):
+    blue = Image.new("RGB", (64, 64), "blue")
+    result = kn.edit(client, [QUICK, QUICK.replace(seed=8)], image=[RED, blue])
+    assert [given["image"].getpixel((0, 0)) for given in result.inputs] == [
+        (255, 0, 0),
+        (0, 0, 255),
+    ]
+    with pytest.raises(KandiError, match="got 1 of params, 2 of image, 3 of mask"):
+        kn.inpaint(client, QUICK, image=[RED, blue], mask=[kn.ellipse(RED, (0, 0, 9, 9))] * 3)
+
+
+def test_a_client_knows_its_model(client, tiny_roles):
+    assert client.spec.key == tiny_roles.spec.key and client.device == "cpu"
+    assert client.options["scheduler"] == "DDPMScheduler" and client.revision
+    assert client.url in repr(client)
+    client.vocabulary.text()
+
+
+def test_a_bench_measures_through_it(client):
+    (row,) = bench(kn.generate, client, QUICK, repeats=1)
+    assert row["seconds"] > 0 and row["model"] == client.spec.key
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda c: kn.generate(c, QUICK.replace(steps=900)), "steps is at most 200 here"),
+        (lambda c: kn.generate(c, Params(seed=3)), "prompt is missing"),
+        (lambda c: kn.generate(c, "a fox"), "the second argument is Params"),
+        (lambda c: kn.generate(c, QUICK, embedding=[1]), "a service takes no embedding"),
+        (lambda c: kn.generate(c, QUICK, step=3), "generate takes no step"),
+        (lambda c: kn.edit(c, QUICK), "edit is called as"),
+        (lambda c: kn.edit(c, QUICK, image="no.png"), "no.png does not exist"),
+        (lambda c: kn.inpaint(c, QUICK, image=RED, mask=np.zeros((64, 64))), "all black"),
+        (lambda c: kn.inpaint(c, QUICK, image=RED, mask=RED.convert("L"), join="x"), "join"),
+        (lambda c: kn.generate(c, QUICK, stop=3), "stop is a threading.Event"),
+    ],
+)
+def test_errors_are_the_one_line_that_they_were_there(client, call, says):
+    with pytest.raises(KandiError, match=says) as raised:
+        call(client)
+    assert type(raised.value) is KandiError and "\n" not in str(raised.value)
+
+
+def test_warnings_come_along(client):
+    with pytest.warns(KandiWarning, match="does not use strength"):
+        kn.generate(client, QUICK.replace(strength=0.5))
+    with pytest.warns(KandiWarning, match="no previews"):
+        kn.generate(client, QUICK, preview=2)
+
+
+def test_a_stop_reaches_the_service(client, service):
+    stop = threading.Event()
+    timer = threading.Timer(0.3, stop.set)
+    timer.start()
+    with pytest.raises(Cancelled, match="stopped after 0 of 2 steps"):
+        kn.generate(client, QUICK.replace(steps=200, width=512, count=2), stop=stop)
+    line, ends = service.worker.line, time.monotonic() + 20
+    while line.running and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert line.running == line.waiting == 0
+    assert len(kn.generate(client, QUICK)) == 1
+
+
+def test_a_full_service_is_waited_for(tiny):
+    with kn.serve(tiny, queue=1, batch=1, per_client=4, window=0) as service:
+        client = kn.Client(service.url, at_once=4)
+        assert len(kn.generate(client, QUICK.replace(count=5))) == 5
+        short = kn.Client(service.url, at_once=4, patience=0)
+        with pytest.raises(KandiError, match=r"queue is full|requests of yours"):
+            kn.generate(short, QUICK.replace(count=8, steps=30))
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "says"),
+    [
+        (None, None, "KANDINSKY_SERVICE_URL"),
+        ("fox.png", None, "needs a service's address"),
+        ("http://127.0.0.1:9", None, "there is no service at .* kandi-nb serve"),
+        ("here", "a-wrong-token-of-mine", "a token is needed"),
+    ],
+)
+def test_a_client_without_a_service_says_so(service, monkeypatch, url, token, says):
+    monkeypatch.delenv("KANDINSKY_SERVICE_URL", raising=False)
+    with pytest.raises(KandiError, match=says):
+        kn.Client(service.url if url == "here" else url, token)
+
+
+def test_address_and_token_come_from_the_environment(service, monkeypatch):
+    monkeypatch.setenv("KANDINSKY_SERVICE_URL", f"{service.url}/")
+    monkeypatch.setenv("KANDINSKY_SERVICE_TOKEN", TOKEN)
+    assert kn.Client().url == service.url
