@@ -15,16 +15,16 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params seeds pins models plans tables files leftovers foresight "
+    "words": "errors fields params seeds pins models plans tables files leftovers recent foresight "
     "embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
     "model": "find hub integrity match assemble load device threads shortage finite peak "
     "check speed progress quiet",
-    "model.plan": "architecture footprint fit options",
+    "model.plan": "architecture footprint stores fit placement options",
     "model.anatomy": "pieces diagram anatomy",
-    "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
-    "tokens versus",
+    "tasks": "checks texts remembered prior decoder inpainting run sources generate edit "
+    "inpaint replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
@@ -35,7 +35,7 @@ TABLE = {
     "progress forecast page loop batch command",
     "drivers.panels": "place settings calls examples history recalled runner state cells kit "
     "controls tray trays rows view panel",
-    "drivers": "bench animation requests client commands painting",
+    "drivers": "bench parcels trials trial animation requests client commands painting",
 }
 FOLDERS = list(TABLE)
 LAYERS = {

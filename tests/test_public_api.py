@@ -27,7 +27,7 @@ PROMISED = [
         "models",
         "pair",
     ),
-    *("panel", "plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
+    *("options", "panel", "plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
     *("edit", "inpaint", "Mask", "rectangle", "ellipse", "polygon", "stroke"),
     *("lettering_mask", "lettering", "colours"),
     *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),

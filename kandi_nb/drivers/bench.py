@@ -6,38 +6,51 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.device import free
+from ..model.load import load
 from ..words.errors import KandiError, shown
 from ..words.params import Params
 
 if TYPE_CHECKING:
     from ..model.load import Kandinsky
     from ..pictures.result import Result
+    from ..words.tables import Table
 
 
 def bench(
     task: Callable[..., Result],
-    k: Kandinsky,
+    k: Kandinsky | str | Path,
     runs: Params | Sequence[Params],
     *,
     repeats: int = 3,
+    memory: Sequence[str] | None = None,
+    dtype: Sequence[str] | None = None,
+    threads: Sequence[int] | None = None,
     **inputs: Any,
-) -> list[dict[str, Any]]:
+) -> list[dict[str, Any]] | Table:
     """Time a task over runs and return one row for each, ready for `kn.plot`.
 
     A row holds the model, all params, and measured: `seconds` (median of the repeats; all
     stages, nothing remembered from earlier runs), `fastest` (seconds), `per_picture` (seconds)
     and `peak_mb` (beyond the model itself; on a CPU it is exact on Linux only). The first run
     is done once more beforehand, to warm up. `inputs` go to the task. Raises KandiError.
+
+    With `memory` (plans), `dtype` or `threads` each combination is measured in a fresh process,
+    and a Table comes back. Its `peak_mb` holds the model, too (on cuda what is allocated, with
+    `reserved_mb`; else resident memory). `drift` and `drift_most` say how far pixels are from
+    the first combination's, of 255, and `effect` what it did: "does nothing" where nothing
+    differs beyond noise, "not run here" for what this machine lacks. `k` may be a model's name.
     """
     if not callable(task):
         raise KandiError(f"bench takes a task itself, such as kn.generate, not {shown(task)}")
-    if not all(hasattr(k, name) for name in ("spec", "forget")):
+    loaded = all(hasattr(k, name) for name in ("spec", "forget"))
+    if not loaded and not isinstance(k, (str, Path)):
         raise KandiError(
-            'bench takes a loaded model behind the task, k = kn.load("mini-2.2"), not '
-            f"{shown(k)}"
+            'bench takes a loaded model behind the task, k = kn.load("mini-2.2"), or its name, '
+            f"not {shown(k)}"
         )
     listed = [runs] if isinstance(runs, Params) else runs
     if not isinstance(listed, (list, tuple)) or not listed:
@@ -45,6 +58,12 @@ def bench(
     if not all(isinstance(params, Params) for params in listed):
         raise KandiError("bench takes a list of Params; make one with kn.sweep")
     check_repeats(repeats)
+    options = {"memory": memory, "dtype": dtype, "threads": threads}
+    if any(values is not None for values in options.values()):
+        from .trials import trials
+
+        return trials(task, k, listed, options=options, repeats=repeats, inputs=inputs)
+    k = k if loaded else load(k)
 
     def once(params: Params) -> tuple[float, Result]:
         # Remembered embeddings would make every repeat but the first look quick, and memory

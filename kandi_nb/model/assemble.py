@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from .shortage import is_shortage
 from .speed import ease, norm_in_place, skip_padding
 
 if TYPE_CHECKING:
-    import torch
+    from .plan.placement import Placement
 
 
 class Component(NamedTuple):
@@ -31,26 +32,26 @@ def assemble(
     spec: ModelSpec,
     role: str,
     folder: Path,
-    device: str,
-    dtype: torch.dtype,
+    placement: Placement,
     components: list[Component],
 ) -> Any:
     """Return the pipeline of a role, with no weight left out; new networks join `components`.
 
-    Those that are there already are taken where the files are the same. Raises KandiError.
+    Those that are there already are taken where the files are the same. `placement` has them
+    where its plan says. Raises KandiError.
     """
     import diffusers
 
     networks = {
-        name: _network(spec, folder / name, entry, device, dtype, components)
+        name: _network(spec, folder / name, entry, placement, components)
         for name, entry in integrity.components(folder).items()
         if integrity.is_model(entry[1])
     }
     try:
         pipeline_class = getattr(diffusers, spec.roles[role].pipeline)
         pipeline = pipeline_class.from_pretrained(
-            folder, local_files_only=True, dtype=dtype, **networks
-        ).to(device)
+            folder, local_files_only=True, dtype=placement.dtype, **networks
+        )
     except Exception as error:
         raise _not_loaded(folder, error) from error
     if "tokenizer" in pipeline.components:
@@ -67,27 +68,28 @@ def _network(
     spec: ModelSpec,
     folder: Path,
     entry: tuple[str, str],
-    device: str,
-    dtype: torch.dtype,
+    placement: Placement,
     components: list[Component],
 ) -> Any:
     """Return one network of a pipeline: the one that is there, or a new one, checked."""
     for component in components:
         if is_same(component, folder, entry[1], spec.variant):
             return component.network
-    network = _read(spec, folder, entry, dtype)
+    read = functools.partial(_read, spec, folder, entry, placement)
+    network = read()
     if weight := not_finite(network):
         raise integrity.Damaged(
             f"{folder} holds weights that are not finite in "
-            f"{str(dtype).removeprefix('torch.')} ({weight})"
+            f"{str(placement.dtype).removeprefix('torch.')} ({weight})"
         )
     if folder.name == "unet":
-        ease(network, device)
+        ease(network, placement.device)
     elif folder.name == "movq":
         norm_in_place(network)
     elif folder.name == "prior":
         skip_padding(network)
     components.append(Component(folder, network))
+    placement.settle(folder.name, network, read)
     return network
 
 
@@ -114,14 +116,15 @@ def kept(
     ]
 
 
-def _read(spec: ModelSpec, folder: Path, entry: tuple[str, str], dtype: torch.dtype) -> Any:
+def _read(spec: ModelSpec, folder: Path, entry: tuple[str, str], placement: Placement) -> Any:
     library, class_name = entry
     known = library in ("diffusers", "transformers")
     try:
         module = importlib.import_module(library if known else f"diffusers.pipelines.{library}")
         network, info = getattr(module, class_name).from_pretrained(
             folder,
-            dtype=dtype,
+            dtype=placement.dtype,
+            **placement.reading(folder.name, library),
             variant=_variant_of(folder, spec.variant),
             use_safetensors=True,
             local_files_only=True,

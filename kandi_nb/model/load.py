@@ -5,50 +5,35 @@ from __future__ import annotations
 import dataclasses
 import gc
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, shown
+from ..words.errors import KandiError, shown, warn
 from ..words.models import SPECS, ModelSpec
+from ..words.plans import Plan
 from . import integrity, threads
 from .assemble import Component, assemble, kept, native_size
 from .device import device as device_for
 from .device import dtype as dtype_for
 from .device import free
 from .find import find, places, restorable
+from .plan import fit, stores
+from .plan.placement import Placement
 from .progress import interruptible, progress_bar
 from .quiet import quiet
-from .shortage import enough_memory
+from .shortage import in_halves
 
 if TYPE_CHECKING:
     import torch
 
     from ..words.tables import Table
 
+RESIDENT = Plan("resident")
 EMBEDDINGS_KEPT = 512  # each a few kilobytes
 _WAIT = 0.05  # seconds between two looks at the stop button while another thread draws
-
-
-class Recent(OrderedDict):
-    """Hold at most `limit` entries and drop the ones used longest ago."""
-
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
-
-    def __getitem__(self, key: Any) -> Any:
-        self.move_to_end(key)
-        return super().__getitem__(key)
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        super().__setitem__(key, value)
-        self.move_to_end(key)
-        while len(self) > self.limit:
-            self.popitem(last=False)
 
 
 @dataclass(eq=False, repr=False)
@@ -58,7 +43,8 @@ class Kandinsky:
     Each role (prior, decoder, edit, inpaint …) is a diffusers pipeline, loaded when it is first
     asked for; what several share is one object. `revision` says role → commit on the hub, or
     the fingerprint of a folder's weights. A task holds `lock` while it runs, see `alone`.
-    `embeddings` remembers the latest image embeddings.
+    `embeddings` remembers the latest image embeddings. `placement` keeps networks where the
+    memory plan says.
     """
 
     spec: ModelSpec
@@ -72,11 +58,32 @@ class Kandinsky:
     _components: list[Component] = field(default_factory=list)
     # One entry while a task runs. Belongs to the lock, so that copies share both.
     _running: list[bool] = field(default_factory=list)
+    placement: Placement = None
+
+    def __post_init__(self) -> None:
+        if self.placement is None:
+            self.placement = Placement(RESIDENT, self.device, self.dtype)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
-        size = self.spec.native_size
-        return f"Kandinsky({self.spec.key!r}, {self.device}, {dtype}, {size} × {size} pixels)"
+        size = f"{self.spec.native_size} × {self.spec.native_size} pixels"
+        plan = "" if self.memory == RESIDENT else f", {self.memory}"
+        return f"Kandinsky({self.spec.key!r}, {self.device}, {dtype}, {size}{plan})"
+
+    @property
+    def memory(self) -> Plan:
+        """Return the memory plan in force: that of `load`, or a later one."""
+        return self.placement.plan
+
+    def retreat(self) -> bool:
+        """Go on by the next memory plan, saying so; False when there is none."""
+        before, after = self.memory, self.placement.retreat()
+        if after:
+            warn(
+                f"memory is short on {self.device}: {self.spec.key} goes on by the plan "
+                f"{after} instead of {before} ({after.note})"
+            )
+        return after is not None
 
     @property
     def prior(self) -> Any | None:
@@ -100,6 +107,7 @@ class Kandinsky:
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.device.partition(":")[0],
             "scheduler": type(self.decoder.scheduler).__name__,
+            **({"quantisation": self.memory.store} if self.memory.store else {}),
         }
 
     def pipeline(self, role: str) -> Any:
@@ -130,19 +138,21 @@ class Kandinsky:
             here = places(self.spec, self.folders, missing)
             threads.choose(here.values(), self.device)
             for role, folder in here.items():
-                with (
-                    restorable(self.spec, role, local=bool(self.folders)),
-                    enough_memory(self.device, self.spec.key),
-                ):
-                    self._open(role, folder)
+                with restorable(self.spec, role, local=bool(self.folders)):
+                    in_halves(
+                        lambda roles, folder=folder: [self._open(roles[0], folder)],
+                        [role],
+                        self.device,
+                        lambda role: self.spec.key,
+                        retreat=self.retreat,
+                    )
 
     def _open(self, role: str, folder: Path) -> None:
         there = len(self._components)
         try:
-            pipeline = assemble(
-                self.spec, role, folder, self.device, self.dtype, self._components
-            )
+            pipeline = assemble(self.spec, role, folder, self.placement, self._components)
         except BaseException:  # the keyboard too: networks of no pipeline would fill the memory
+            self.placement.leave([each.network for each in self._components[there:]])
             del self._components[there:]
             raise
         # A snapshot's folder is named after its commit.
@@ -186,6 +196,7 @@ class Kandinsky:
                 with torch.inference_mode():
                     yield
             finally:
+                self.placement.rest()
                 self._running.clear()
         finally:
             self.lock.release()
@@ -209,6 +220,7 @@ def load(
     device: str | None = None,
     dtype: Any = None,
     variant: str | None = None,
+    memory: str | Plan = "resident",
 ) -> Kandinsky:
     """Load a model by its key, such as "mini-2.2" or "kandinsky-2.2", or from a folder.
 
@@ -217,16 +229,18 @@ def load(
     lie together, give the decoder's own folder. A published key is looked for in the hub's
     cache, then downloaded. `device` and `dtype` (a torch dtype or its name) are chosen by the
     machine unless given. `variant`, such as "fp16", asks for that kind of weight files; left
-    out, 3 takes "fp16" where there is some, the others the plain ones. Raises KandiError,
-    before any weights are read, for unknown names and for missing or damaged files; Cancelled
-    when the kernel is interrupted.
+    out, 3 takes "fp16" where there is some, the others the plain ones. `memory` is a plan of
+    `kn.plan`, by its name, or "auto" for the first that fits what is free now; when memory is
+    short all the same, the next one is taken. Raises KandiError, before any weights are read,
+    for unknown names, plans that this machine cannot carry out, and missing or damaged files;
+    Cancelled when the kernel is interrupted.
     """
     chosen, folders = find(key_or_folder)
     if variant is not None:
         if not isinstance(variant, str) or not variant.isidentifier():
             raise KandiError(f'variant is a word such as "fp16", not {shown(variant)}')
         chosen = dataclasses.replace(chosen, variant=variant, must_vary=True)
-    return _loaded(chosen, folders, device_for(device), dtype)
+    return _loaded(chosen, folders, device_for(device), dtype, memory)
 
 
 def load_instead(
@@ -249,14 +263,14 @@ def load_instead(
         return _loaded(chosen, folders, where, dtype)
     wanted = [*chosen.ids, *(role for role in roles if role in chosen.roles)]
     here = places(chosen, folders, wanted)
-    alike = (old.device, old.dtype) == (where, dtype_for(where, dtype))
+    alike = (old.device, old.dtype, old.memory) == (where, dtype_for(where, dtype), RESIDENT)
     components = kept(old._components, chosen, here) if alike else []
     with old.lock:
         old._pipelines.clear()
         old._components.clear()
         old.embeddings.clear()
     free()
-    return _loaded(chosen, folders, where, dtype, components)
+    return _loaded(chosen, folders, where, dtype, components=components)
 
 
 def _loaded(
@@ -264,11 +278,26 @@ def _loaded(
     folders: dict[str, Path],
     where: str,
     dtype: Any,
+    memory: Any = "resident",
     components: Iterable[Component] = (),
 ) -> Kandinsky:
-    k = Kandinsky(chosen, where, dtype_for(where, dtype), folders, _components=[*components])
+    number_format = dtype_for(where, dtype)
+    plan = _planned(memory, chosen, folders, where, number_format)
+    placement = Placement(plan, where, number_format)
+    k = Kandinsky(
+        chosen, where, number_format, folders, _components=[*components], placement=placement
+    )
     with interruptible("nothing is loaded, and what is downloaded is kept"):
         k.open(chosen.ids)
     if chosen.key not in SPECS:
         k.spec = dataclasses.replace(chosen, native_size=native_size(k.decoder, chosen))
     return k
+
+
+def _planned(
+    memory: Any, chosen: ModelSpec, folders: Mapping[str, Path], where: str, dtype: torch.dtype
+) -> Plan:
+    """Return the plan that was asked for, or the one that fits here now."""
+    if memory == stores.AUTO:
+        return fit.choose(chosen, folders, where, str(dtype).removeprefix("torch."))
+    return stores.checked(memory, where)

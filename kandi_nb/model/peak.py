@@ -31,7 +31,7 @@ def track_peak(device: str = "cpu") -> Iterator[Peak]:
     reading is exact on Linux; elsewhere the system only tells the highest value since the
     process began, so a block that stays below an earlier peak reads 0. What goes while the
     block runs, such as garbage from before, makes room that is not counted: collect it first
-    where that matters.
+    where that matters. Blocks may lie inside of each other.
 
     >>> import gc
     >>> found = gc.collect()
@@ -40,12 +40,32 @@ def track_peak(device: str = "cpu") -> Iterator[Peak]:
     >>> peak.peak_mb > 160
     True
     """
+    for outer in _open:  # what they saw so far is lost when the high-water mark is set back
+        outer.look()
     start, highest = _cuda_meter(device) if device.startswith("cuda") else _resident_meter()
+    meter = _Meter(highest, start)
+    _open.append(meter)
     peak = Peak(held_mb=start / MIB)
     try:
         yield peak
     finally:
-        peak.peak_mb = max(0.0, (highest() - start) / MIB)
+        _open.remove(meter)
+        peak.peak_mb = max(0.0, (meter.look() - start) / MIB)
+
+
+@dataclass(eq=False)
+class _Meter:
+    """Hold the most that was seen in an open block, and how to look again."""
+
+    highest: Callable[[], int]
+    seen: int
+
+    def look(self) -> int:
+        self.seen = max(self.seen, self.highest())
+        return self.seen
+
+
+_open: list[_Meter] = []
 
 
 def _cuda_meter(device: str) -> tuple[int, Callable[[], int]]:

@@ -47,10 +47,13 @@ def in_halves(
     device: str,
     what: Callable[[Item], str],
     advice: str = "",
+    *,
+    retreat: Callable[[], bool] = lambda: False,
 ) -> list[Made]:
     """Return what the work makes of a batch, one each, in halves where memory is too short.
 
-    Raises KandiError when it is too short even for a single one, which `what` describes;
+    Where it is too short for a single one, `retreat` is asked to make room, and tells whether
+    it could. Raises KandiError when nothing helps, with what `what` says of the single one;
     `advice`, "ask for a smaller one", goes before the general remedies.
     """
     try:
@@ -58,13 +61,21 @@ def in_halves(
     except Exception as error:
         if not is_shortage(error):
             raise
-        if len(batch) == 1:
-            raise _too_little(device, what(batch[0]), advice) from error.with_traceback(None)
-    # Only here: the error kept all that the attempt had in memory.
+        shortage = error.with_traceback(None)
+    # Only here: the error's traceback kept all that the attempt had in memory.
     free()
-    middle = len(batch) // 2
-    halves = (batch[:middle], batch[middle:])
-    return [made for half in halves for made in in_halves(work, half, device, what, advice)]
+    if len(batch) == 1:
+        if not retreat():
+            raise _too_little(device, what(batch[0]), advice) from shortage
+        halves = (batch,)
+    else:
+        middle = len(batch) // 2
+        halves = (batch[:middle], batch[middle:])
+    return [
+        made
+        for half in halves
+        for made in in_halves(work, half, device, what, advice, retreat=retreat)
+    ]
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..model.finite import check_finite
 from ..model.shortage import enough_memory, in_halves
+from .remembered import Remembered
 
 if TYPE_CHECKING:
     import torch
@@ -93,11 +94,29 @@ def embeddings(
         for text, row in zip(batch, _rows(k, batch, tick, on_step), strict=True):
             rows[text] = k.embeddings[text] = row[None]
     if NOTHING in distinct and NOTHING not in rows:
-        with enough_memory(k.device, NOTHING):
-            nothing = k.prior.get_zero_embed()
-        check_finite(nothing, k.prior, NOTHING)
-        rows[NOTHING] = k.embeddings[NOTHING] = nothing
+        rows[NOTHING] = k.embeddings[NOTHING] = _nothing(k)
     return rows
+
+
+def _nothing(k: Kandinsky) -> torch.Tensor:
+    """Return the embedding of a black picture, [1, dim].
+
+    The image encoder is the largest network of a prior and reads nothing else for most
+    pictures: unless all networks stay in memory, what it says is remembered on disk.
+    """
+    remembered = None if k.memory.place == "resident" else Remembered(k)
+    known = remembered and remembered.read()
+    if known is not None:
+        return known
+
+    def look(_: Any) -> list[torch.Tensor]:
+        return [k.prior.get_zero_embed(device=k.prior._execution_device)]
+
+    (nothing,) = in_halves(look, [NOTHING], k.device, str, retreat=k.retreat)
+    check_finite(nothing, k.prior, NOTHING)
+    if remembered:
+        remembered.write(nothing)
+    return nothing
 
 
 def steps_left(k: Kandinsky, wants: Iterable[Want], fresh: bool = False) -> int:
@@ -128,7 +147,8 @@ def _rows(
     """Run the prior on a batch, in halves where memory is short; return a row a text."""
     if on_step is None:
         work = lambda part: _prior(k, part, tick, None)  # noqa: E731
-        return in_halves(work, batch, k.device, lambda text: "the embedding of one text")
+        what = "the embedding of one text"
+        return in_halves(work, batch, k.device, lambda text: what, retreat=k.retreat)
     with enough_memory(k.device, f"{len(batch)} embeddings at once"):
         return list(_prior(k, batch, tick, on_step))
 
@@ -151,6 +171,8 @@ def _prior(
 
     hook = k.prior.prior.register_forward_hook(after_step, with_kwargs=True)
     try:
+        # The pipeline would let the image encoder look at a black picture after every call.
+        k.prior.get_zero_embed = lambda batch_size=1, device=None: None
         rows = k.prior(
             [text.text for text in batch],
             num_inference_steps=batch[0].steps,
@@ -161,6 +183,7 @@ def _prior(
         k.prior.maybe_free_model_hooks()
         raise
     finally:
+        del k.prior.get_zero_embed
         hook.remove()
     check_finite(rows, k.prior, "the embedding that the prior made")
     return rows

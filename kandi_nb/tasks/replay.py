@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CHANGES = {"colours": colours, "lettering": lettering}  # of finished pictures
 _MADE_ANEW = "changes"  # among a recipe's options: what was changed after it was drawn
+_NO_PIXELS = "memory"  # … and what no pixel depends on
 
 
 def replay(
@@ -54,7 +55,7 @@ def replay(
     check_model(k, made["task"])
     k.open([role for role in made["revision"] if role in k.spec.roles])
     kept = {name: made["options"][name] for name in task.options if name in made["options"]}
-    for difference in _differences(made, k, [*kept, _MADE_ANEW]):
+    for difference in _differences(made, k, [*kept, _MADE_ANEW, _NO_PIXELS]):
         warn(f"{difference}: the picture may differ")
     drawn = task.function(k, Params.from_dict(made["params"]), **pictures, **kept)
     return _changed(drawn, made["options"].get(_MADE_ANEW, []))
@@ -166,6 +167,7 @@ def _differences(
     }
     then = {
         **{f"the {role} of {k.spec.key}": mark for role, mark in made["revision"].items()},
+        "quantisation": None,
         **{name: mark for name, mark in made["options"].items() if name not in repeated},
         **{f"version of {package}": number for package, number in made["versions"].items()},
     }

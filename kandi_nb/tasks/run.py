@@ -148,7 +148,8 @@ def run(
 ) -> Result:
     """Make one picture of each job, in their order, in as few batches as their keys allow.
 
-    The model is held meanwhile; a batch too large for the memory is halved. `finish(job,
+    The model is held meanwhile; a batch too large for the memory is halved, and where that is
+    no help, the next memory plan is taken. `finish(job,
     picture)` may change a picture at the end. `options` are those of the task that change
     pixels, for the recipe. `preview`, `on_preview`, `progress` and `stop`
     are those of `generate`. Raises KandiError for bad options before any computation, and
@@ -181,9 +182,18 @@ def run(
 
             for batch in batches:
                 part = [jobs[index] for index in batch]
-                drawn = in_halves(draw, part, k.device, _one_picture, "ask for a smaller one")
+                drawn = in_halves(
+                    draw,
+                    part,
+                    k.device,
+                    _one_picture,
+                    "ask for a smaller one",
+                    retreat=k.retreat,
+                )
                 pictures.update(zip(batch, drawn, strict=True))
         seconds = time.perf_counter() - began
+        # How the networks shared the memory: no pixel depends on it, so it is not replayed.
+        options["memory"] = str(k.memory)
     ordered = [pictures[index] for index in range(len(jobs))]
     return Result(
         images=ordered if finish is None else list(map(finish, jobs, ordered)),

@@ -20,10 +20,11 @@ from conftest import COMMITS
 import kandi_nb as kn
 from kandi_nb.model import hub, integrity
 from kandi_nb.model.assemble import native_size
-from kandi_nb.model.load import Recent, load
+from kandi_nb.model.load import load
 from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS, WEIGHTS
+from kandi_nb.words.recent import Recent
 
 ROOT = Path(__file__).parents[2]
 PRIOR, DECODER = "kandinsky-2-2-prior", "kandinsky-2-2-decoder"

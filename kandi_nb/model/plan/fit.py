@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from ...words.fields import FIELDS, checked
 from ...words.models import SPECS, ModelSpec
 from ...words.plans import PLANS, Card, Plan, read_card
 from ...words.tables import Table
+from ..device import available_mb
 from ..find import find
+from ..peak import MIB
 from .architecture import Part, parts
-from .footprint import Activity, Weights, activity, weights
+from .footprint import CPU_LAYERS, CPU_WORKSPACE, Activity, Weights, activity, weights
+from .stores import lacks
 
 GB = 1e9
 # What a card holds beside weights and activations: CUDA's own context, and what cuDNN and the
@@ -81,17 +85,38 @@ def plan(
     return table
 
 
+def choose(known: ModelSpec, folders: Mapping[str, Path], device: str, dtype: str) -> Plan:
+    """Return the first plan that fits what is free here now, at the model's native size.
+
+    Of those that this machine can carry out; the least of them if none fits.
+    """
+    side, on_cpu = known.native_size, not device.startswith("cuda")
+    costs = _Costs(parts(known, folders), side, side, 1, dtype=dtype, on_cpu=on_cpu)
+    peaks = {entry: costs.peak(entry)[0] for entry in PLANS if not lacks(entry, device)}
+    free = available_mb(device) * MIB
+    fits = [entry for entry, peak in peaks.items() if peak <= free]
+    return fits[0] if fits else min(peaks, key=peaks.__getitem__)
+
+
 class _Costs:
     """Hold what each network costs at one size, and add it up for a plan."""
 
     def __init__(
-        self, networks: tuple[Part, ...], height: int, width: int, count: int, card: Card | None
+        self,
+        networks: tuple[Part, ...],
+        height: int,
+        width: int,
+        count: int,
+        card: Card | None = None,
+        *,
+        dtype: str = "float16",
+        on_cpu: bool = False,
     ) -> None:
-        self.networks, self.card = networks, card
-        self.weights: dict[Part, Weights] = {part: weights(part) for part in networks}
+        self.networks, self.card, self.on_cpu = networks, card, on_cpu
+        self.weights: dict[Part, Weights] = {part: weights(part, dtype) for part in networks}
         # A picture is read when there is one, and the empty picture's embedding is remembered.
         self.runs: dict[Part, Activity] = {
-            part: activity(part, height, width, count)
+            part: activity(part, height, width, count, dtype)
             for part in networks
             if part.name != "image_encoder"
         }
@@ -99,9 +124,14 @@ class _Costs:
     def peak(self, entry: Plan) -> tuple[float, str]:
         """Return the bytes of the worst moment, and the network that runs then."""
         return max(
-            (self._there(entry, part) + run.peak + CARD_WORKSPACE, part.name)
+            (self._there(entry, part) + run.peak + self._workspace(part), part.name)
             for part, run in self.runs.items()
         )
+
+    def _workspace(self, part: Part) -> float:
+        if self.on_cpu:
+            return CPU_WORKSPACE + CPU_LAYERS * self.weights[part].leaf
+        return CARD_WORKSPACE
 
     def seconds(self, entry: Plan) -> float | None:
         """Return how long a picture takes on the card, or None without one."""

@@ -83,7 +83,10 @@ def encode(k: Kandinsky, items: Sequence[str | Image]) -> list[torch.Tensor]:
 
         for start in range(0, len(places), _BATCH):
             part = places[start : start + _BATCH]
-            encoded_rows = in_halves(work, part, k.device, lambda n: "one text or picture")
+            what = "one text or picture"
+            encoded_rows = in_halves(
+                work, part, k.device, lambda n, what=what: what, retreat=k.retreat
+            )
             rows.update(zip(part, encoded_rows, strict=True))
     return [rows[n] for n in range(len(items))]
 
@@ -101,7 +104,7 @@ def _texts(prior: Any, texts: Sequence[str]) -> torch.Tensor:
         truncation=True,
         return_tensors="pt",
     ).input_ids
-    return encoder(ids.to(encoder.device)).text_embeds
+    return encoder(ids.to(prior._execution_device)).text_embeds
 
 
 def _pictures(prior: Any, pictures: Sequence[Image]) -> torch.Tensor:
@@ -109,7 +112,8 @@ def _pictures(prior: Any, pictures: Sequence[Image]) -> torch.Tensor:
     values = prior.image_processor(
         [pixels.rgb(picture) for picture in pictures], return_tensors="pt"
     ).pixel_values
-    return encoder(values.to(device=encoder.device, dtype=encoder.dtype)).image_embeds
+    fits = {"device": prior._execution_device, "dtype": encoder.dtype}
+    return encoder(values.to(**fits)).image_embeds
 
 
 def check_item(k: Kandinsky, item: Any) -> None:
