@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params seeds pins models plans tables files leftovers recent foresight "
-    "embedding cosines",
+    "words": "errors fields params seeds pins models plans tables files leftovers recent "
+    "foresight embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
     "model": "find hub integrity match assemble load device threads shortage finite peak "

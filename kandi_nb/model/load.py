@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import KandiError, shown, warn
 from ..words.models import SPECS, ModelSpec
 from ..words.plans import Plan
+from ..words.recent import Recent
 from . import integrity, threads
 from .assemble import Component, assemble, kept, native_size
 from .device import device as device_for
