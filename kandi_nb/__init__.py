@@ -44,6 +44,9 @@ _HOMES = {
     "generate": "tasks.generate",
     "edit": "tasks.edit",
     "inpaint": "tasks.inpaint",
+    "outpaint": "tasks.outpaint",
+    "upscale": "tasks.upscale",
+    "depth_of": "tasks.depth",
     "embed": "tasks.embeddings.embed",
     "nearest": "tasks.embeddings.search",
     "mixture": "tasks.embeddings.mixtures",
@@ -77,6 +80,7 @@ __all__ = [
     "colours",
     "compare",
     "cosines",
+    "depth_of",
     "diff",
     "edit",
     "ellipse",
@@ -94,6 +98,7 @@ __all__ = [
     "mixture",
     "models",
     "nearest",
+    "outpaint",
     "pair",
     "path",
     "plan",
@@ -107,6 +112,7 @@ __all__ = [
     "sweep",
     "table",
     "tokens",
+    "upscale",
 ]
 
 

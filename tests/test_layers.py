@@ -21,8 +21,8 @@ TABLE = {
     "model": "find hub integrity match assemble load device threads shortage finite peak check "
     "speed progress quiet",
     "model.plan": "architecture footprint fit options",
-    "tasks": "checks texts prior decoder inpainting run sources generate edit inpaint replay "
-    "tokens",
+    "tasks": "checks texts prior decoder inpainting run sources windows depth generate edit "
+    "inpaint outpaint upscale replay tokens",
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
