@@ -47,6 +47,9 @@ _HOMES = {
     "generate": "tasks.generate",
     "edit": "tasks.edit",
     "inpaint": "tasks.inpaint",
+    "outpaint": "tasks.outpaint",
+    "upscale": "tasks.upscale",
+    "depth_of": "tasks.depth",
     "embed": "tasks.embeddings.embed",
     "nearest": "tasks.embeddings.search",
     "mixture": "tasks.embeddings.mixtures",
@@ -89,6 +92,7 @@ __all__ = [
     "colours",
     "compare",
     "cosines",
+    "depth_of",
     "diff",
     "edit",
     "ellipse",
@@ -107,6 +111,7 @@ __all__ = [
     "models",
     "nearest",
     "options",
+    "outpaint",
     "pair",
     "panel",
     "path",
@@ -124,6 +129,7 @@ __all__ = [
     "sweep",
     "table",
     "tokens",
+    "upscale",
     "versus",
 ]
 

@@ -121,10 +121,12 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("model", metavar="MODEL", help="a key that `kandi-nb models` lists")
 
     draw = add("draw", painting.draw, "draw what a prompt says and save it with its recipe")
+    draw.add_argument("--depth", metavar="FILE", help="a depth map to follow: white is near")
     _painting_options(draw, "generate")
 
     edit = add("edit", painting.edit, "redraw a picture as a prompt says")
     edit.add_argument("image", metavar="IMAGE", help="the picture to start from")
+    edit.add_argument("--depth", metavar="FILE", help="its depth map to follow: white is near")
     _painting_options(edit, "edit")
 
     inpaint = add("inpaint", painting.inpaint, "repaint a part of a picture, keep the rest")
@@ -146,6 +148,24 @@ def _parser() -> argparse.ArgumentParser:
     )
     versus.add_argument("--device", help=DEVICES)
     _setting_options(versus, "generate")
+
+    outpaint = add("outpaint", painting.outpaint, "paint what lies beyond a picture's frame")
+    outpaint.add_argument("image", metavar="IMAGE", help="the picture to go on from")
+    for side in ("left", "right", "top", "bottom"):
+        outpaint.add_argument(
+            f"--{side}", type=number_or_text, metavar="N", default=0, help="pixels to add there"
+        )
+    outpaint.add_argument("--aspect", metavar="W:H", help="grow to this shape, such as 16:9")
+    outpaint.add_argument("--size", metavar="W,H", help="grow to this size")
+    outpaint.add_argument("--join", default=WAYS[0], help=f"{', '.join(WAYS)}: see kn.outpaint")
+    _painting_options(outpaint, "outpaint")
+
+    upscale = add("upscale", painting.upscale, "enlarge a picture, and redraw a little of it")
+    upscale.add_argument("image", metavar="IMAGE", help="the picture to enlarge")
+    upscale.add_argument(
+        "--factor", type=number_or_text, metavar="N", default=2, help="2, 3 or 4 (default: 2)"
+    )
+    _painting_options(upscale, "upscale")
 
     strip = add(
         "strip", painting.strip, "take the original pictures out of a file, keep their hashes"
@@ -241,10 +261,9 @@ def _painting_options(parser: argparse.ArgumentParser, task: str) -> None:
         "-o", "--output", type=Path, metavar="FILE", help="a .png file to write"
     )
     parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    if task != "generate":
-        parser.add_argument(
-            "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
-        )
+    parser.add_argument(
+        "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
+    )
     parser.add_argument("--device", help=DEVICES)
     _setting_options(parser, task)
 

@@ -23,8 +23,8 @@ TABLE = {
     "check speed progress quiet",
     "model.plan": "architecture footprint stores fit placement options",
     "model.anatomy": "pieces diagram anatomy",
-    "tasks": "checks texts remembered prior decoder inpainting run sources generate edit "
-    "inpaint replay tokens versus",
+    "tasks": "checks texts remembered prior decoder inpainting run sources windows depth "
+    "generate edit inpaint outpaint upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",

@@ -1,4 +1,4 @@
-"""The commands that make pictures, such as draw and edit, and the one that strips them."""
+"""The commands that make pictures, such as draw and outpaint, and the one that strips them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from ..words.errors import KandiError, shown
 from ..words.fields import FIELDS
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ..pictures.result import Result
     from ..words.params import Params
 
@@ -21,14 +23,18 @@ if TYPE_CHECKING:
 def draw(options: argparse.Namespace) -> None:
     from ..tasks.generate import generate
 
-    _paint(options, generate)
+    _paint(options, generate, **_depth(options))
 
 
 def edit(options: argparse.Namespace) -> None:
     from ..pictures.images import picture
+    from ..tasks.depth import check_same_size
     from ..tasks.edit import edit
 
-    _paint(options, edit, image=picture(options.image))
+    image, depth = picture(options.image), _depth(options)
+    for given in depth.values():
+        check_same_size(given, image)
+    _paint(options, edit, image=image, **depth)
 
 
 def inpaint(options: argparse.Namespace) -> None:
@@ -45,6 +51,29 @@ def inpaint(options: argparse.Namespace) -> None:
         warnings.simplefilter("ignore")
         masks.check(mask, image)  # before a model is loaded
     _paint(options, inpaint, image=image, mask=mask, join=options.join)
+
+
+def outpaint(options: argparse.Namespace) -> None:
+    from ..pictures.images import picture
+    from ..pictures.join import check_join
+    from ..tasks.outpaint import SIDES, check_sides, outpaint
+
+    image = picture(options.image)
+    asked = {name: getattr(options, name) for name in SIDES}
+    asked |= {"aspect": options.aspect, "size": options.size and _size(options.size)}
+    check_join(options.join)
+    check_sides(image, **asked)  # before a model is loaded
+    _paint(options, outpaint, image=image, join=options.join, **asked)
+
+
+def upscale(options: argparse.Namespace) -> None:
+    from ..pictures.images import picture
+    from ..tasks.upscale import check_factor, enlarged, upscale
+
+    image = picture(options.image)
+    check_factor(options.factor)
+    enlarged(image, options.factor)  # before a model is loaded
+    _paint(options, upscale, image=image, factor=options.factor)
 
 
 def mix(options: argparse.Namespace) -> None:
@@ -115,6 +144,23 @@ def _box(text: str) -> list[int]:
             f"--box is four whole numbers, LEFT,TOP,RIGHT,BOTTOM, not {shown(text)}"
         ) from None
     return [left, top, right, bottom]
+
+
+def _size(text: str) -> list[int]:
+    try:
+        width, height = map(int, text.lower().replace("x", ",").split(","))
+    except ValueError:
+        raise KandiError(
+            f"--size is two whole numbers, WIDTH,HEIGHT, not {shown(text)}"
+        ) from None
+    return [width, height]
+
+
+def _depth(options: argparse.Namespace) -> dict[str, Image]:
+    """Return the depth map that is named, read before a model is loaded."""
+    from ..tasks.depth import depth_map
+
+    return {"depth": depth_map(options.depth)} if options.depth else {}
 
 
 def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: Any) -> None:

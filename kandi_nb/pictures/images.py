@@ -171,25 +171,26 @@ def as_bytes(values: np.ndarray, user: str) -> np.ndarray:
 
 
 def channel(source: Any, user: str = "mask") -> np.ndarray:
-    """Return what a mask's source says as uint8 [h, w]; refuse what could mean two things.
+    """Return what the source of a `user`, mask or depth, says as uint8 [h, w].
 
-    Takes what `picture` takes, arrays and tensors of bool, 0/1, 0…255 or floats 0…1 as well.
+    What could mean two things is refused. Takes what `picture` takes, and arrays and tensors
+    of bool, 0/1, 0…255 or floats 0…1.
     """
     import numpy as np
     from PIL import ImageOps
 
-    array = _numbers(source)
+    array = _numbers(source, user)
     if array is None:
         raw = opened(source, user)
         pixels.check(raw, user)
-        array = _of_picture(ImageOps.exif_transpose(raw))
+        array = _of_picture(ImageOps.exif_transpose(raw), user)
     # 0/1 in whole numbers: 1 as a grey level would repaint next to nothing.
     if array.dtype == np.uint8 and array.max() <= 1:
         return array * np.uint8(255)
     return array
 
 
-def _numbers(source: Any) -> np.ndarray | None:
+def _numbers(source: Any, user: str) -> np.ndarray | None:
     """Return an array or tensor as uint8 [h, w], None when the source is neither."""
     import numpy as np
     from PIL.Image import Image
@@ -204,24 +205,34 @@ def _numbers(source: Any) -> np.ndarray | None:
         values = values[..., 0]
     if values.ndim != 2 or not values.size:
         raise KandiError(
-            f"a mask is an array [height, width], not one of shape {shape}; take one "
+            f"a {user} is an array [height, width], not one of shape {shape}; take one "
             "channel of it"
         )
-    return as_bytes(values, "mask")
+    return as_bytes(values, user)
 
 
-def _of_picture(raw: Image) -> np.ndarray:
+# What of a source of one channel can mean two things, and the remedy.
+_TRANSPARENT = {
+    "mask": "can mean two things; say Mask.from_alpha(image), or "
+    'Mask(image.convert("RGB")) for its brightness',
+    "depth": 'has no depth there; lay it on a background: image.convert("RGB")',
+}
+_COLOURED = {
+    "mask": "is black and white, this picture has colours; choose a channel of it, such as "
+    'Mask(image.getchannel("R"))',
+    "depth": "is grey, near = white, and this picture has colours; save it without a colour "
+    'map, or choose a channel: image.getchannel("R")',
+}
+
+
+def _of_picture(raw: Image, user: str) -> np.ndarray:
     import numpy as np
 
     if transparent(raw):
         raise KandiError(
-            f"a mask of mode {raw.mode} with transparent parts can mean two things; say "
-            'Mask.from_alpha(image), or Mask(image.convert("RGB")) for its brightness'
+            f"a {user} of mode {raw.mode} with transparent parts {_TRANSPARENT[user]}"
         )
     colours = np.asarray(pixels.rgb(raw))
     if (colours != colours[..., :1]).any():
-        raise KandiError(
-            "a mask is black and white, this picture has colours; choose a channel of it, such "
-            'as Mask(image.getchannel("R"))'
-        )
+        raise KandiError(f"a {user} {_COLOURED[user]}")
     return colours[..., 0].copy()

@@ -93,7 +93,12 @@ def _check_call(name: str, function: Function, args: tuple, named: Mapping[str, 
     strange = [word for word in named if word not in signature.parameters]
     if strange:
         raise KandiError(_not_taken(name, strange[0], signature.parameters))
-    call = ", ".join(["k", "params", *(f"{word}=…" for word in TASKS[name].inputs)])
+    needed = [
+        word
+        for word in TASKS[name].inputs
+        if signature.parameters[word].default is signature.empty
+    ]
+    call = ", ".join(["k", "params", *(f"{word}=…" for word in needed)])
     raise KandiError(f"{name} is called as kn.{name}({call})")
 
 

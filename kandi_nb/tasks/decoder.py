@@ -15,6 +15,7 @@ from ..model.finite import checked_pixels
 from ..words.errors import KandiError, shown
 from .checks import listed
 from .inpainting import paint, repaint
+from .inpainting import to_pictures as to_pictures
 from .prior import Tick, Want, generator
 
 if TYPE_CHECKING:
@@ -86,11 +87,12 @@ def draw(
     jobs: Sequence[Job],
     embeddings: Mapping[Want, torch.Tensor],
     tick: Tick,
-    on_latents: Callable[[Any, int, torch.Tensor], None] | None = None,
+    on_latents: Callable[..., None] | None = None,
 ) -> list[Image]:
     """Run the pipeline of jobs with one role and key; return their pictures in order.
 
-    `on_latents(pipeline, number, latents)` sees the latents after each step but the last.
+    `on_latents(pipeline, number, latents)` sees the latents after each step but the last, and
+    the windows as well where our own loop draws in some.
     """
     first = jobs[0]
     pipeline = k.pipeline(first.role)
@@ -140,10 +142,11 @@ def _repainted(
     jobs: Sequence[Job],
     embeddings: Mapping[Want, torch.Tensor],
     tick: Tick,
-    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
+    on_latents: Callable[..., None] | None,
 ) -> list[Image]:
     """Run the networks of a pipeline in our own loop, each job from its own picture."""
     positive, negative = _rows(jobs, embeddings) if jobs[0].wants else (None, None)
+
     with checked_pixels(pipeline):
         return repaint(
             pipeline,
@@ -182,7 +185,7 @@ def _for_our_loop(
 
     def show(number: int, latents: torch.Tensor) -> None:
         if on_latents is not None:
-            on_latents(pipeline, number, latents)
+            on_latents(pipeline, number, latents, jobs[0].arguments.get("windows", ()))
 
     prompts, negatives = _texts(jobs)
     return {
@@ -237,10 +240,3 @@ def _callback(takes: Any, after_step: Callable[[int, torch.Tensor], None]) -> di
         return tensors  # the pipelines go on with what they get back
 
     return {"callback_on_step_end": on_step_end}
-
-
-def to_pictures(pipeline: Any, latents: torch.Tensor) -> list[Image]:
-    """Return the pictures that latents hold, half-made ones too."""
-    pixels = pipeline.movq.decode(latents, force_not_quantize=True).sample
-    pixels = (pixels * 0.5 + 0.5).clamp(0, 1).cpu().permute(0, 2, 3, 1).float().numpy()
-    return pipeline.numpy_to_pil(pixels)

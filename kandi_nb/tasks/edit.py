@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 STRENGTH = 0.3  # what the models' authors set
 
 
-@task("edit", role="edit", inputs=("image",))
+@task("edit", role="edit", inputs=("image", "depth"))
 def edit(
     k: Kandinsky,
     params: Params | Sequence[Params],
     *,
     image: Any,
+    depth: Any = None,
     prompts: Sequence[str] | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
@@ -36,10 +37,11 @@ def edit(
     params and pictures go together, one for all or one each. `strength` of the Params (None:
     0.3) is the share of the steps that are taken, at least one: little keeps the picture, 1
     keeps almost nothing. The model works on a canvas of about its native area, `width` and
-    `height` override it. The other options are those of `generate`. Raises KandiError before
-    any computation for what cannot be drawn.
+    `height` override it. Along a `depth` map (see `generate`), of the picture's size, things
+    keep their shapes even at a high strength. The other options are those of `generate`.
+    Raises KandiError before any computation for what cannot be drawn.
     """
-    jobs = repaint_jobs("edit", k, params, prompts, image, strength=STRENGTH)
+    jobs = repaint_jobs("edit", k, params, prompts, image, depth=depth, strength=STRENGTH)
     options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
     return run("edit", k, jobs, finish=_own_size, **options)
 

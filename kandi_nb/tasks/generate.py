@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..model.load import Kandinsky
 from ..pictures.result import Result
 from ..words.params import Params
-from .checks import asked, check_model, task
+from .checks import asked, check_model, prompted, task
 from .decoder import start_noise
-from .run import run, steered, text_job
+from .depth import ROLE, depth_maps, hint, size_for
+from .run import Job, run, steered, text_job
+from .sources import paired
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from ..words.embedding import Embedding
 
 
-@task("generate", inputs=("embedding", "negative_embedding", "latents"))
+@task("generate", inputs=("embedding", "negative_embedding", "latents", "depth"))
 def generate(
     k: Kandinsky,
     params: Params | Sequence[Params],
@@ -28,6 +30,7 @@ def generate(
     embedding: Embedding | torch.Tensor | None = None,
     negative_embedding: Embedding | torch.Tensor | None = None,
     latents: torch.Tensor | None = None,
+    depth: Any = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
     progress: bool = True,
@@ -47,13 +50,44 @@ def generate(
     for the negative: a row for all pictures or one a picture (a single Params is drawn once for
     each row). The decoder of 2.1 reads a text besides: the prompt, or nothing without one.
     `latents`, float [n, channels, height / 8, width / 8], are the noise that the decoder starts
-    from; `seed` still fixes the noise of its steps. All three travel in the recipe.
+    from; `seed` still fixes the noise of its steps.
+
+    `depth`, a map that is white where things are near, says where things are: an array [h, w]
+    of uint8 or floats in 0…1, a grey picture or its path, or a list of these, one for all or
+    one each. The picture has about the native area and the map's aspect. `depth_of` estimates
+    the map of a photograph. All of these travel in the recipe.
     """
     check_model(k, "generate")
     params, latents = start_noise(k, params, latents)
     texts = {"embedding": embedding, "negative_embedding": negative_embedding}
     instead = [name for name, value in texts.items() if value is not None]
-    settings = asked("generate", k, params, prompts, instead)
-    jobs = steered(k, [text_job(k, single) for single in settings], **texts, latents=latents)
+    if depth is None:
+        jobs = [text_job(k, run) for run in asked("generate", k, params, prompts, instead)]
+    else:
+        jobs = _along(k, params, prompts, instead, depth)
+    jobs = steered(k, jobs, **texts, latents=latents)
     options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
     return run("generate", k, jobs, **options)
+
+
+def _along(
+    k: Kandinsky, params: Any, prompts: Any, instead: Sequence[str], depth: Any
+) -> list[Job]:
+    """Return one job a picture, each along its depth map; raise KandiError."""
+    maps = depth_maps(k, depth)
+    rows = paired("generate", {"params": prompted(params, prompts), "depth": maps})
+    runs = asked("generate", k, [one for one, _ in rows], instead=instead, sized=False)
+    each = [follows for one, follows in rows for _ in range(one.count)]
+    jobs = []
+    for single, follows in zip(runs, each, strict=True):
+        width, height = size_for(k, follows, single.width, single.height)
+        jobs.append(
+            text_job(
+                k,
+                single.replace(width=width, height=height),
+                role=ROLE,
+                arguments={"hint": hint(follows.resize((width, height)))},
+                inputs={"depth": follows},
+            )
+        )
+    return jobs

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import windows as tiles
 from .texts import own_lengths, text_states
+from .windows import Box
 
 if TYPE_CHECKING:
     import torch
@@ -42,11 +44,11 @@ def paint(
 
     try:
         with torch.no_grad():
-            condition = _condition(pipeline, None, None, (prompts, negatives), guidance > 1)
+            texts = (prompts, negatives)
+            condition = _condition(pipeline, None, None, texts, None, guidance > 1)
             start = _noise(pipeline, size, latents, generators, steps)
-            return _pictures(
-                pipeline, _denoised(pipeline, condition, start, guidance, tick, on_latents)
-            )
+            latents = _denoised(pipeline, condition, start, guidance, (), tick, on_latents)
+            return to_pictures(pipeline, latents)
     finally:
         pipeline.maybe_free_model_hooks()
 
@@ -62,6 +64,8 @@ def repaint(
     steps: int,
     guidance: float,
     strength: float = 1.0,
+    windows: Sequence[Box] = (),
+    hints: torch.Tensor | None = None,
     prompts: Sequence[str] | None = None,
     negatives: Sequence[str] | None = None,
     tick: Callable[[], None] = lambda: None,
@@ -72,7 +76,9 @@ def repaint(
     `positive`, `negative`: embeddings [n, dim], None for Kandinsky 3. `images`: [n, 3, h, w] in
     −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep; None repaints
     all. `guidance`: the effective weight, for all families. `strength`: share of the steps that
-    are taken, from the picture under that much noise. `prompts`, `negatives`: texts for the
+    are taken, from the picture under that much noise. `windows`: overlapping parts of the
+    canvas, [left, top, right, bottom] in pixels, none for one go. `hints`: depth maps
+    [n, 3, h, w] in 0…1 for a depth UNet, without windows. `prompts`, `negatives`: texts for the
     families whose decoder reads some. `on_latents(number, latents)` sees the latents after each
     step but the last. Nothing is pasted back: kept pixels have been through MoVQ.
     """
@@ -81,11 +87,10 @@ def repaint(
     try:
         with torch.no_grad():
             texts = (prompts, negatives)
-            condition = _condition(pipeline, positive, negative, texts, guidance > 1)
-            start = _start(pipeline, images, masks, generators, steps, strength)
-            return _pictures(
-                pipeline, _denoised(pipeline, condition, start, guidance, tick, on_latents)
-            )
+            condition = _condition(pipeline, positive, negative, texts, hints, guidance > 1)
+            start = _start(pipeline, images, masks, generators, steps, strength, windows)
+            latents = _denoised(pipeline, condition, start, guidance, windows, tick, on_latents)
+            return to_pictures(pipeline, latents, windows)
     finally:  # an interrupted run, too, gives offloaded components back
         pipeline.maybe_free_model_hooks()
 
@@ -129,13 +134,14 @@ def _start(
     generators: Sequence[torch.Generator],
     steps: int,
     strength: float,
+    windows: Sequence[Box],
 ) -> _Start:
     """Encode the pictures and put them under noise."""
     import torch
     from diffusers.utils.torch_utils import randn_tensor
 
     fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
-    clean = pipeline.movq.encode(images.to(**fits))["latents"]
+    clean = tiles.encode(pipeline.movq, images.to(**fits), windows)
     scheduler = pipeline.scheduler
     scheduler.set_timesteps(steps, device=fits["device"])
     timesteps = scheduler.timesteps[-steps_taken(steps, strength) :]
@@ -189,6 +195,7 @@ def _denoised(
     condition: dict[str, Any],
     start: _Start,
     guidance: float,
+    windows: Sequence[Box],
     tick: Callable[[], None],
     on_latents: Callable[[int, torch.Tensor], None] | None,
 ) -> torch.Tensor:
@@ -198,12 +205,13 @@ def _denoised(
     unet, scheduler = pipeline.unet, pipeline.scheduler
     clean, keep, latents = start.clean, start.keep, start.latents
     channels = clean.shape[1]
-    told = unet.config.in_channels > channels  # an inpainting UNet sees what is kept, and where
+    # An inpainting UNet sees what is kept, and where; a depth one reads its hint by itself.
+    told = unet.config.in_channels == 2 * channels + 1
     for number, t in enumerate(start.timesteps):
         rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
         rows = torch.cat([rows] * 2) if guidance > 1 else rows
         with own_lengths(unet):
-            predicted = unet(rows, t, **condition, return_dict=False)[0]
+            predicted = tiles.predicted(unet, rows, t, condition, windows, tick)
         predicted = _guided(predicted, guidance, channels, scheduler)
         latents = scheduler.step(predicted, t, latents, generator=start.generators).prev_sample
         later = start.timesteps[number + 1 : number + 2]
@@ -212,7 +220,6 @@ def _denoised(
         latents = keep * known + (1 - keep) * latents
         if on_latents is not None and len(later):
             on_latents(number, latents)
-        tick()
     return latents
 
 
@@ -221,6 +228,7 @@ def _condition(
     positive: torch.Tensor | None,
     negative: torch.Tensor | None,
     texts: tuple[Sequence[str] | None, Sequence[str] | None],
+    hints: torch.Tensor | None,
     guided: bool,
 ) -> dict[str, Any]:
     """Return what the UNet is told beside latents, the negative half first when `guided`."""
@@ -232,6 +240,8 @@ def _condition(
         return text_states(pipeline, prompts, negatives, guided)
     rows = torch.cat([negative, positive]) if guided else positive
     added = {"image_embeds": rows.to(**fits)}
+    if hints is not None:
+        added["hint"] = torch.cat([hints, hints] if guided else [hints]).to(**fits)
     if getattr(pipeline, "text_encoder", None) is None:
         return {"encoder_hidden_states": None, "added_cond_kwargs": added}
     added["text_embeds"], states, _ = pipeline._encode_prompt(
@@ -254,7 +264,10 @@ def _guided(
     return torch.cat([rows, variance], 1) if learned else rows
 
 
-def _pictures(pipeline: Any, latents: torch.Tensor) -> list[Image]:
-    pixels = pipeline.movq.decode(latents, force_not_quantize=True).sample
+def to_pictures(
+    pipeline: Any, latents: torch.Tensor, windows: Sequence[Box] = ()
+) -> list[Image]:
+    """Return the pictures that latents hold, half-made ones too."""
+    pixels = tiles.decode(pipeline.movq, latents, windows)
     pixels = (pixels * 0.5 + 0.5).clamp(0, 1).cpu().permute(0, 2, 3, 1).float().numpy()
     return pipeline.numpy_to_pil(pixels)

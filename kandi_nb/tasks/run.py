@@ -247,9 +247,9 @@ def _previewer(bar: Any, every: int, on_preview: Any):
     if not every:
         return None
 
-    def show(pipeline: Any, number: int, latents: torch.Tensor) -> None:
+    def show(pipeline: Any, number: int, latents: torch.Tensor, windows: Any = ()) -> None:
         if (number + 1) % every == 0:
-            pictures = decoder.to_pictures(pipeline, latents)
+            pictures = decoder.to_pictures(pipeline, latents, windows)
             bar.preview(pictures)
             if on_preview is not None:
                 on_preview(pictures, number + 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,20 @@ from ..words.errors import KandiError
 from ..words.params import Params
 from . import decoder
 from .checks import TASKS, asked, check_model, prompted
+from .depth import ROLE as DEPTH
+from .depth import check_same_size, depth_maps, hint
 from .inpainting import steps_taken
 from .run import Job, text_job
+from .windows import calls
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from PIL.Image import Image
 
-Inputs = Mapping[str, "Image"]  # "image", and "mask" if the task takes one
+Inputs = Mapping[str, "Image"]  # "image", and "mask" or "depth" if the task takes one
+# Params and inputs → the params with the size that is really used, and the job's arguments.
+Layout = Callable[[Kandinsky, Params, Inputs], tuple[Params, dict[str, Any]]]
 
 
 def repaint_jobs(
@@ -33,33 +39,55 @@ def repaint_jobs(
     prompts: Sequence[str] | None,
     image: Any,
     mask: Any = None,
+    depth: Any = None,
     *,
     strength: float,
+    lay: Layout | None = None,
 ) -> list[Job]:
     """Return one job a picture, for our own loop: from `image`, under `mask` if there is one.
 
-    Params, pictures and masks go together, one for all or one each; the pictures of a `count`
-    start from one. `strength` is what None means. Raises KandiError before any computation.
+    Params, pictures and masks go together, one for all or one each, and depth maps to follow;
+    the pictures of a `count` start from one. `strength` is what None means, `lay` puts a
+    picture on the canvas that the model works on, by default one of about its native area.
+    Raises KandiError before any computation.
     """
     check_model(k, task)
     columns: dict[str, list] = {"params": prompted(params, prompts), "image": pictures(image)}
     if "mask" in TASKS[task].inputs:
         columns["mask"] = [_mask(each) for each in _listed(mask)]
-    rows = _paired(task, columns)
-    inputs = _inputs([row[1:] for row in rows])
+    if depth is not None:
+        columns["depth"] = depth_maps(k, depth)
+    rows = paired(task, columns)
+    inputs = _inputs(list(columns)[1:], [row[1:] for row in rows])
     runs = asked(task, k, [run for run, *_ in rows], sized=False)
     each = [
         given for (run, *_), given in zip(rows, inputs, strict=True) for _ in range(run.count)
     ]
-    laid: dict[tuple, dict[str, torch.Tensor]] = {}
+    laid: dict[tuple, tuple[Params, dict[str, Any]]] = {}
     jobs = []
     for run, given in zip(runs, each, strict=True):
-        filled = _filled(k, run, given["image"].size, strength)
-        place = id(given), filled.width, filled.height
+        place = id(given), run.width, run.height
         if place not in laid:
-            laid[place] = _laid(given, canvas_of(filled, given))
-        jobs.append(_job(task, k, filled, given, laid[place]))
+            laid[place] = (lay or on_canvas)(k, run, given)
+        sized, arguments = laid[place]
+        used = strength if run.strength is None else run.strength
+        filled = run.replace(width=sized.width, height=sized.height, strength=used)
+        jobs.append(_job(task, k, filled, given, arguments))
     return jobs
+
+
+def on_canvas(k: Kandinsky, run: Params, inputs: Inputs) -> tuple[Params, dict[str, Any]]:
+    """Lay a picture, and its mask if there is one, on a canvas of about the native area."""
+    size = inputs["image"].size
+    width, height = canvas_size(size, k.spec.native_size, run.width, run.height)
+    filled = run.replace(width=width, height=height)
+    canvas = canvas_of(filled, inputs)
+    arguments = {"images": as_images(canvas.lay(inputs["image"]))}
+    if "mask" in inputs:
+        arguments["masks"] = as_masks(canvas.lay_mask(Mask(inputs["mask"])).array)
+    if "depth" in inputs:
+        arguments["hints"] = hint(canvas.lay(inputs["depth"].convert("RGB")))
+    return filled, arguments
 
 
 def canvas_of(params: Params, inputs: Inputs) -> Canvas:
@@ -86,7 +114,7 @@ def _mask(source: Any) -> Image:
     return picture
 
 
-def _paired(task: str, columns: Mapping[str, list]) -> list[tuple]:
+def paired(task: str, columns: Mapping[str, list]) -> list[tuple]:
     """Return rows of one of each; raise KandiError when the lengths do not fit together."""
     most = max(map(len, columns.values()))
     if any(len(column) not in (1, most) for column in columns.values()):
@@ -95,47 +123,46 @@ def _paired(task: str, columns: Mapping[str, list]) -> list[tuple]:
     return list(zip(*(c * most if len(c) == 1 else c for c in columns.values()), strict=True))
 
 
-def _inputs(rows: Sequence[Sequence[Image]]) -> list[Inputs]:
+def _inputs(names: Sequence[str], rows: Sequence[Sequence[Image]]) -> list[Inputs]:
     """Return what each row starts from; equal rows are one object, checked once."""
     known: dict[tuple, Inputs] = {}
     for row in rows:
         if (place := tuple(map(id, row))) not in known:
-            known[place] = dict(zip(("image", "mask"), row, strict=False))
-            if len(row) > 1:
-                masks.check(row[1], row[0])
+            known[place] = inputs = dict(zip(names, row, strict=True))
+            if "mask" in inputs:
+                masks.check(inputs["mask"], inputs["image"])
+            if "depth" in inputs:
+                check_same_size(inputs["depth"], inputs["image"])
     return [known[tuple(map(id, row))] for row in rows]
 
 
-def _filled(k: Kandinsky, run: Params, size: tuple[int, int], strength: float) -> Params:
-    """Return the params with the strength and the working size that are really used."""
-    width, height = canvas_size(size, k.spec.native_size, run.width, run.height)
-    used = strength if run.strength is None else run.strength
-    return run.replace(width=width, height=height, strength=used)
-
-
-def _laid(inputs: Inputs, canvas: Canvas) -> dict[str, torch.Tensor]:
-    """Return the picture on its canvas, [1, 3, h, w] in −1…1, and its mask, [1, 1, h, w]."""
+def as_images(picture: Image) -> torch.Tensor:
+    """Return an RGB picture as the loop takes it, [1, 3, h, w] in −1…1."""
     import numpy as np
     import torch
 
-    pixels = torch.from_numpy(np.asarray(canvas.lay(inputs["image"]), np.float32))
-    laid = {"images": pixels.permute(2, 0, 1)[None] / 127.5 - 1}
-    if "mask" in inputs:
-        repaint = canvas.lay_mask(Mask(inputs["mask"])).array > 0
-        laid["masks"] = torch.from_numpy(repaint)[None, None].float()
-    return laid
+    pixels = torch.from_numpy(np.asarray(picture, np.float32))
+    return pixels.permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def as_masks(mask: np.ndarray) -> torch.Tensor:
+    """Return a mask [h, w] as the loop takes it, [1, 1, h, w]: 1 where it is above 0."""
+    import torch
+
+    return torch.from_numpy(mask > 0)[None, None].float()
 
 
 def _job(
-    task: str, k: Kandinsky, params: Params, inputs: Inputs, laid: dict[str, torch.Tensor]
+    task: str, k: Kandinsky, params: Params, inputs: Inputs, arguments: dict[str, Any]
 ) -> Job:
     taken = steps_taken(params.steps, params.strength)
+    windows = arguments.get("windows", ())
     return text_job(
         k,
         params,
-        key=(decoder.batch_key(k, params), taken),
-        steps=taken,
-        role=k.spec.role_of(task) or TASKS[task].role,
-        arguments=laid,
+        key=(decoder.batch_key(k, params), taken, arguments["images"].shape, windows),
+        steps=taken * calls(windows),
+        role=DEPTH if "depth" in inputs else k.spec.role_of(task) or TASKS[task].role,
+        arguments=arguments,
         inputs=inputs,
     )

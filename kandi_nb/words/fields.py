@@ -39,7 +39,7 @@ class Setting:
         return (self.tasks is None or task in self.tasks) and self.role in (None, *roles)
 
 
-_GIVEN = ("edit", "inpaint", "upscale")  # tasks that start from a picture
+_GIVEN = ("edit", "inpaint", "outpaint", "upscale")  # tasks that start from a picture
 
 FIELDS: dict[str, Setting] = {
     "prompt": Setting(str, None, None, None, "what the picture shows", optional=True),

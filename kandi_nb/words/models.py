@@ -119,27 +119,28 @@ class ModelSpec:
         return f"{self.download_gb:g} GB{'' if self.pins else ', unverified'}"
 
 
+_REPAINT, _REDRAW = ("inpaint", "outpaint"), ("edit", "upscale")
 # Family → role → folder, class and tasks. The folders bear the publisher's names.
 _ROLES = {
     "2.2": {
         "prior": Role("kandinsky-2-2-prior", "KandinskyV22PriorPipeline"),
         "decoder": Role("kandinsky-2-2-decoder", "KandinskyV22Pipeline", ("generate",)),
-        "edit": Role("kandinsky-2-2-decoder", "KandinskyV22Img2ImgPipeline", ("edit",)),
+        "edit": Role("kandinsky-2-2-decoder", "KandinskyV22Img2ImgPipeline", _REDRAW),
         "inpaint": Role(
-            "kandinsky-2-2-decoder-inpaint", "KandinskyV22InpaintPipeline", ("inpaint",)
+            "kandinsky-2-2-decoder-inpaint", "KandinskyV22InpaintPipeline", _REPAINT
         ),
         "depth": Role("kandinsky-2-2-controlnet-depth", "KandinskyV22ControlnetPipeline"),
     },
     "2.1": {
         "prior": Role("kandinsky-2-1-prior", "KandinskyPriorPipeline"),
         "decoder": Role("kandinsky-2-1", "KandinskyPipeline", ("generate",)),
-        "edit": Role("kandinsky-2-1", "KandinskyImg2ImgPipeline", ("edit",)),
-        "inpaint": Role("kandinsky-2-1-inpaint", "KandinskyInpaintPipeline", ("inpaint",)),
+        "edit": Role("kandinsky-2-1", "KandinskyImg2ImgPipeline", _REDRAW),
+        "inpaint": Role("kandinsky-2-1-inpaint", "KandinskyInpaintPipeline", _REPAINT),
     },
     "3": {
         # Inpainting needs no weights of its own here: what is kept is put back at each step.
-        "decoder": Role("kandinsky-3", "Kandinsky3Pipeline", ("generate", "inpaint")),
-        "edit": Role("kandinsky-3", "Kandinsky3Img2ImgPipeline", ("edit",)),
+        "decoder": Role("kandinsky-3", "Kandinsky3Pipeline", ("generate", *_REPAINT)),
+        "edit": Role("kandinsky-3", "Kandinsky3Img2ImgPipeline", _REDRAW),
     },
 }
 

@@ -1,0 +1,93 @@
+"""Picture and text → the same picture, two to four times as large."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..model.load import Kandinsky
+from ..pictures.canvas import Frame
+from ..pictures.pixels import MOST_PIXELS
+from ..pictures.result import Result
+from ..words.errors import KandiError, shown
+from ..words.params import Params
+from .checks import task
+from .outpaint import MOST
+from .run import Job, run
+from .sources import Inputs, as_images, repaint_jobs
+from .windows import cover
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+STRENGTH = 0.3  # what `edit` takes: more invents, less leaves it as soft as it was
+FACTORS = (2, 3, 4)
+
+
+@task("upscale", role="edit", inputs=("image",), options=("factor",))
+def upscale(
+    k: Kandinsky,
+    params: Params | Sequence[Params],
+    *,
+    image: Any,
+    factor: int = 2,
+    prompts: Sequence[str] | None = None,
+    preview: int = 0,
+    on_preview: Callable[[list[Image], int], None] | None = None,
+    progress: bool = True,
+    stop: Any = None,
+) -> Result:
+    """Enlarge pictures 2, 3 or 4 times, and redraw a little of what is too soft then.
+
+    The picture is resized (Lanczos), then edited in overlapping windows that agree at their
+    edges; the memory is that of one window. The prompt says what is there. `strength` (None:
+    0.3) is how much is redrawn: Kandinsky is no super-resolution model, it adds what it
+    would draw at that place, not what was there. `image`, and what goes together, as for
+    `edit`; a window has the model's native size unless `width` and `height` say otherwise. The
+    other options are those of `generate`. Raises KandiError before any computation.
+    """
+    check_factor(factor)
+
+    def lay(k: Kandinsky, params: Params, inputs: Inputs) -> tuple[Params, dict[str, Any]]:
+        frame = _frame(k, params, inputs, factor)
+        arguments = {
+            "images": as_images(frame.lay(enlarged(inputs["image"], factor))),
+            "windows": cover(frame.canvas, frame.window),
+        }
+        width, height = frame.most
+        return params.replace(width=width, height=height), arguments
+
+    def finish(job: Job, drawn: Image) -> Image:
+        return _frame(k, job.params, job.inputs, factor).take(drawn)
+
+    jobs = repaint_jobs("upscale", k, params, prompts, image, strength=STRENGTH, lay=lay)
+    options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
+    return run("upscale", k, jobs, finish=finish, options={"factor": int(factor)}, **options)
+
+
+def check_factor(factor: Any) -> None:
+    """Raise KandiError unless pictures can be enlarged so many times."""
+    whole = isinstance(factor, numbers.Integral) and not isinstance(factor, bool)
+    if not whole or factor not in FACTORS:
+        raise KandiError(f"factor is {', '.join(map(str, FACTORS))}, not {shown(factor)}")
+
+
+def enlarged(picture: Image, factor: int) -> Image:
+    """Return a picture `factor` times as large, by resizing alone; raise KandiError."""
+    from PIL import Image
+
+    width, height = picture.width * factor, picture.height * factor
+    if max(width, height) > MOST or width * height > MOST_PIXELS:
+        raise KandiError(
+            f"the enlarged picture would have {width:,} × {height:,} pixels; at most {MOST:,} "
+            f"a side are drawn, and {MOST_PIXELS:,} in all: take a smaller factor or picture"
+        )
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def _frame(k: Kandinsky, params: Params, inputs: Inputs, factor: int) -> Frame:
+    width, height = inputs["image"].size
+    native = k.spec.native_size
+    window = params.width or native, params.height or native
+    return Frame((width * factor, height * factor), (0, 0, 0, 0), window, scale=1)
