@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
             "-o", "--output", type=Path, metavar="FILE", help=f"a {ending} file to write"
         )
         mixing.add_argument("--force", action="store_true", help="replace FILE if it exists")
-        mixing.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
+        _machine_options(mixing)
         for name, setting in FIELDS.items():
             if name not in ("prompt", "strength", "count" if mixing is path else ""):
                 _setting_option(mixing, name, setting)
@@ -215,7 +215,7 @@ def _painting_options(parser: argparse.ArgumentParser, task: str) -> None:
         parser.add_argument(
             "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
         )
-    parser.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
+    _machine_options(parser)
     for name, setting in FIELDS.items():
         if name != "prompt" and (setting.tasks is None or task in setting.tasks):
             _setting_option(parser, name, setting)
@@ -226,6 +226,15 @@ def _model_option(parser: argparse.ArgumentParser) -> None:
         "--model",
         default=DEFAULT_MODEL,
         help=f"a key that `kandi-nb models` lists, or a folder (default: {DEFAULT_MODEL})",
+    )
+
+
+def _machine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
+    parser.add_argument(
+        "--scheduler",
+        metavar="NAME",
+        help='such as "ddim" or "dpm++" (default: the model\'s own)',
     )
 
 

@@ -18,6 +18,7 @@ TABLE = {
     "words": "errors fields params models plans tables files leftovers embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
+    "model.schedulers": "classes trial table",
     "model": "find hub integrity match assemble load device threads shortage finite peak check "
     "speed progress quiet",
     "model.plan": "architecture footprint fit options",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import threading
 from collections import OrderedDict
@@ -20,6 +21,9 @@ from .device import dtype as dtype_for
 from .find import find, places, restorable
 from .progress import interruptible, progress_bar
 from .quiet import quiet
+from .schedulers.classes import build, scheduler_name
+from .schedulers.table import loop_of, usable
+from .schedulers.trial import Loop
 from .shortage import enough_memory
 
 if TYPE_CHECKING:
@@ -56,7 +60,7 @@ class Kandinsky:
     Each role (prior, decoder, edit, inpaint …) is a diffusers pipeline, loaded when it is first
     asked for; what several share is one object. `revision` says role → commit on the hub, or
     the fingerprint of a folder's weights. A task holds `lock` while it runs, see `alone`.
-    `embeddings` remembers the latest image embeddings.
+    `embeddings` remembers the latest image embeddings. `scheduler` is None for the model's own.
     """
 
     spec: ModelSpec
@@ -66,6 +70,8 @@ class Kandinsky:
     revision: dict[str, str] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
     embeddings: Recent = field(default_factory=lambda: Recent(EMBEDDINGS_KEPT))
+    scheduler: str | None = None
+    _own: dict[str, Any] = field(default_factory=dict)  # role → the scheduler of its folder
     _pipelines: dict[str, Any] = field(default_factory=dict)
     _components: list[Component] = field(default_factory=list)
     # One entry while a task runs. Belongs to the lock, so that copies share both.
@@ -74,7 +80,8 @@ class Kandinsky:
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
         size = self.spec.native_size
-        return f"Kandinsky({self.spec.key!r}, {self.device}, {dtype}, {size} × {size} pixels)"
+        words = [repr(self.spec.key), self.device, dtype, f"{size} × {size} pixels"]
+        return f"Kandinsky({', '.join([*words, *filter(None, [self.scheduler])])})"
 
     @property
     def prior(self) -> Any | None:
@@ -99,6 +106,32 @@ class Kandinsky:
             "device": self.device.partition(":")[0],
             "scheduler": type(self.decoder.scheduler).__name__,
         }
+
+    def loop(self) -> Loop:
+        """Return what the trial of a scheduler needs to know of this model."""
+        config = self.decoder.unet.config
+        channels = getattr(config, "out_channels", None) or config.in_channels
+        return Loop(type(self.decoder), self._own["decoder"], channels, self.dtype)
+
+    def with_scheduler(self, name: str | None) -> Kandinsky:
+        """Return this model with another scheduler, None for its own; the weights are shared.
+
+        The lock is, too. Names are those of `kn.schedulers(k)` or common ones such as "ddim"
+        and "dpm++". Raises KandiError for one that is unknown, crashes or draws wrongly.
+        """
+        wanted = None if name is None else usable(name, self.loop())
+        light = dataclasses.replace(self, scheduler=wanted, _pipelines={})
+        for role, pipeline in list(self._pipelines.items()):
+            light._pipelines[role] = copy.copy(pipeline)
+            light._set_scheduler(role)
+        return light
+
+    def _set_scheduler(self, role: str) -> None:
+        if role in self._own:  # the prior keeps its own
+            own = self._own[role]
+            self._pipelines[role].scheduler = (
+                own if self.scheduler is None else build(self.scheduler, own)
+            )
 
     def pipeline(self, role: str) -> Any:
         """Return the diffusers pipeline of a role, loaded now if it was not.
@@ -127,12 +160,23 @@ class Kandinsky:
             missing = [role for role in wanted if role not in self._pipelines]
             here = places(self.spec, self.folders, missing)
             threads.choose(here.values(), self.device)
+            self._check_scheduler(here)
             for role, folder in here.items():
                 with (
                     restorable(self.spec, role, local=bool(self.folders)),
                     enough_memory(self.device, self.spec.key),
                 ):
                     self._open(role, folder)
+
+    def _check_scheduler(self, here: Mapping[str, Path]) -> None:
+        """Raise KandiError for a scheduler that does not work, before any weights are read."""
+        if not self.scheduler or "decoder" not in here:
+            return
+        try:
+            loop = loop_of(self.spec.roles["decoder"].pipeline, here["decoder"], self.dtype)
+        except (OSError, ValueError, KeyError, AttributeError):
+            return  # damaged files, which are named when they are read
+        usable(self.scheduler, loop)
 
     def _open(self, role: str, folder: Path) -> None:
         there = len(self._components)
@@ -148,6 +192,9 @@ class Kandinsky:
             integrity.fingerprint(folder, self.spec.variant) if self.folders else folder.name
         )
         self._pipelines[role] = pipeline
+        if hasattr(pipeline, "unet"):
+            self._own[role] = pipeline.scheduler
+        self._set_scheduler(role)
 
     def forget(self) -> None:
         """Drop the remembered embeddings, so that the next run computes them anew."""
@@ -190,7 +237,11 @@ class Kandinsky:
 
 
 def load(
-    key_or_folder: str | Path, *, device: str | None = None, dtype: Any = None
+    key_or_folder: str | Path,
+    *,
+    device: str | None = None,
+    dtype: Any = None,
+    scheduler: str | None = None,
 ) -> Kandinsky:
     """Load a model by its key, such as "mini-2.2" or "kandinsky-2.2", or from a folder.
 
@@ -198,12 +249,15 @@ def load(
     kandinsky-2-2-decoder, itself or in a sub-folder kandinsky-community; where several models
     lie together, give the decoder's own folder. A published key is looked for in the hub's
     cache, then downloaded. `device` and `dtype` (a torch dtype or its name) are chosen by the
-    machine unless given. Raises KandiError, before any weights are read, for unknown names
-    and for missing or damaged files; Cancelled when the kernel is interrupted.
+    machine unless given. `scheduler`, such as "ddim" or "dpm++", takes the steps instead of the
+    model's own; `kn.schedulers(k)` says which of them work. Raises KandiError, before any
+    weights are read, for unknown names, schedulers that do not work and missing or damaged
+    files; Cancelled when the kernel is interrupted.
     """
     chosen, folders = find(key_or_folder)
     where = device_for(device)
-    k = Kandinsky(chosen, where, dtype_for(where, dtype), folders)
+    name = None if scheduler is None else scheduler_name(scheduler)
+    k = Kandinsky(chosen, where, dtype_for(where, dtype), folders, scheduler=name)
     with interruptible("nothing is loaded, and what is downloaded is kept"):
         k.open(chosen.ids)
     if chosen.key not in SPECS:

@@ -39,6 +39,7 @@ class Task:
 
 
 TASKS: dict[str, Task] = {}
+STEERING = ("embedding", "negative_embedding", "latents")  # inputs of every task that draws
 
 # Keywords that people bring from elsewhere.
 _ALIASES = {"mask_image": "mask", "init_image": "image", "callback_on_step_end": "on_preview"}
@@ -88,7 +89,12 @@ def _check_call(name: str, function: Function, args: tuple, named: Mapping[str, 
     strange = [word for word in named if word not in signature.parameters]
     if strange:
         raise KandiError(_not_taken(name, strange[0], signature.parameters))
-    call = ", ".join(["k", "params", *(f"{word}=…" for word in TASKS[name].inputs)])
+    needed = [
+        f"{word}=…"
+        for word in TASKS[name].inputs
+        if signature.parameters[word].default is inspect.Parameter.empty
+    ]
+    call = ", ".join(["k", "params", *needed])
     raise KandiError(f"{name} is called as kn.{name}({call})")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.load import Kandinsky
 from ..pictures.result import Result
 from ..words.params import Params
-from .checks import asked, check_model, task
+from .checks import STEERING, asked, check_model, task
 from .decoder import start_noise
 from .run import run, steered, text_job
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..words.embedding import Embedding
 
 
-@task("generate", inputs=("embedding", "negative_embedding", "latents"))
+@task("generate", inputs=STEERING)
 def generate(
     k: Kandinsky,
     params: Params | Sequence[Params],

@@ -28,6 +28,7 @@ def repaint(
     steps: int,
     guidance: float,
     strength: float = 1.0,
+    latents: torch.Tensor | None = None,
     prompts: Sequence[str] | None = None,
     negatives: Sequence[str] | None = None,
     tick: Callable[[], None] = lambda: None,
@@ -38,7 +39,8 @@ def repaint(
     `positive`, `negative`: embeddings [n, dim], None for Kandinsky 3. `images`: [n, 3, h, w] in
     −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep; None repaints
     all. `guidance`: the effective weight, for all families. `strength`: share of the steps that
-    are taken, from the picture under that much noise. `prompts`, `negatives`: texts for the
+    are taken, from the picture under that much noise; `latents` [n, c, h/f, w/f] are that noise
+    instead of the generators'. `prompts`, `negatives`: texts for the
     families whose decoder reads some; one length a batch in Kandinsky 3. `on_latents(number,
     latents)` sees the latents after each step but the last. Nothing is pasted back: kept pixels
     have been through MoVQ.
@@ -49,7 +51,7 @@ def repaint(
         with torch.no_grad():
             texts = (prompts, negatives)
             condition = _condition(pipeline, positive, negative, texts, guidance > 1)
-            start = _start(pipeline, images, masks, generators, steps, strength)
+            start = _start(pipeline, images, masks, generators, latents, steps, strength)
             return _pictures(
                 pipeline, _denoised(pipeline, condition, start, guidance, tick, on_latents)
             )
@@ -94,6 +96,7 @@ def _start(
     images: torch.Tensor,
     masks: torch.Tensor | None,
     generators: Sequence[torch.Generator],
+    noise: torch.Tensor | None,
     steps: int,
     strength: float,
 ) -> _Start:
@@ -107,7 +110,9 @@ def _start(
     scheduler.set_timesteps(steps, device=fits["device"])
     timesteps = scheduler.timesteps[-steps_taken(steps, strength) :]
     # Not the pipelines' own way to noise: each class has another.
-    noise = randn_tensor(clean.shape, generator=list(generators), **fits)
+    if noise is None:
+        noise = randn_tensor(clean.shape, generator=list(generators), **fits)
+    noise = noise.to(**fits)
     if masks is None:
         keep = torch.zeros_like(clean[:, :1])
     else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.load import Kandinsky
 from ..model.peak import track_peak
 from ..model.progress import progress_bar
+from ..model.schedulers.table import check_steps
 from ..model.shortage import in_halves
 from ..pictures.result import Result, package_versions
 from ..words.embedding import as_embedding
@@ -159,6 +160,9 @@ def run(
     wants = [want for job in jobs for want in job.wants]
     pictures: dict[int, Image] = {}
     with k.alone(stop, roles), track_peak(k.device) as peak:
+        if k.scheduler:
+            for job in jobs:
+                check_steps(k.pipeline(job.role).scheduler, [job.params.steps])
         revision = {role: k.revision[role] for role in roles}
         options = {**k.options, **(options or {})}
         warn_about_texts(k, [job.params for job in jobs])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,11 +35,13 @@ def repaint_jobs(
     mask: Any = None,
     *,
     strength: float,
+    instead: Collection[str] = (),
 ) -> list[Job]:
     """Return one job a picture, for our own loop: from `image`, under `mask` if there is one.
 
     Params, pictures and masks go together, one for all or one each; the pictures of a `count`
-    start from one. `strength` is what None means. Raises KandiError before any computation.
+    start from one. `strength` is what None means, `instead` as in `asked`. Raises KandiError
+    before any computation.
     """
     check_model(k, task)
     columns: dict[str, list] = {"params": prompted(params, prompts), "image": pictures(image)}
@@ -47,7 +49,7 @@ def repaint_jobs(
         columns["mask"] = [_mask(each) for each in _listed(mask)]
     rows = _paired(task, columns)
     inputs = _inputs([row[1:] for row in rows])
-    runs = asked(task, k, [run for run, *_ in rows], sized=False)
+    runs = asked(task, k, [run for run, *_ in rows], instead=instead, sized=False)
     each = [
         given for (run, *_), given in zip(rows, inputs, strict=True) for _ in range(run.count)
     ]
