@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
             "-o", "--output", type=Path, metavar="FILE", help=f"a {ending} file to write"
         )
         mixing.add_argument("--force", action="store_true", help="replace FILE if it exists")
-        mixing.add_argument("--device", help=DEVICES)
+        _machine_options(mixing)
         _setting_options(mixing, "mix", without=("count",) if mixing is path else ())
 
     batch = add("batch", batches.batch, "draw a table of prompts so that nothing can be lost")
@@ -264,7 +264,7 @@ def _painting_options(parser: argparse.ArgumentParser, task: str) -> None:
     parser.add_argument(
         "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
     )
-    parser.add_argument("--device", help=DEVICES)
+    _machine_options(parser)
     _setting_options(parser, task)
 
 
@@ -284,6 +284,15 @@ def _setting_options(
         used = setting.tasks is None or task in setting.tasks
         if used and name not in ("prompt", *without):
             _setting_option(parser, name, setting)
+
+
+def _machine_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--device", help=DEVICES)
+    parser.add_argument(
+        "--scheduler",
+        metavar="NAME",
+        help='such as "ddim" or "dpm++" (default: the model\'s own)',
+    )
 
 
 def _setting_option(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:

@@ -19,6 +19,7 @@ TABLE = {
     "foresight embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
+    "model.schedulers": "classes trial table",
     "model": "find hub integrity match assemble load device threads shortage finite peak "
     "check speed progress quiet",
     "model.plan": "architecture footprint stores fit placement options",

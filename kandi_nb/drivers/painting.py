@@ -16,6 +16,7 @@ from ..words.fields import FIELDS
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from ..model.load import Kandinsky
     from ..pictures.result import Result
     from ..words.params import Params
 
@@ -96,9 +97,7 @@ def path(options: argparse.Namespace) -> None:
     target = target_file(options.output or Path("path.gif"), options.force)
     gathered(options.items, "path")
 
-    from ..model.load import load
-
-    k = load(options.model, device=options.device)
+    k = _load(options)
     result = path(k, params, *options.items, options.frames, options.how)
     print(animate(result, target, seconds=options.seconds, overwrite=options.force))
     print(result, file=sys.stderr)
@@ -168,11 +167,10 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
     params = _params(options)
     target = _png_target(options, params.count)
 
-    from ..model.load import load
     from ..model.progress import in_log
 
     with in_log():
-        result = task(load(options.model, device=options.device), params, **inputs)
+        result = task(_load(options), params, **inputs)
     travel = not getattr(options, "no_inputs", False)
     # Only paths go to the output, for the next command.
     with contextlib.redirect_stdout(sys.stderr):
@@ -185,6 +183,12 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
     print(result, file=sys.stderr)
     if result.proof:
         print(result.proof, file=sys.stderr)
+
+
+def _load(options: argparse.Namespace) -> Kandinsky:
+    from ..model.load import load
+
+    return load(options.model, device=options.device, scheduler=options.scheduler)
 
 
 def _params(options: argparse.Namespace) -> Params:

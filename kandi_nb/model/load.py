@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import gc
 import threading
@@ -25,6 +26,9 @@ from .plan import fit, stores
 from .plan.placement import Placement
 from .progress import interruptible, progress_bar
 from .quiet import quiet
+from .schedulers.classes import build, scheduler_name
+from .schedulers.table import loop_of, usable
+from .schedulers.trial import Loop
 from .shortage import in_halves
 
 if TYPE_CHECKING:
@@ -44,8 +48,8 @@ class Kandinsky:
     Each role (prior, decoder, edit, inpaint …) is a diffusers pipeline, loaded when it is first
     asked for; what several share is one object. `revision` says role → commit on the hub, or
     the fingerprint of a folder's weights. A task holds `lock` while it runs, see `alone`.
-    `embeddings` remembers the latest image embeddings. `placement` keeps networks where the
-    memory plan says.
+    `embeddings` remembers the latest image embeddings. `scheduler` is None for the model's own.
+    `placement` keeps networks where the memory plan says.
     """
 
     spec: ModelSpec
@@ -55,6 +59,8 @@ class Kandinsky:
     revision: dict[str, str] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
     embeddings: Recent = field(default_factory=lambda: Recent(EMBEDDINGS_KEPT))
+    scheduler: str | None = None
+    _own: dict[str, Any] = field(default_factory=dict)  # role → the scheduler of its folder
     _pipelines: dict[str, Any] = field(default_factory=dict)
     _components: list[Component] = field(default_factory=list)
     # One entry while a task runs. Belongs to the lock, so that copies share both.
@@ -67,9 +73,10 @@ class Kandinsky:
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
-        size = f"{self.spec.native_size} × {self.spec.native_size} pixels"
-        plan = "" if self.memory == RESIDENT else f", {self.memory}"
-        return f"Kandinsky({self.spec.key!r}, {self.device}, {dtype}, {size}{plan})"
+        size = self.spec.native_size
+        plan = "" if self.memory == RESIDENT else str(self.memory)
+        words = [repr(self.spec.key), self.device, dtype, f"{size} × {size} pixels"]
+        return f"Kandinsky({', '.join([*words, *filter(None, [self.scheduler, plan])])})"
 
     @property
     def memory(self) -> Plan:
@@ -111,6 +118,32 @@ class Kandinsky:
             **({"quantisation": self.memory.store} if self.memory.store else {}),
         }
 
+    def loop(self) -> Loop:
+        """Return what the trial of a scheduler needs to know of this model."""
+        config = self.decoder.unet.config
+        channels = getattr(config, "out_channels", None) or config.in_channels
+        return Loop(type(self.decoder), self._own["decoder"], channels, self.dtype)
+
+    def with_scheduler(self, name: str | None) -> Kandinsky:
+        """Return this model with another scheduler, None for its own; the weights are shared.
+
+        The lock is, too. Names are those of `kn.schedulers(k)` or common ones such as "ddim"
+        and "dpm++". Raises KandiError for one that is unknown, crashes or draws wrongly.
+        """
+        wanted = None if name is None else usable(name, self.loop())
+        light = dataclasses.replace(self, scheduler=wanted, _pipelines={})
+        for role, pipeline in list(self._pipelines.items()):
+            light._pipelines[role] = copy.copy(pipeline)
+            light._set_scheduler(role)
+        return light
+
+    def _set_scheduler(self, role: str) -> None:
+        if role in self._own:  # the prior keeps its own
+            own = self._own[role]
+            self._pipelines[role].scheduler = (
+                own if self.scheduler is None else build(self.scheduler, own)
+            )
+
     def pipeline(self, role: str) -> Any:
         """Return the diffusers pipeline of a role, loaded now if it was not.
 
@@ -138,6 +171,7 @@ class Kandinsky:
             missing = [role for role in wanted if role not in self._pipelines]
             here = places(self.spec, self.folders, missing)
             threads.choose(here.values(), self.device)
+            self._check_scheduler(here)
             for role, folder in here.items():
                 with restorable(self.spec, role, local=bool(self.folders)):
                     in_halves(
@@ -147,6 +181,16 @@ class Kandinsky:
                         lambda role: self.spec.key,
                         retreat=self.retreat,
                     )
+
+    def _check_scheduler(self, here: Mapping[str, Path]) -> None:
+        """Raise KandiError for a scheduler that does not work, before any weights are read."""
+        if not self.scheduler or "decoder" not in here:
+            return
+        try:
+            loop = loop_of(self.spec.roles["decoder"].pipeline, here["decoder"], self.dtype)
+        except (OSError, ValueError, KeyError, AttributeError):
+            return  # damaged files, which are named when they are read
+        usable(self.scheduler, loop)
 
     def _open(self, role: str, folder: Path) -> None:
         there = len(self._components)
@@ -161,6 +205,9 @@ class Kandinsky:
             integrity.fingerprint(folder, self.spec.variant) if self.folders else folder.name
         )
         self._pipelines[role] = pipeline
+        if hasattr(pipeline, "unet"):
+            self._own[role] = pipeline.scheduler
+        self._set_scheduler(role)
 
     def forget(self) -> None:
         """Drop the remembered embeddings, so that the next run computes them anew."""
@@ -220,6 +267,7 @@ def load(
     *,
     device: str | None = None,
     dtype: Any = None,
+    scheduler: str | None = None,
     variant: str | None = None,
     memory: str | Plan = "resident",
 ) -> Kandinsky:
@@ -229,19 +277,22 @@ def load(
     kandinsky-2-2-decoder, itself or in a sub-folder kandinsky-community; where several models
     lie together, give the decoder's own folder. A published key is looked for in the hub's
     cache, then downloaded. `device` and `dtype` (a torch dtype or its name) are chosen by the
-    machine unless given. `variant`, such as "fp16", asks for that kind of weight files; left
-    out, 3 takes "fp16" where there is some, the others the plain ones. `memory` is a plan of
-    `kn.plan`, by its name, or "auto" for the first that fits what is free now; when memory is
-    short all the same, the next one is taken. Raises KandiError, before any weights are read,
-    for unknown names, plans that this machine cannot carry out, and missing or damaged files;
-    Cancelled when the kernel is interrupted.
+    machine unless given. `scheduler`, such as "ddim" or "dpm++", takes the steps instead of the
+    model's own; `kn.schedulers(k)` says which of them work. `variant`, such as "fp16", asks for
+    that kind of weight files; left out, 3 takes "fp16" where there is some, the others the
+    plain ones. `memory` is a plan of `kn.plan`, by its name, or "auto" for the first that fits
+    what is free now; when memory is short all the same, the next one is taken. Raises
+    KandiError, before any weights are read, for unknown names, schedulers that do not work,
+    plans that this machine cannot carry out, and missing or damaged files; Cancelled when the
+    kernel is interrupted.
     """
     chosen, folders = find(key_or_folder)
+    name = None if scheduler is None else scheduler_name(scheduler)
     if variant is not None:
         if not isinstance(variant, str) or not variant.isidentifier():
             raise KandiError(f'variant is a word such as "fp16", not {shown(variant)}')
         chosen = dataclasses.replace(chosen, variant=variant, must_vary=True)
-    return _loaded(chosen, folders, device_for(device), dtype, memory)
+    return _loaded(chosen, folders, device_for(device), dtype, memory, scheduler=name)
 
 
 def load_instead(
@@ -281,12 +332,18 @@ def _loaded(
     dtype: Any,
     memory: Any = "resident",
     components: Iterable[Component] = (),
+    scheduler: str | None = None,
 ) -> Kandinsky:
     number_format = dtype_for(where, dtype)
     plan = _planned(memory, chosen, folders, where, number_format)
-    placement = Placement(plan, where, number_format)
     k = Kandinsky(
-        chosen, where, number_format, folders, _components=[*components], placement=placement
+        chosen,
+        where,
+        number_format,
+        folders,
+        scheduler=scheduler,
+        placement=Placement(plan, where, number_format),
+        _components=[*components],
     )
     with interruptible("nothing is loaded, and what is downloaded is kept"):
         k.open(chosen.ids)

@@ -39,6 +39,7 @@ class Task:
 
 
 TASKS: dict[str, Task] = {}
+STEERING = ("embedding", "negative_embedding", "latents")  # inputs of every task that draws
 
 # Keywords that people bring from elsewhere.
 _ALIASES = {"mask_image": "mask", "init_image": "image", "callback_on_step_end": "on_preview"}
@@ -94,11 +95,11 @@ def _check_call(name: str, function: Function, args: tuple, named: Mapping[str, 
     if strange:
         raise KandiError(_not_taken(name, strange[0], signature.parameters))
     needed = [
-        word
+        f"{word}=…"
         for word in TASKS[name].inputs
         if signature.parameters[word].default is signature.empty
     ]
-    call = ", ".join(["k", "params", *(f"{word}=…" for word in needed)])
+    call = ", ".join(["k", "params", *needed])
     raise KandiError(f"{name} is called as kn.{name}({call})")
 
 

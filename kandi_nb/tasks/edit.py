@@ -8,23 +8,30 @@ from typing import TYPE_CHECKING, Any
 from ..model.load import Kandinsky
 from ..pictures.result import Result
 from ..words.params import Params
-from .checks import task
-from .run import Job, run
+from .checks import STEERING, check_model, task
+from .decoder import start_noise
+from .run import Job, run, steered
 from .sources import canvas_of, repaint_jobs
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
+
+    from ..words.embedding import Embedding
 
 STRENGTH = 0.3  # what the models' authors set
 
 
-@task("edit", role="edit", inputs=("image", "depth"))
+@task("edit", role="edit", inputs=("image", "depth", *STEERING))
 def edit(
     k: Kandinsky,
     params: Params | Sequence[Params],
     *,
     image: Any,
     depth: Any = None,
+    embedding: Embedding | torch.Tensor | None = None,
+    negative_embedding: Embedding | torch.Tensor | None = None,
+    latents: torch.Tensor | None = None,
     prompts: Sequence[str] | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
@@ -38,10 +45,18 @@ def edit(
     0.3) is the share of the steps that are taken, at least one: little keeps the picture, 1
     keeps almost nothing. The model works on a canvas of about its native area, `width` and
     `height` override it. Along a `depth` map (see `generate`), of the picture's size, things
-    keep their shapes even at a high strength. The other options are those of `generate`.
-    Raises KandiError before any computation for what cannot be drawn.
+    keep their shapes even at a high strength. `embedding`, `negative_embedding` and `latents`
+    (the noise over the picture) are those of `generate`, one for all pictures or one each; so
+    are the other options. Raises KandiError before any computation for what cannot be drawn.
     """
-    jobs = repaint_jobs("edit", k, params, prompts, image, depth=depth, strength=STRENGTH)
+    check_model(k, "edit")
+    params, latents = start_noise(k, params, latents)
+    texts = {"embedding": embedding, "negative_embedding": negative_embedding}
+    instead = [name for name, value in texts.items() if value is not None]
+    jobs = repaint_jobs(
+        "edit", k, params, prompts, image, depth=depth, strength=STRENGTH, instead=instead
+    )
+    jobs = steered(k, jobs, **texts, latents=latents)
     options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
     return run("edit", k, jobs, finish=_own_size, **options)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.load import Kandinsky
 from ..pictures.result import Result
 from ..words.params import Params
-from .checks import asked, check_model, prompted, task
+from .checks import STEERING, asked, check_model, prompted, task
 from .decoder import start_noise
 from .depth import ROLE, depth_maps, hint, size_for
 from .run import Job, run, steered, text_job
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..words.embedding import Embedding
 
 
-@task("generate", inputs=("embedding", "negative_embedding", "latents", "depth"))
+@task("generate", inputs=(*STEERING, "depth"))
 def generate(
     k: Kandinsky,
     params: Params | Sequence[Params],

@@ -10,18 +10,22 @@ from ..pictures.join import check_join, joined, proof
 from ..pictures.result import Result
 from ..words.params import Params
 from ..words.tables import Table
-from .checks import task
-from .run import Job, run
+from .checks import STEERING, check_model, task
+from .decoder import start_noise
+from .run import Job, run, steered
 from .sources import canvas_of, repaint_jobs
 
 if TYPE_CHECKING:
+    import torch
     from PIL.Image import Image
+
+    from ..words.embedding import Embedding
 
 STRENGTH = 1.0  # what lies under the mask counts for nothing
 PROOF = ("kept", "edge", "edge_hard", "area")
 
 
-@task("inpaint", role="inpaint", inputs=("image", "mask"), options=("join",))
+@task("inpaint", role="inpaint", inputs=("image", "mask", *STEERING), options=("join",))
 def inpaint(
     k: Kandinsky,
     params: Params | Sequence[Params],
@@ -29,6 +33,9 @@ def inpaint(
     image: Any,
     mask: Any,
     join: str = "harmonic",
+    embedding: Embedding | torch.Tensor | None = None,
+    negative_embedding: Embedding | torch.Tensor | None = None,
+    latents: torch.Tensor | None = None,
     prompts: Sequence[str] | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
@@ -46,7 +53,14 @@ def inpaint(
     the mask. The other options are those of `edit`. Raises KandiError before any computation.
     """
     check_join(join)
-    jobs = repaint_jobs("inpaint", k, params, prompts, image, mask, strength=STRENGTH)
+    check_model(k, "inpaint")
+    params, latents = start_noise(k, params, latents)
+    texts = {"embedding": embedding, "negative_embedding": negative_embedding}
+    instead = [name for name, value in texts.items() if value is not None]
+    jobs = repaint_jobs(
+        "inpaint", k, params, prompts, image, mask, strength=STRENGTH, instead=instead
+    )
+    jobs = steered(k, jobs, **texts, latents=latents)
     rows: list[dict[str, Any]] = []
 
     def finish(job: Job, drawn: Image) -> Image:

@@ -66,6 +66,7 @@ def repaint(
     strength: float = 1.0,
     windows: Sequence[Box] = (),
     hints: torch.Tensor | None = None,
+    latents: torch.Tensor | None = None,
     prompts: Sequence[str] | None = None,
     negatives: Sequence[str] | None = None,
     tick: Callable[[], None] = lambda: None,
@@ -76,11 +77,12 @@ def repaint(
     `positive`, `negative`: embeddings [n, dim], None for Kandinsky 3. `images`: [n, 3, h, w] in
     −1…1, sides multiples of 64. `masks`: [n, 1, h, w], 1 = repaint, 0 = keep; None repaints
     all. `guidance`: the effective weight, for all families. `strength`: share of the steps that
-    are taken, from the picture under that much noise. `windows`: overlapping parts of the
-    canvas, [left, top, right, bottom] in pixels, none for one go. `hints`: depth maps
-    [n, 3, h, w] in 0…1 for a depth UNet, without windows. `prompts`, `negatives`: texts for the
-    families whose decoder reads some. `on_latents(number, latents)` sees the latents after each
-    step but the last. Nothing is pasted back: kept pixels have been through MoVQ.
+    are taken, from the picture under that much noise; `latents` [n, c, h/f, w/f] are that noise
+    instead of the generators'. `windows`: overlapping parts of the canvas, [left, top, right,
+    bottom] in pixels, none for one go. `hints`: depth maps [n, 3, h, w] in 0…1 for a depth
+    UNet, without windows. `prompts`, `negatives`: texts for the families whose decoder reads
+    some. `on_latents(number, latents)` sees the latents after each step but the last. Nothing
+    is pasted back: kept pixels have been through MoVQ.
     """
     import torch
 
@@ -88,7 +90,9 @@ def repaint(
         with torch.no_grad():
             texts = (prompts, negatives)
             condition = _condition(pipeline, positive, negative, texts, hints, guidance > 1)
-            start = _start(pipeline, images, masks, generators, steps, strength, windows)
+            start = _start(
+                pipeline, images, masks, generators, latents, steps, strength, windows
+            )
             latents = _denoised(pipeline, condition, start, guidance, windows, tick, on_latents)
             return to_pictures(pipeline, latents, windows)
     finally:  # an interrupted run, too, gives offloaded components back
@@ -132,6 +136,7 @@ def _start(
     images: torch.Tensor,
     masks: torch.Tensor | None,
     generators: Sequence[torch.Generator],
+    noise: torch.Tensor | None,
     steps: int,
     strength: float,
     windows: Sequence[Box],
@@ -146,7 +151,9 @@ def _start(
     scheduler.set_timesteps(steps, device=fits["device"])
     timesteps = scheduler.timesteps[-steps_taken(steps, strength) :]
     # Not the pipelines' own way to noise: each class has another.
-    noise = randn_tensor(clean.shape, generator=list(generators), **fits)
+    if noise is None:
+        noise = randn_tensor(clean.shape, generator=list(generators), **fits)
+    noise = noise.to(**fits)
     if masks is None:
         keep = torch.zeros_like(clean[:, :1])
     else:

@@ -35,8 +35,9 @@ def replay(
     """Draw a picture again from its recipe; return a Result with one picture.
 
     `source` is the path of a PNG, or a picture of a Result. Unless `k` is given, the recipe's
-    model is loaded, in the recipe's number format. Pictures that the task started from travel
-    in the PNG; where they were left out, give them by name, as `image=` or `mask=`. Warns of
+    model is loaded, in the recipe's number format; either draws with the recipe's scheduler.
+    Pictures that the task started from travel in the PNG; where they were left out, give them
+    by name, as `image=` or `mask=`. Warns of
     whatever may change pixels: other weights, versions, number format, device or scheduler.
     Raises KandiError for a file without a recipe, a task that is unknown here, and for inputs
     that are missing or are not those of the recipe.
@@ -53,6 +54,7 @@ def replay(
     pictures = _inputs(made, inputs)
     k = _load(made) if k is None else k
     check_model(k, made["task"])
+    k = _with_scheduler(k, made["options"].get("scheduler"))
     k.open([role for role in made["revision"] if role in k.spec.roles])
     kept = {name: made["options"][name] for name in task.options if name in made["options"]}
     for difference in _differences(made, k, [*kept, _MADE_ANEW, _NO_PIXELS]):
@@ -97,6 +99,16 @@ def _load(made: Mapping[str, Any]) -> Kandinsky:
             "hand it over: kn.replay(picture, k)"
         )
     return load(name, dtype=made["options"].get("dtype"))
+
+
+def _with_scheduler(k: Kandinsky, name: Any) -> Kandinsky:
+    """Return the model with a recipe's scheduler, as it is where that does not work here."""
+    if name is None or name == k.options["scheduler"]:
+        return k
+    try:
+        return k.with_scheduler(name)
+    except KandiError:
+        return k  # the picture may differ, which is said
 
 
 def _inputs(made: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:

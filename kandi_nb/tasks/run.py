@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..model.load import Kandinsky
 from ..model.peak import track_peak
 from ..model.progress import progress_bar
+from ..model.schedulers.table import check_steps
 from ..model.shortage import in_halves
 from ..pictures.inputs import kept
 from ..pictures.recipe import make_recipe
@@ -163,6 +164,9 @@ def run(
     wants = [want for job in jobs for want in job.wants]
     pictures: dict[int, Image] = {}
     with k.alone(stop, roles), track_peak(k.device) as peak:
+        if k.scheduler:
+            for job in jobs:
+                check_steps(k.pipeline(job.role).scheduler, [job.params.steps])
         revision = {role: k.revision[role] for role in roles}
         options = {**k.options, **(options or {})}
         if looking_ahead():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,13 +43,14 @@ def repaint_jobs(
     *,
     strength: float,
     lay: Layout | None = None,
+    instead: Collection[str] = (),
 ) -> list[Job]:
     """Return one job a picture, for our own loop: from `image`, under `mask` if there is one.
 
     Params, pictures and masks go together, one for all or one each, and depth maps to follow;
     the pictures of a `count` start from one. `strength` is what None means, `lay` puts a
-    picture on the canvas that the model works on, by default one of about its native area.
-    Raises KandiError before any computation.
+    picture on the canvas that the model works on, by default one of about its native area,
+    `instead` as in `asked`. Raises KandiError before any computation.
     """
     check_model(k, task)
     columns: dict[str, list] = {"params": prompted(params, prompts), "image": pictures(image)}
@@ -59,7 +60,7 @@ def repaint_jobs(
         columns["depth"] = depth_maps(k, depth)
     rows = paired(task, columns)
     inputs = _inputs(list(columns)[1:], [row[1:] for row in rows])
-    runs = asked(task, k, [run for run, *_ in rows], sized=False)
+    runs = asked(task, k, [run for run, *_ in rows], instead=instead, sized=False)
     each = [
         given for (run, *_), given in zip(rows, inputs, strict=True) for _ in range(run.count)
     ]

@@ -315,6 +315,71 @@ def test_without_its_inputs_the_embedding_is_asked_for_and_known_by_its_numbers(
     assert difference(kn.replay(path, tiny, embedding=saved)[0], result[0]) == 0
 
 
+# Mixtures go into the other tasks, too
+
+
+PHOTO = Image.radial_gradient("L").resize((64, 64)).convert("RGB")
+
+
+@pytest.fixture(scope="module")
+def repainting(tiny_roles):
+    """What edit and inpaint are called with, and the embedding of a cat."""
+    mask = kn.rectangle(PHOTO, (16, 16, 48, 48))
+    calls = {
+        "edit": lambda params=QUICK, **more: kn.edit(
+            tiny_roles, params, image=PHOTO, **more, **QUIET
+        ),
+        "inpaint": lambda params=QUICK, **more: kn.inpaint(
+            tiny_roles, params, image=PHOTO, mask=mask, **more, **QUIET
+        ),
+    }
+    return calls, kn.embed(tiny_roles, QUICK.replace(prompt="a cat"), **QUIET)
+
+
+@pytest.mark.parametrize("task", ["edit", "inpaint"])
+def test_an_embedding_repaints_as_its_prompt_does(repainting, task):
+    calls, cat = repainting
+    strong = QUICK.replace(strength=1.0)
+    plain = calls[task](strong.replace(prompt="a cat"))
+    drawn = calls[task](strong, embedding=cat)
+    assert difference(plain[0], drawn[0]) <= 2 and drawn.params[0].prompt is None
+    other = calls[task](strong, embedding=cat, negative_embedding=-1 * cat)
+    assert difference(other[0], drawn[0]) > 2
+    assert other.labels[0].startswith("a cat, not −1 × a cat".replace("−", "-"))
+
+
+@pytest.mark.parametrize("task", ["edit", "inpaint"])
+def test_a_row_for_each_picture_and_the_file_alone_repaints_again(
+    repainting, task, tiny_roles, tmp_path
+):
+    calls, cat = repainting
+    noise = torch.randn(1, 4, 8, 8, generator=torch.manual_seed(1))
+    rows = stacked([cat, 2 * cat])
+    both = calls[task](QUICK.replace(strength=1.0), embedding=rows, latents=noise)
+    assert [each["embedding"].names[0] for each in both.inputs] == ["a cat", "2 × a cat"]
+    assert difference(both[0], both[1]) > 0
+    other = calls[task](QUICK.replace(strength=1.0, seed=9), embedding=cat)
+    assert difference(both[0], other[0]) > 2, "the noise is not the seed's"
+    paths = both.save(tmp_path)
+    again = kn.replay(paths[1], tiny_roles)
+    assert difference(again[0], both[1]) <= 1 and not kn.diff(paths[1], again)
+
+
+def test_what_does_not_fit_an_edit_is_refused(repainting, tiny3_folder):
+    calls, cat = repainting
+    with pytest.raises(KandiError, match="embedding has 2 rows for 3 pictures"):
+        calls["edit"](QUICK.replace(count=3), embedding=stacked([cat, cat]))
+    with pytest.raises(KandiError, match="the latents make 128"):
+        calls["edit"](QUICK.replace(width=64), embedding=cat, latents=torch.zeros(1, 4, 8, 16))
+    with pytest.raises(KandiError, match="33 numbers"):
+        calls["edit"](embedding=torch.ones(33))
+    with pytest.raises(KandiError, match="edit needs a prompt"):
+        calls["edit"](negative_embedding=cat)
+    k = load(tiny3_folder, device="cpu")
+    with pytest.raises(KandiError, match=r"no prior.* kn\.edit\("):
+        kn.edit(k, QUICK, image=PHOTO, embedding=cat)
+
+
 # Paths and grids
 
 
