@@ -60,8 +60,8 @@ def outpaint(
     What is larger than a window is drawn in overlapping ones, all at once, so that they agree;
     the memory is that of one. A window is the model's native side across and twice that
     along the longer side; `width` and `height` override it, and its shorter side counts as the
-    native one: pictures of more than 1.5 times that are worked on smaller. The other
-    options are those of `generate`. Raises KandiError before any computation.
+    native one: pictures whose shorter side is more than 1.5 times that are worked on smaller.
+    The other options are those of `generate`. Raises KandiError before any computation.
     """
     check_join(join)
     sides = {"left": left, "right": right, "top": top, "bottom": bottom}
