@@ -129,7 +129,9 @@ def _ratio(aspect: Any) -> float:
     ratio = aspect
     if isinstance(aspect, str):
         parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*[:/]\s*(\d*\.?\d*[1-9]\d*)\s*", aspect)
+        number = re.fullmatch(r"\s*\d*\.?\d+\s*", aspect)
         ratio = float(parts[1]) / float(parts[2]) if parts else aspect
+        ratio = float(aspect) if number else ratio
     if (
         isinstance(ratio, bool)
         or not isinstance(ratio, numbers.Real)
