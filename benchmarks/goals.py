@@ -35,7 +35,8 @@ PICTURES_GOAL = 2.5  # times faster than a loop, for tasks that start from pictu
 JOINING_GOAL = 0.05  # of the time of an inpainted picture
 OVERHEAD_GOAL = 0.02  # of the bare pipelines' time
 IMPORT_GOAL = 0.3  # seconds
-GOALS = ["grid", "one", "import", "edit", "inpaint"]
+MEMORY_GOAL = 1.3  # of what a canvas of one window takes, for one of eight
+GOALS = ["grid", "one", "import", "edit", "inpaint", "outpaint"]
 PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
 
 
@@ -49,7 +50,7 @@ class Guide:
         from kandi_nb.model.quiet import quiet
 
         _, folders = find(model)
-        self.folders = folders
+        self.model, self.folders = model, folders
         self.params, self.size = params, size
         self.more: dict[str, Any] = {}
         with quiet():
@@ -250,6 +251,39 @@ def inpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> N
     )
 
 
+def outpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
+    """(f) a wide canvas in windows against one go, and the memory of a far wider one."""
+    start = kn.generate(k, params, progress=False)[0]
+    side = start.width
+    whole = params.replace(width=4 * side, height=side)
+
+    def windows() -> None:
+        kn.outpaint(k, params, image=start, right=3 * side, progress=False)
+
+    def one_go() -> None:
+        kn.outpaint(k, whole, image=start, right=3 * side, progress=False)
+
+    measured = kn.pair(windows, one_go, repeats)
+    print(f"(f) outpaint to {4 * side} × {side}: three windows, half of each twice, or one go")
+    print(f"    {measured}")
+    taken = {}
+    for width in (2 * side, 16 * side):
+        code = (
+            "import sys, kandi_nb as kn; from PIL import Image; k = kn.load(sys.argv[1], "
+            'device="cpu"); w, s = map(int, sys.argv[2:]); kn.outpaint(k, kn.Params("space", '
+            "steps=2), image=Image.effect_noise((s, s), 90), right=w - s, progress=False); "
+            "import psutil; m = psutil.Process().memory_info(); "
+            'print(getattr(m, "peak_wset", 0) or __import__("resource").getrusage(0).ru_maxrss)'
+        )
+        command = [sys.executable, "-c", code, str(guide.model), str(width), str(side)]
+        taken[width] = int(subprocess.check_output(command, text=True).split()[-1])
+    narrow, wide = taken.values()
+    print(
+        f"    peak memory of a process at {16 * side} × {side}, at most {MEMORY_GOAL:g} × that at "
+        f"{2 * side} × {side}: {verdict(wide <= MEMORY_GOAL * narrow)} ({wide / narrow:.2f} ×)"
+    )
+
+
 def one(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
     """(b) one picture: generate against the bare pipelines."""
 
@@ -313,7 +347,11 @@ def main(words: list[str] | None = None) -> int:
                 grid(k, guide, params, options.repeats)
             if "one" in wanted:
                 one(k, guide, params, options.repeats * 3)
-            for name, measure in {"edit": edit, "inpaint": inpaint}.items():
+            for name, measure in {
+                "edit": edit,
+                "inpaint": inpaint,
+                "outpaint": outpaint,
+            }.items():
                 if not options.goals and options.steps < 5:
                     continue  # the plain pipeline fails where strength leaves it no step
                 # A folder may hold no checkpoint for it: then only who asks for it is refused.

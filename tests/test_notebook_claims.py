@@ -137,6 +137,34 @@ def test_a_thing_that_is_kept_and_asked_for_stands_there_twice(k):
     assert (twice > 3 * np.maximum(once, 20)).all(), "far more red outside the car"
 
 
+def test_a_fox_that_is_asked_for_beyond_the_frame_grows_there_a_second_time(k):
+    params = kn.Params("A red fox in a snowy forest", seed=3, count=3, steps=15)
+    foxes = kn.generate(k, params, progress=False).images
+    prompts = ["A red fox in a snowy forest"] * 3 + ["A snowy forest"] * 3
+    runs = [params.replace(prompt=prompt, count=1) for prompt in prompts]
+    wider = kn.outpaint(k, runs, image=foxes * 2, right=64, progress=False)
+    seen = judge.read([one.crop((64, 0, 128, 64)) for one in wider])
+    assert sum(one.object == "fox" for one in seen[:3]) >= 2
+    assert sum(one.object == "nothing" for one in seen[3:]) >= 2
+    assert sum(one.place == "snowy_forest" for one in seen[3:]) >= 2
+
+
+def test_one_outline_holds_many_things(k):
+    from kandi_nb.mini.world.render import render
+    from kandi_nb.mini.world.scenes import Scene
+
+    scene = render(Scene("fox", place="snowy_forest", seed=4))
+    params, wanted = kn.Params("A blue cat", seed=4, count=3, steps=15), scene.silhouette > 127
+    overlaps = []
+    for drawn in (kn.generate(k, params, depth=scene.depth), kn.generate(k, params)):
+        pixels = drawn.arrays().astype(int)
+        backdrop = np.median(pixels.reshape(3, -1, 3), axis=1)[:, None, None]
+        mine = abs(pixels - backdrop).max(axis=3) > 60
+        both, either = (mine & wanted).sum((1, 2)), (mine | wanted).sum((1, 2))
+        overlaps.append(both / either)
+    assert np.median(overlaps[0]) > 0.7 > np.median(overlaps[1])
+
+
 def test_crown_and_mushroom_come_out_with_other_seeds_and_joining_hides_the_edge(k):
     params = kn.Params(seed=3, count=3)
     cats = kn.generate(k, params.replace(prompt="A cat on the beach"), progress=False).images

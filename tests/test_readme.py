@@ -37,7 +37,7 @@ DOCS = {
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-EXPECTED_NOTEBOOKS = 7
+EXPECTED_NOTEBOOKS = 14
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", EVERYTHING, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]
@@ -256,6 +256,8 @@ def test_every_kandi_nb_command_line_is_understood():
         "draw",
         "edit",
         "inpaint",
+        "outpaint",
+        "upscale",
         "strip",
         "batch",
         "run",

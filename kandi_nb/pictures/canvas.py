@@ -83,7 +83,7 @@ def _resized(picture: Image, size: tuple[int, int]) -> Image:
 
 
 CELL = 8  # pixels: the side of a latent cell of every Kandinsky MoVQ
-NEAR = 1.5  # times the native side: so far a picture is worked on as it is, not resized
+NEAR = 1.5  # times the native side: a shorter side up to that is worked on as it is
 
 
 class Frame:
@@ -106,7 +106,7 @@ class Frame:
         self.old, self.sides = size, sides
         self.size = size[0] + left + right, size[1] + top + bottom
         if scale is None:
-            scale = min(window) / math.sqrt(size[0] * size[1])
+            scale = min(window) / min(size)
             scale = 1 if 1 / NEAR <= scale <= NEAR else scale
         self.inner = max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
         along = [

@@ -60,8 +60,8 @@ def outpaint(
     What is larger than a window is drawn in overlapping ones, all at once, so that they agree;
     the memory is that of one. A window is the model's native side across and twice that
     along the longer side; `width` and `height` override it, and its shorter side counts as the
-    native one: pictures of more than 1.5 times that are worked on smaller. The other
-    options are those of `generate`. Raises KandiError before any computation.
+    native one: pictures whose shorter side is more than 1.5 times that are worked on smaller.
+    The other options are those of `generate`. Raises KandiError before any computation.
     """
     check_join(join)
     sides = {"left": left, "right": right, "top": top, "bottom": bottom}
@@ -129,7 +129,9 @@ def _ratio(aspect: Any) -> float:
     ratio = aspect
     if isinstance(aspect, str):
         parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*[:/]\s*(\d*\.?\d*[1-9]\d*)\s*", aspect)
+        number = re.fullmatch(r"\s*\d*\.?\d+\s*", aspect)
         ratio = float(parts[1]) / float(parts[2]) if parts else aspect
+        ratio = float(aspect) if number else ratio
     if (
         isinstance(ratio, bool)
         or not isinstance(ratio, numbers.Real)

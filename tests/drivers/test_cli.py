@@ -33,6 +33,8 @@ COMMANDS = [
     "edit",
     "inpaint",
     "versus",
+    "outpaint",
+    "upscale",
     "strip",
     "mix",
     "path",
@@ -234,6 +236,36 @@ def test_versus_saves_what_each_model_draws(here, tiny_folder, tiny21_folder, ca
     assert "did you mean" in bad(capsys, "draw", "a fox", "--model", "mini3")
 
 
+def test_outpaint_upscale_and_depth_write_pictures_that_replay_alone(
+    fox, tiny_roles_folder, capsys
+):
+    model = ["--model", str(tiny_roles_folder), *QUICK]
+    wide = ["outpaint", "fox.png", "a forest", "-o", "wide.png", "--force", *model]
+    for far, size in (
+        ("--right 9", [89, 60]),
+        ("--aspect 3:2", [90, 60]),
+        ("--size 90x61", [90, 61]),
+    ):
+        assert cli.main([*wide, *far.split()]) == 0
+        assert "edge_hard" in capsys.readouterr().err, "the proof is printed"
+        assert recipe("wide.png")["size"] == size
+    assert (
+        cli.main(["upscale", "fox.png", "a fox", "--factor", "2", "-o", "large.png", *model])
+        == 0
+    )
+    assert recipe("large.png")["size"] == [160, 120]
+    Image.linear_gradient("L").resize((80, 60)).save("depth.png")
+    drawn = ["draw", "a cat", "--depth", "depth.png", "-o", "cat.png", *model]
+    assert cli.main(drawn) == 0
+    edited = ["edit", "fox.png", "a cat", "--depth", "depth.png", "-o", "held.png", *model]
+    assert cli.main(edited) == 0
+    assert list(carried("cat.png")) == ["depth"] and list(carried("held.png")) == [
+        "image",
+        "depth",
+    ]
+    assert recipe("cat.png")["inputs"]["depth"]["file"] == "depth.png"
+
+
 def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, capsys):
     words = ["edit", "fox.png", "a cat", "-o", "cat.png", "--model", str(tiny_roles_folder)]
     assert cli.main([*words, *QUICK]) == 0
@@ -265,6 +297,19 @@ def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, ca
         (["inpaint", "fox.png", "a fox", "--mask", "fox.png", "--join", "x"], "join is one of"),
         (["inpaint", "fox.png", "a fox", "--mask", "none.png"], "mask none.png does not exist"),
         (["inpaint", "fox.png", "a fox", "--mask", "small.png"], "mask has 9 × 9 pixels"),
+        (["outpaint", "fox.png", "a fox"], "must be told how far"),
+        (["outpaint", "fox.png", "a fox", "--left", "-5"], "left is a whole number of pixels"),
+        (["outpaint", "fox.png", "a fox", "--top", "2.5"], "top is a whole number of pixels"),
+        (["outpaint", "fox.png", "a fox", "--aspect", "0"], "aspect is width / height"),
+        (["outpaint", "fox.png", "a fox", "--aspect", "nan"], "aspect is width / height"),
+        (["outpaint", "fox.png", "a fox", "--size", "9"], "--size is two whole numbers"),
+        (["outpaint", "fox.png", "a fox", "--size", "9,9"], "is smaller than the picture's"),
+        (["outpaint", "fox.png", "a fox", "--top", "2", "--join", "x"], "join is one of"),
+        (["upscale", "fox.png", "a fox", "--factor", "1.5"], "factor is 2, 3, 4, not 1.5"),
+        (["upscale", "fox.png", "a fox", "--factor", "big"], "factor is 2, 3, 4, not 'big'"),
+        (["draw", "a fox", "--depth", "none.png"], "depth none.png does not exist"),
+        (["draw", "a fox", "--depth", "small.png"], "the depth map is 255 everywhere"),
+        (["edit", "fox.png", "a fox", "--depth", "slope.png"], "has 9 × 9 pixels, the picture"),
         (["strip", "fox.png"], "carries no input pictures"),
         (["strip", "none.png"], "cannot be read"),
         (["strip", "text.png"], "not a whole PNG"),
@@ -275,6 +320,7 @@ def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, ca
 def test_bad_input_about_pictures_is_one_line(fox, capsys, monkeypatch, words, message):
     monkeypatch.setattr("kandi_nb.model.load.load", lambda *a, **k: pytest.fail("too late"))
     Image.new("L", (9, 9), 255).save("small.png")
+    Image.linear_gradient("L").resize((9, 9)).save("slope.png")
     Path("text.png").write_text("no picture")
     Path("cut.png").write_bytes(fox.read_bytes()[:-20])
     assert message in bad(capsys, *words)

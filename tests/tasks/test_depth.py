@@ -94,7 +94,7 @@ def test_an_embedding_goes_along_a_map_as_well(tiny_roles):
 
 def test_a_stop_and_previews_reach_the_pipeline(tiny_roles):
     class Stop:
-        left = 4
+        left = 2
 
         def is_set(self):
             self.left -= 1

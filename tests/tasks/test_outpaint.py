@@ -25,7 +25,7 @@ from kandi_nb.words.params import Params
 
 QUICK = Params("a snowy forest", steps=2, prior_steps=2)
 TOLERANCE = 2  # of 255
-quick = settings(max_examples=12, deadline=None, derandomize=True, database=None)
+quick = settings(max_examples=6, deadline=None, derandomize=True, database=None)
 
 
 def photo(width=64, height=64, seed=0):
@@ -52,11 +52,11 @@ def refusal(call) -> str:
 # What stays
 
 
-amounts = st.one_of(st.just(0), st.integers(1, 9), st.integers(10, 90))
+amounts = st.one_of(st.just(0), st.integers(1, 9), st.integers(10, 40))
 
 
 @quick
-@given(st.integers(30, 90), st.integers(30, 90), amounts, amounts, amounts, st.integers(1, 70))
+@given(st.integers(30, 90), st.integers(30, 90), amounts, amounts, amounts, st.integers(1, 30))
 def test_a_picture_stays_whatever_is_added(tiny_roles, width, height, left, top, right, bottom):
     picture = photo(width, height, seed=left)
     sides = {"left": left, "top": top, "right": right, "bottom": bottom}
@@ -125,9 +125,9 @@ def test_what_one_window_holds_is_drawn_in_one_go(tiny_roles):
         hook.remove()
 
 
-@pytest.mark.parametrize("sides", [{"right": 50}, {"left": 100, "right": 100}])
+@pytest.mark.parametrize("sides", [{"right": 50}, {"left": 90}])
 def test_a_batch_of_different_pictures_equals_its_singles(tiny_roles, sides):
-    pictures = [photo(seed=n) for n in range(2)] + [photo(50, 64, 3)]
+    pictures = [photo(seed=0), photo(seed=1), photo(50, 64, 3)]
     runs = [QUICK.replace(prompt=p, seed=n) for n, p in enumerate("abc")]
     batch = outpaint(tiny_roles, runs, image=pictures, **sides)
     for n, picture in enumerate(batch):
@@ -137,11 +137,11 @@ def test_a_batch_of_different_pictures_equals_its_singles(tiny_roles, sides):
 
 
 def test_parts_of_a_wide_canvas_depend_on_each_other(tiny_roles):
-    """Windows that were drawn apart could not know of a change four windows away."""
-    wide = partial(outpaint, tiny_roles, QUICK.replace(steps=4), right=448, join="hard")
+    """Windows that were drawn apart could not know of a change windows away."""
+    wide = partial(outpaint, tiny_roles, QUICK.replace(steps=4), right=256, join="hard")
     other = photo()
     other.paste((255, 0, 0), (40, 0, 64, 64))
-    far = (320, 0, 512, 64)
+    far = (224, 0, 320, 64)
     assert apart(wide(image=photo())[0].crop(far), wide(image=other)[0].crop(far)) > 0
 
 
@@ -272,10 +272,10 @@ def scenes_of(count):
     return [scene for scene in every if scene.object != "nothing"][:count]
 
 
-def grown(k, asked, side):
+def grown(k, asked, side, steps=25):
     """Return the Result of a picture's width more on a side, named by its place."""
     named = sentences([Scene("nothing", place=s.place, seed=s.seed) for s in asked])
-    runs = [Params(text, seed=n % 2) for n, text in enumerate(named)]
+    runs = [Params(text, seed=n % 2, steps=steps) for n, text in enumerate(named)]
     before = [Image.fromarray(render(scene).image) for scene in asked]
     return outpaint(k, runs, image=before, progress=False, **{side: 64})
 
@@ -293,10 +293,10 @@ def read(asked, drawn, side):
 
 
 def test_the_thing_stays_and_its_place_goes_on():
-    asked = scenes_of(3)
-    drawn = grown(load("mini-2.2", device="cpu"), asked, "right")
+    asked = scenes_of(2)
+    drawn = grown(load("mini-2.2", device="cpu"), asked, "right", steps=10)
     stays, goes_on = read(asked, drawn, "right")
-    assert all(stays) and sum(goes_on) >= 2
+    assert all(stays) and sum(goes_on) >= 1
     assert all(row["kept"] == 1 for row in drawn.proof)
 
 

@@ -47,6 +47,16 @@ def test_a_batch_equals_its_singles(tiny):
         assert apart(picture, upscale(tiny, runs[n], image=pictures[n])[0]) <= 2
 
 
+@pytest.mark.parametrize("factor", [2, 3])
+def test_what_is_enlarged_is_its_picture_when_it_is_made_small_again(tiny, factor):
+    picture = photo(48, 64, 5).point(lambda value: 40 + value * 175 // 255)  # nothing to clip
+    drawn = upscale(tiny, QUICK.replace(strength=1), image=picture, factor=factor)[0]
+    blocks = np.asarray(drawn, float).reshape(64, factor, 48, factor, 3).mean((1, 3))
+    assert np.abs(blocks - np.asarray(picture)).mean() < 1
+    plain = picture.resize(drawn.size, Image.Resampling.LANCZOS)
+    assert apart(drawn, plain) > 2, "something was drawn all the same"
+
+
 def test_one_file_alone_is_enough_for_a_replay(tiny, tmp_path):
     drawn = upscale(tiny, QUICK, image=photo(50, 64), factor=3)
     (path,) = drawn.save(tmp_path)
