@@ -10,6 +10,7 @@ goals are met or not: a busy machine is no failure. What misses its goal says wh
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -36,7 +37,9 @@ JOINING_GOAL = 0.05  # of the time of an inpainted picture
 OVERHEAD_GOAL = 0.02  # of the bare pipelines' time
 IMPORT_GOAL = 0.3  # seconds
 MEMORY_GOAL = 1.3  # of what a canvas of one window takes, for one of eight
-GOALS = ["grid", "one", "import", "edit", "inpaint", "outpaint"]
+PEAK_GOAL = 1.1  # times the peak memory of the largest model alone
+GOALS = ["grid", "one", "import", "edit", "inpaint", "outpaint", "versus"]
+GENERATIONS = ["mini-2.1", "mini-2.2", "mini-3"]
 PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
 
 
@@ -321,6 +324,67 @@ def imports(repeats: int) -> None:
         print("    " + "\n    ".join(slowest))
 
 
+_ONE_BY_ONE = """
+for model in models:
+    k = kn.load(model, device="cpu", dtype="float32")
+    kn.generate(k, params, progress=False)
+    del k
+    kn.free()
+"""
+_VERSUS = 'kn.versus(params, models, device="cpu", dtype="float32", progress=False)'
+_FRESH = """
+import json, sys, time, warnings
+import kandi_nb as kn
+from kandi_nb.model.peak import track_peak
+
+warnings.simplefilter("ignore")
+models, steps = json.loads(sys.argv[1])
+params = kn.Params("a red fox in a snowy forest", steps=steps)
+# Libraries are imported, and their memory held, before anything is measured.
+kn.generate(kn.load(models[0], device="cpu"), params.replace(steps=2), progress=False)
+kn.free()
+start = time.perf_counter()
+with track_peak() as peak:
+    {work}
+print(json.dumps([time.perf_counter() - start, peak.peak_mb]))
+"""
+
+
+def in_fresh_process(work: str, models: list[str], steps: int) -> tuple[float, float]:
+    """Return seconds and peak memory (2²⁰ bytes) of some lines, libraries not counted."""
+    code = _FRESH.replace("{work}", work.strip().replace("\n", "\n    "))
+    command = [sys.executable, "-c", code, json.dumps([models, steps])]
+    seconds, peak = json.loads(subprocess.check_output(command, text=True).splitlines()[-1])
+    return seconds, peak
+
+
+def versus(steps: int, repeats: int) -> None:
+    """(f) three models by `versus` against loading each alone, and the largest by itself."""
+    ways = {"versus": _VERSUS, "each alone": _ONE_BY_ONE}
+    measured: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, "largest")}
+    for _ in range(repeats):
+        for name, work in ways.items():
+            measured[name].append(in_fresh_process(work, GENERATIONS, steps))
+        single = [in_fresh_process(_ONE_BY_ONE, [model], steps) for model in GENERATIONS]
+        measured["largest"].append(max(single, key=lambda each: each[1]))
+    seconds, peaks = (
+        {name: statistics.median(each[n] for each in found) for name, found in measured.items()}
+        for n in (0, 1)
+    )
+    print(f"(f) {', '.join(GENERATIONS)}: versus against loading each alone, a picture each")
+    for name in ways:
+        print(f"    {name}: {seconds[name]:.2f} s, peak {peaks[name]:.0f} MB")
+    faster = seconds["versus"] <= seconds["each alone"]
+    print(
+        f"    no slower: {verdict(faster)} ({seconds['versus'] / seconds['each alone']:.2f} ×)"
+    )
+    share = peaks["versus"] / peaks["largest"]
+    print(
+        f"    at most {PEAK_GOAL:g} × the peak of the largest alone "
+        f"({peaks['largest']:.0f} MB): {verdict(share <= PEAK_GOAL)} ({share:.2f} ×)"
+    )
+
+
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"{', '.join(GOALS)} (or all)")
@@ -333,7 +397,7 @@ def main(words: list[str] | None = None) -> int:
         parser.error(f"unknown goal {', '.join(unknown)}; known: {', '.join(GOALS)}")
 
     try:
-        if set(wanted) - {"import"}:
+        if set(wanted) - {"import", "versus"}:
             import torch
 
             params = kn.Params(PROMPTS[0], steps=options.steps, prior_steps=options.steps)
@@ -359,6 +423,9 @@ def main(words: list[str] | None = None) -> int:
                     measure(k, guide, params, options.repeats)
         if "import" in wanted:
             imports(options.repeats)
+        # With few steps there is nothing but loading to measure.
+        if "versus" in wanted and (options.goals or options.steps >= 5):
+            versus(options.steps, min(options.repeats, 3))
     except kn.KandiError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2

@@ -183,3 +183,44 @@ def test_crown_and_mushroom_come_out_with_other_seeds_and_joining_hides_the_edge
     assert sum(one.object == "mushroom" for one in seen[3:]) >= 2
     assert all(row["kept"] == 1 for row in result.proof)
     assert all(row["edge"] < row["edge_hard"] for row in result.proof)
+
+
+# --- three generations
+
+
+@pytest.fixture(scope="module")
+def k21():
+    return kn.load("mini-2.1", device="cpu")
+
+
+def test_the_embedding_beats_the_text_of_2_1_which_draws_where_that_is_silent(k21):
+    from PIL import Image
+
+    texts = ["A red fox in a snowy forest", "A blue cat on the beach"]
+    grey = Image.new("RGB", (64, 64), (128, 128, 128))
+    params = kn.Params(seed=1, count=2, steps=12)
+    drawn = [
+        [one.object for one in judge.read(result)]
+        for embedding in kn.embed(k21, [*texts, grey])
+        for result in [
+            kn.generate(k21, params, prompts=texts, embedding=embedding, progress=False)
+        ]
+    ]
+    assert drawn[:2] == [["fox"] * 4, ["cat"] * 4], "whatever the text says"
+    assert drawn[2] == ["fox", "fox", "cat", "cat"], "as the text says"
+
+
+def test_all_three_put_a_crown_on_the_same_fox_and_keep_the_rest(k, k21):
+    models = [k21, k, kn.load("mini-3", device="cpu")]
+    fox = kn.Params("A red fox in a snowy forest", seed=1, steps=20)
+    picture = kn.generate(k, fox, progress=False)[0]
+    crowned = kn.versus(
+        fox.replace(prompt="A red fox with a crown in a snowy forest"),
+        models,
+        kn.inpaint,
+        image=picture,
+        mask=kn.ellipse(picture, (10, 1, 56, 33)),
+        progress=False,
+    )
+    assert [judge.read(r)[0].headwear for r in crowned.results.values()] == ["crown"] * 3
+    assert all(r.proof[0]["kept"] == 1 for r in crowned.results.values())

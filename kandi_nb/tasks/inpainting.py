@@ -222,7 +222,10 @@ def _denoised(
         predicted = _guided(predicted, guidance, channels, scheduler)
         latents = scheduler.step(predicted, t, latents, generator=start.generators).prev_sample
         later = start.timesteps[number + 1 : number + 2]
-        # What is kept has the noise of the step to come, so that both parts fit together.
+        # What is kept has the noise of the step to come, so that both parts fit together. Going
+        # back under noise to take a step again (resampling, Lugmayr et al. 2022) was tried with
+        # Kandinsky 3: of 67 places around a thing 49 to 51 came out instead of 47, in twice the
+        # time; crowns and things come out without it.
         known = scheduler.add_noise(clean, start.noise, later) if len(later) else clean
         latents = keep * known + (1 - keep) * latents
         if on_latents is not None and len(later):

@@ -84,6 +84,10 @@ def versus(
     once: dict[str, list[str]] = {}
     for label, k in _in_turn(found, name, device, dtype, once):
         results[label] = task(k, params, **inputs)
+        if not isinstance(results[label], Result):
+            raise KandiError(
+                f"versus compares tasks that draw, such as kn.edit, not {shown(task)}"
+            )
     rows = [
         {"model": label, "seconds": result.seconds, "peak_mb": result.peak_mb}
         for label, result in results.items()

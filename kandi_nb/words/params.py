@@ -59,7 +59,9 @@ class Params:
     filled in by the task and the model; sizes are rounded up to a multiple of 64 with a
     KandiWarning. Picture i of a run uses `seed + i`
     and equals the single run `replace(seed=seed + i, count=1)`. The prior has its own
-    `prior_seed`, so that the embedding depends on the text alone. Raises KandiError.
+    `prior_seed`, so that the embedding depends on the text alone. `guidance` is the weight g in
+    u + g · (c − u), the noise predicted without and with the prompt, for every model; 1 is
+    none. Raises KandiError.
     """
 
     prompt: str | None = FIELDS["prompt"].default

@@ -179,6 +179,12 @@ def test_edits_and_inpaintings_are_measured_against_a_loop(goals, tiny_roles_fol
     assert "(e) inpaint under 8 masks: 8 pictures" in out and "joining" in out
 
 
+def test_versus_is_measured_in_a_process_of_its_own(goals, tiny_folder, tiny3_folder):
+    models = [str(tiny_folder), str(tiny3_folder)]
+    seconds, peak = goals.in_fresh_process(goals._VERSUS, models, 2)
+    assert 0 < seconds < 300 and peak >= 0
+
+
 def test_bench_goals_refuse_unknown_words_and_models(goals, capsys):
     with pytest.raises(SystemExit) as caught:
         goals.main(["speed"])
