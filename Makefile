@@ -26,7 +26,7 @@ export PYTHONNOUSERSITE = 1
 ONE_THREAD := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab bench judge
+.PHONY: help setup run test lab bench soak judge
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,8 +43,11 @@ test: $(STAMP)  ## run the test suite, without network
 lab: $(STAMP)  ## open JupyterLab on copies of the notebooks, in work/ (FRESH=1: new ones)
 	@$(PY) -m kandi_nb.cli lab $(if $(filter-out 0,$(FRESH)),--fresh) $(ARGS)
 
-bench: $(STAMP)  ## measure the speed goals; prints ratios
-	@HF_HUB_OFFLINE=1 $(PY) benchmarks/goals.py $(ARGS)
+bench: $(STAMP)  ## measure goals and options; writes docs/benchmarks.md
+	@HF_HUB_OFFLINE=1 $(PY) benchmarks/report.py $(ARGS)
+
+soak: $(STAMP)  ## the long tests: full-size memory (minutes to hours, 9 GB)
+	@HF_HUB_OFFLINE=1 $(PY) -m pytest -m soak $(ARGS)
 
 judge: $(STAMP)  ## let the judge read the bundled model's pictures (minutes)
 	@HF_HUB_OFFLINE=1 $(PY) -m kandi_nb.cli mini judge --no-write $(ARGS)
