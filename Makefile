@@ -44,13 +44,13 @@ test: $(STAMP)  ## run the test suite, without network
 lab: $(STAMP)  ## open JupyterLab on copies of the notebooks, in work/ (FRESH=1: new ones)
 	@$(PY) -m kandi_nb.cli lab $(if $(filter-out 0,$(FRESH)),--fresh) $(ARGS)
 
-bench: $(STAMP)  ## measure the speed goals; prints ratios
-	@HF_HUB_OFFLINE=1 $(PY) benchmarks/goals.py $(ARGS)
+bench: $(STAMP)  ## measure goals and options; writes docs/benchmarks.md
+	@HF_HUB_OFFLINE=1 $(PY) benchmarks/report.py $(ARGS)
 
 judge: $(STAMP)  ## let the judge read the bundled model's pictures (minutes)
 	@HF_HUB_OFFLINE=1 $(PY) -m kandi_nb.cli mini judge --no-write $(ARGS)
 
-soak: $(STAMP)  ## run the long tests: a hundred kills, thousands of pictures (minutes)
+soak: $(STAMP)  ## run the long tests: kills, load, full-size memory (minutes, 9 GB)
 	@HF_HUB_OFFLINE=1 $(ONE_THREAD) $(PY) -m pytest -m soak $(ARGS)
 
 # One line a stage; pip's own words go to the log, whose end is shown if a stage fails.

@@ -40,7 +40,9 @@ MEMORY_GOAL = 1.3  # of what a canvas of one window takes, for one of eight
 PEAK_GOAL = 1.1  # times the peak memory of the largest model alone
 GOALS = ["grid", "one", "import", "edit", "inpaint", "outpaint", "versus"]
 GENERATIONS = ["mini-2.1", "mini-2.2", "mini-3"]
+LOOP = "a loop over plain pipelines : one call"
 PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
+ROWS: list[dict[str, Any]] = []  # what was measured in this process, for the report
 
 
 class Guide:
@@ -104,6 +106,20 @@ def largest_difference(ours: list, theirs: list) -> int:
     pairs = zip(ours, theirs, strict=True)
     extrema = [ImageChops.difference(a, b).getextrema() for a, b in pairs]
     return max(high for bands in extrema for _, high in bands)
+
+
+def note(what: str, measured: Any, sides: str, goal: str, met: bool) -> None:
+    """Keep a row of two sides that were timed in turns."""
+    ROWS.append(
+        {
+            "what": what,
+            "sides": sides,
+            "seconds": [statistics.median(measured.a), statistics.median(measured.b)],
+            "ratio": measured.ratio,
+            "goal": goal,
+            "met": met,
+        }
+    )
 
 
 def verdict(met: bool) -> str:
@@ -185,6 +201,7 @@ def grid(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None
     print(f"(a) {len(PROMPTS)} languages × {len(SEEDS)} seeds, guides' loop against generate")
     print(f"    {measured}")
     met = measured.ratio >= GRID_GOAL
+    note("5 languages × 3 seeds", measured, LOOP, f"at least {GRID_GOAL:g} ×", met)
     print(f"    at least {GRID_GOAL:g} × faster: {verdict(met)}")
     print(f"    pixels at most {apart}/255 apart: {verdict(apart <= PIXEL_GOAL)}")
     if not met:
@@ -200,8 +217,9 @@ def in_one_call(what: str, count: int, theirs: Any, ours: Any, repeats: int) -> 
     measured = kn.pair(theirs, ours, repeats)
     print(f"{what}: {count} pictures, guides' loop against one call")
     print(f"    {measured}")
-    met = verdict(measured.ratio >= PICTURES_GOAL)
-    print(f"    at least {PICTURES_GOAL:g} × faster: {met}")
+    met = measured.ratio >= PICTURES_GOAL
+    note(what[4:], measured, LOOP, f"at least {PICTURES_GOAL:g} ×", met)
+    print(f"    at least {PICTURES_GOAL:g} × faster: {verdict(met)}")
     return statistics.median(measured.b) / count
 
 
@@ -298,6 +316,8 @@ def one(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
     print("(b) one picture, generate against the bare pipelines")
     print(f"    {measured}")
     met = measured.ratio <= 1 + OVERHEAD_GOAL
+    sides = "one call : the bare pipelines"
+    note("one picture", measured, sides, f"at most {1 + OVERHEAD_GOAL:g} ×", met)
     print(f"    at most {OVERHEAD_GOAL:.0%} longer: {verdict(met)} ({measured.ratio - 1:+.1%})")
     if not met:
         print(f"    time: {shares(where_time_goes(k, ours))}")

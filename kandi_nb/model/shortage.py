@@ -65,7 +65,9 @@ def in_halves(
     # Only here: the error's traceback kept all that the attempt had in memory.
     free()
     if len(batch) == 1:
-        if not retreat():
+        with enough_memory(device, what(batch[0])):
+            made_room = retreat()
+        if not made_room:
             raise _too_little(device, what(batch[0]), advice) from shortage
         halves = (batch,)
     else:

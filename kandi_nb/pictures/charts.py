@@ -71,6 +71,41 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
     return figure
 
 
+def front_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, label: str) -> Figure:
+    """Return a closed figure: rows as named points, and a line through the best of them."""
+    import matplotlib
+    from matplotlib import pyplot
+
+    points = [
+        (float(row[x]), float(row[y]), drawable(shortened(str(row.get(label)), 40)))
+        for row in rows
+        if _is_number(row.get(x)) and _is_number(row.get(y))
+    ]
+    if not points:
+        raise KandiError(f"no row has numbers in both {x} and {y}; nothing can be plotted")
+    front = sorted(p for p in points if not any(_beats(other, p) for other in points))
+    with matplotlib.rc_context({"font.family": _families([name for *_, name in points])}):
+        figure, axes = pyplot.subplots(figsize=(6.4, 4), layout="constrained")
+        pyplot.close(figure)  # as in line_plot
+        axes.plot(*zip(*[p[:2] for p in front], strict=True), "-", alpha=0.5)
+        axes.scatter(*zip(*[p[:2] for p in points], strict=True))
+        # Neighbours in height would cover each other's names: they go above and below in turn.
+        for number, (across, up, name) in enumerate(sorted(points, key=lambda p: p[1])):
+            place = {"xytext": (5, 5 if number % 2 else -12), "textcoords": "offset points"}
+            axes.annotate(name, (across, up), fontsize=8, **place)
+        axes.set_xlabel(_titled(x))
+        axes.set_ylabel(_titled(y))
+        axes.set_xlim(0, 1.35 * max(p[0] for p in points) or 1)
+        axes.set_ylim(0, 1.15 * max(p[1] for p in points) or 1)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def _beats(one: tuple[float, float, str], other: tuple[float, float, str]) -> bool:
+    """Tell whether a point is at least as good in both, and better in one."""
+    return one[0] <= other[0] and one[1] <= other[1] and one[:2] != other[:2]
+
+
 def map_plot(embedding: Embedding) -> Figure:
     """Return a closed figure: each row is a point of the plane in which they spread most."""
     import matplotlib

@@ -226,22 +226,26 @@ def plot(
     y: str | None = None,
     *,
     by: str | None = None,
+    label: str | None = None,
 ) -> Figure:
     """Plot column `y` over column `x` of measured rows, one line for each value of `by`.
 
     An Embedding is plotted as a map, its rows as named points: seen from where they spread most
     (PCA); x, y and by have no place there.
 
+    With `label`, the name of a column, each row is a point with that value beside it, less is
+    taken to be better on both axes, and a line joins the rows that no other beats in both.
+
     Rows with equal x are shown as points; the line runs through their mean. Rows where x or y
     is None are left out. The figure is closed, so that a notebook shows it once. Raises
     KandiError for unknown columns and values of y that are no numbers.
     """
-    from .charts import line_plot, map_plot
+    from .charts import front_plot, line_plot, map_plot
 
     if isinstance(rows, Embedding):
-        if (x, y, by) != (None, None, None):
+        if (x, y, by, label) != (None, None, None, None):
             raise KandiError(
-                "an embedding is plotted as a map, without x, y and by; leave them out"
+                "an embedding is plotted as a map, without x, y, by and label; leave them out"
             )
         return map_plot(rows)
     found = list(rows) if isinstance(rows, Iterable) else [rows]
@@ -251,8 +255,10 @@ def plot(
     if not found:
         raise KandiError("there are no rows to plot; measure something first")
     known = list(dict.fromkeys(str(key) for row in found for key in row))
-    for name in (x, y, *filter(None, [by])):
+    if by and label:
+        raise KandiError("by draws a line for each value, label names single points; take one")
+    for name in (x, y, *filter(None, [by, label])):
         if name not in known:
             hint = did_you_mean(name, known)
             raise KandiError(f"no column {name!r}; {hint}known: {', '.join(known)}")
-    return line_plot(found, x, y, by)
+    return front_plot(found, x, y, label) if label else line_plot(found, x, y, by)

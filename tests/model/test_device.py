@@ -69,6 +69,15 @@ def test_track_peak_sees_what_the_block_needed():
         assert after.peak_mb < 20
 
 
+def test_a_block_inside_hides_nothing_from_the_one_around_it():
+    with peak.track_peak() as outer:
+        block = bytearray(200_000_000)
+        del block
+        with peak.track_peak() as inner:
+            pass
+    assert outer.peak_mb > 160 > 20 > inner.peak_mb
+
+
 def test_track_peak_reads_after_an_error_too():
     with pytest.raises(ZeroDivisionError), peak.track_peak() as found:
         1 / 0  # noqa: B018

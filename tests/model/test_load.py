@@ -297,7 +297,7 @@ def test_a_want_of_memory_is_not_called_damage(tiny_folder, monkeypatch):
     for owner, name in (
         (diffusers.VQModel, "from_pretrained"),
         (diffusers.KandinskyV22Pipeline, "from_pretrained"),
-        (diffusers.KandinskyV22Pipeline, "to"),
+        (torch.nn.Module, "to"),
     ):
         with monkeypatch.context() as patched:
             patched.setattr(owner, name, starve)

@@ -163,7 +163,8 @@ def poor(module, most, error):
 
 
 @pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda error: type(error).__name__)
-def test_a_batch_too_large_for_the_memory_is_halved(tiny, error):
+def test_a_batch_too_large_for_the_memory_is_halved(tiny_folder, error):
+    tiny = load(tiny_folder)  # which goes on by another plan afterwards
     whole = generate(tiny, QUICK.replace(count=3))
     tried, hook = poor(tiny.decoder.unet, 2, error)  # each picture guided and not
     try:
@@ -185,7 +186,8 @@ def test_a_batch_too_large_for_the_memory_is_halved(tiny, error):
 
 
 @pytest.mark.parametrize("error", MEMORY_ERRORS, ids=lambda error: type(error).__name__)
-def test_texts_too_many_for_the_memory_are_halved(tiny, error):
+def test_texts_too_many_for_the_memory_are_halved(tiny_folder, error):
+    tiny = load(tiny_folder)  # which goes on by another plan afterwards
     runs = [QUICK.replace(prompt=prompt) for prompt in ("a cat", "a dog", "a red house")]
     prompts = [run.prompt for run in runs]
     calls = {
