@@ -44,7 +44,9 @@ def pipeline_for(kind, request):
             request.getfixturevalue("tiny3_folder") / "kandinsky-3"
         )
         pipeline.set_progress_bar_config(disable=True)
-        return pipeline, (None, None), {"prompts": ["a red fox"] * 3, "negatives": ["blue"] * 3}
+        texts = {"prompts": ["a red fox", "a cat in the snow", "a dog"]}
+        texts["negatives"] = ["blue", "", "a long text of many"]
+        return pipeline, (None, None), texts
     if kind == "2.1":
         folder = request.getfixturevalue("tiny21_folder") / "kandinsky-2-1"
         parts = diffusers.KandinskyPipeline.from_pretrained(folder).components
