@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # conda-forge's names where they differ; -base leaves graphical toolkits out.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
-TARGETS = ["help", "setup", "run", "test", "lab", "bench", "judge"]
+TARGETS = ["help", "setup", "run", "test", "lab", "bench", "soak", "judge"]
 
 
 def project():
