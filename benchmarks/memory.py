@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import dataclasses
 import gc
 import json
+import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from kandi_nb.model import peak
 from kandi_nb.model.plan import architecture, footprint
@@ -38,6 +41,31 @@ def network(name: str) -> architecture.Part:
     """Return one network of Kandinsky 2.2 as published."""
     known = models.SPECS["kandinsky-2.2"]
     return next(part for part in architecture.parts(known, {}) if part.name == name)
+
+
+def medium(folder: Path) -> Path:
+    """Write a random 2.2 of half a gigabyte after the bundled one; return its folder.
+
+    Its weights are most of a process's memory, and its calls still take seconds.
+    """
+    known = models.SPECS["mini-2.2"]
+    larger = {
+        "prior": {"num_layers": 90},
+        "unet": {"block_out_channels": (320, 448), "layers_per_block": 2},
+    }
+    for stage, names in {"prior": ["prior"], "decoder": ["unet"]}.items():
+        target = folder / known.folders[stage].name
+        sums = shutil.ignore_patterns("SHA256SUMS")
+        shutil.copytree(known.folders[stage], target, ignore=sums)
+        for part in architecture.parts(known, known.folders):
+            if part.name not in names or part.stage != stage:
+                continue
+            config = json.dumps(json.loads(part.config) | larger[part.name])
+            network = architecture.build(dataclasses.replace(part, config=config))
+            for file in (target / part.name).glob("*model*"):
+                file.unlink()
+            network.save_pretrained(target / part.name)
+    return folder
 
 
 def predicted(name: str, size: int, dtype: str) -> tuple[float, float]:

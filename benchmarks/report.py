@@ -172,8 +172,8 @@ def page(results: dict[str, Any], worse: list[str]) -> str:
         "# Benchmarks",
         "",
         "Written by `make bench` ([report.py](../benchmarks/report.py)); do not edit. Times "
-        "are of the bundled mini-2.2 on a CPU. A ratio names both sides. On a busy machine (load "
-        "above its cores) seconds say little and ratios more: both sides took turns.",
+        "are of the bundled mini-2.2 on a CPU. A ratio names both sides. On a busy machine "
+        "(load above its cores) seconds say little and ratios more: both sides took turns.",
     ]
     titles = {
         "goals": "Goals: seconds of both sides, and their ratio",

@@ -47,9 +47,7 @@ def test_inputs_arrive_as_they_were(tmp_path):
 
 
 def test_what_is_no_file_is_refused(tmp_path):
-    with pytest.raises(
-        KandiError, match=r"callback goes to another process as a file, .*give a"
-    ):
+    with pytest.raises(KandiError, match="callback goes to another process as a file"):
         parcels.packed({"callback": print}, tmp_path)
 
 
