@@ -14,7 +14,7 @@ from ...words.params import Params
 from .calls import call_of, check_able, possible
 from .examples import FIRST
 from .history import History, Run
-from .place import watched
+from .place import replaced, watched
 from .recalled import recalled
 from .runner import Runner
 from .settings import named_in
@@ -248,6 +248,8 @@ class Panel(State):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         if not watched():
             return {"text/plain": repr(self)}
+        for panel in replaced(self):
+            panel.close()
         return self.view().box._repr_mimebundle_(include=include, exclude=exclude)
 
     def close(self) -> None:
