@@ -114,7 +114,7 @@ def test_sections_stand_in_their_order():
 def test_the_picture_is_there_small_and_described():
     from PIL import Image
 
-    (alt, path), _ = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", TEXT)
+    (alt, path), *_ = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", TEXT)
     assert path == "docs/picture.png"
     assert TEXT.index("![") < TEXT.index("## "), "before the first section"
     assert len(alt.split()) >= 12, "somebody who cannot see it learns what it shows"
@@ -136,6 +136,20 @@ def test_a_newcomer_sees_lab_before_anything_long():
         assert picture.format == "PNG" and picture.width >= 1000
     begin = TEXT.partition("## Your first hour")[0]
     assert len(begin.split()) < 400, "it stands on the first page"
+
+
+def test_the_panel_is_shown_small_light_and_dark():
+    from PIL import Image, ImageStat
+
+    brightness = []
+    for alt, path in re.findall(r"!\[([^]]*)\]\(([^)]+)\)", section("Calls")):
+        assert len(alt.split()) >= 12
+        assert (ROOT / path).stat().st_size <= 150_000
+        with Image.open(ROOT / path) as picture:
+            assert picture.width >= 800
+            brightness.append(ImageStat.Stat(picture.convert("L")).median[0])
+    light, dark = brightness
+    assert light > 200 and dark < 60
 
 
 def test_what_only_those_who_build_need_stands_in_docs():

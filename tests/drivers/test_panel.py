@@ -675,6 +675,30 @@ def test_a_closed_panel_ends_its_run_and_comes_back_with_all_that_was_set(panel)
     assert panel.view().controls["steps"].slider.value == 2
 
 
+def test_a_cell_that_is_run_again_closes_the_panel_that_it_showed(k, monkeypatch):
+    from kandi_nb.drivers.panels import panel as module
+    from kandi_nb.drivers.panels import place
+
+    ran = ["cell", "first"]
+    monkeypatch.setattr(place, "_running_cell", lambda: tuple(ran))
+    monkeypatch.setattr(module, "watched", lambda: True)
+    first, beside, second = (kn.panel(kn.generate, k, QUICK) for _ in range(3))
+    first._repr_mimebundle_()
+    beside._repr_mimebundle_()
+    assert first._view and beside._view, "one run may show several"
+    ran[1] = "second"
+    second._repr_mimebundle_()
+    assert first._view is None and beside._view is None and second._view
+    ran[1] = "third"
+    second._repr_mimebundle_()
+    assert second._view, "the same one again stays"
+    ran[:] = "another cell", "fourth"
+    first._repr_mimebundle_()
+    assert second._view
+    first.close()
+    second.close()
+
+
 def test_who_watches_gets_controls(panel, monkeypatch):
     from kandi_nb.drivers.panels import place
 

@@ -11,8 +11,8 @@ from collections import Counter
 import pytest
 
 from kandi_nb.model import progress
-from kandi_nb.model.progress import in_log, interruptible, place, progress_bar
-from kandi_nb.words.errors import Cancelled
+from kandi_nb.model.progress import in_log, interruptible, place, progress_bar, shown_by
+from kandi_nb.words.errors import Cancelled, KandiWarning, heard_by, warn
 
 
 @pytest.fixture
@@ -99,6 +99,34 @@ def test_a_short_run_leaves_no_line_in_a_log(capfd):
     with in_log(), progress_bar(3, "2 pictures") as bar:
         bar.step()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_thread_chooses_its_own_bar_and_who_hears_its_warnings(recwarn):
+    heard, bars = [], []
+    started, done = threading.Event(), threading.Event()
+
+    class Bar(progress.Progress):
+        def close(self):
+            bars.append(self.done)
+
+    def work():
+        with shown_by(Bar), heard_by(heard.append), progress_bar(2, "two") as bar:
+            started.set()
+            warn("a\nb")
+            bar.step()
+            done.wait(10)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait(10)
+    with progress_bar(1, "one") as other:
+        other.step()
+    with pytest.warns(KandiWarning, match="mine"):
+        warn("mine")
+    done.set()
+    thread.join()
+    assert heard == ["a b"] and bars == [1] and type(other) is progress.Progress
+    assert not recwarn.list
 
 
 def test_the_keyboard_ends_scripts_and_only_interrupts_kernels(monkeypatch):

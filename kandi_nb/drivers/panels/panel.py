@@ -14,7 +14,7 @@ from ...words.params import Params
 from .calls import call_of, check_able, possible
 from .examples import FIRST
 from .history import History, Run
-from .place import watched
+from .place import replaced, watched
 from .recalled import recalled
 from .runner import Runner
 from .settings import named_in
@@ -248,7 +248,10 @@ class Panel(State):
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         if not watched():
             return {"text/plain": repr(self)}
-        return self.view().box._repr_mimebundle_(include=include, exclude=exclude)
+        for panel in replaced(self):
+            panel.close()
+        shown = self.view().box._repr_mimebundle_()
+        return {**shown, "text/plain": repr(self)}  # for pages that know no widgets
 
     def close(self) -> None:
         """End the run and remove the controls with all that the browser holds of them.

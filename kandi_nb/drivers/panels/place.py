@@ -1,8 +1,11 @@
-"""Whether anybody looks at what a notebook shows, and may use its controls."""
+"""Where controls are shown: whether anybody looks, and which cell they stand below."""
 
 from __future__ import annotations
 
 import os
+import sys
+import weakref
+from typing import Any
 
 from ...model.progress import place
 from ...words.errors import HEADLESS
@@ -18,3 +21,33 @@ def watched() -> bool:
         return True
     served = os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
     return served and os.environ.get(HEADLESS, "0") in ("", "0")
+
+
+# Cell → the run of it that showed something last, and what it showed.
+_SHOWN: dict[str, tuple[str, list[weakref.ref]]] = {}
+
+
+def replaced(shown: Any) -> list[Any]:
+    """Note what the cell that runs now shows; return what its earlier runs showed instead.
+
+    A cell that is run again takes its output from the page, not from the kernel.
+    """
+    cell, run = _running_cell()
+    if not cell:
+        return []
+    last, things = _SHOWN.get(cell, (run, []))
+    old = [] if last == run else [thing for each in things if (thing := each()) is not None]
+    kept = things if last == run else []
+    _SHOWN[cell] = run, [*kept, weakref.ref(shown)]
+    return [thing for thing in old if thing is not shown]
+
+
+def _running_cell() -> tuple[str, str]:
+    """Return the ids of the cell and of its run; front ends that do not tell give ""."""
+    ipython = sys.modules.get("IPython")
+    kernel = getattr(ipython.get_ipython(), "kernel", None) if ipython else None
+    try:
+        request = kernel.get_parent()
+        return str(request["metadata"].get("cellId", "")), str(request["header"]["msg_id"])
+    except (AttributeError, KeyError, LookupError, TypeError):
+        return "", ""
