@@ -35,6 +35,7 @@ COMMANDS = [
     "strip",
     "mix",
     "path",
+    "batch",
     "run",
     "new",
     "lab",

@@ -171,10 +171,10 @@ def _source(k: Any, device: str | None) -> Source:
 
 
 def _announce(task: Asked, given: Mapping[str, Any], inputs: bool) -> None:
-    names = [name for name in PICTURES if name in given or name in task.required]
-    if task.known and inputs and names:
+    originals = [name for name in PICTURES if name in given or name in task.required]
+    if task.known and inputs and originals:
         print(
-            f"the original pictures ({', '.join(names)}) travel inside the PNG files; "
+            f"the original pictures ({', '.join(originals)}) travel inside the PNG files; "
             "inputs=False leaves them out"
         )
 
