@@ -38,6 +38,7 @@ COMMANDS = [
     "strip",
     "mix",
     "path",
+    "batch",
     "run",
     "new",
     "lab",

@@ -16,14 +16,15 @@ from ...model.progress import interruptible
 from ...words.errors import Cancelled, KandiError, shown, warn
 from ...words.files import expanded, writable
 from ...words.leftovers import clear
+from ...words.models import SPECS
 from ...words.params import Params
 from .engines import Engine, Here, Processes
 from .forecast import Forecast, forecast
-from .index import rebuild
+from .index import names, rebuild
 from .loop import Batch, draw
 from .page import write_page
 from .progress import counts
-from .queue import Queue
+from .queue import FIRST, SMALL, Queue
 from .runs import PICTURES, Asked, Runs, asked
 from .worker import Order, Source, Unsaved
 
@@ -83,7 +84,7 @@ def batch(
     rebuild(folder)
     done = Batch(folder, total)
     began = time.monotonic()
-    queue = Queue(asked_for, known.options)
+    queue = Queue(asked_for, known.options, _first_size(k))
     with counts(total, shown=progress, stop=stop) as bar:
         try:
             with (
@@ -100,6 +101,13 @@ def batch(
             clear(folder)  # what killed workers had half written
             done.page = _page(folder)
     return done
+
+
+def _first_size(k: Any) -> int:
+    """Return how many runs the first call gets: one where a picture may take minutes."""
+    spec = SPECS.get(k) if isinstance(k, str) else getattr(k, "spec", None)
+    large = isinstance(k, (str, os.PathLike)) if spec is None else spec.native_size > SMALL
+    return 1 if large else FIRST
 
 
 def _page(folder: Path) -> Path | None:
@@ -163,10 +171,10 @@ def _source(k: Any, device: str | None) -> Source:
 
 
 def _announce(task: Asked, given: Mapping[str, Any], inputs: bool) -> None:
-    names = [name for name in PICTURES if name in given or name in task.required]
-    if task.known and inputs and names:
+    originals = [name for name in PICTURES if name in given or name in task.required]
+    if task.known and inputs and originals:
         print(
-            f"the original pictures ({', '.join(names)}) travel inside the PNG files; "
+            f"the original pictures ({', '.join(originals)}) travel inside the PNG files; "
             "inputs=False leaves them out"
         )
 
@@ -201,7 +209,8 @@ def _check_engine(engine: Any, address: Any) -> None:
 
 
 def _how_far(done: Batch) -> str:
-    return f"{done.drawn + done.there} of {done.total} pictures are in {done.folder}"
+    here = sum(1 for _ in names(done.folder))  # what was saved after the last report, too
+    return f"{here} pictures are in {done.folder}, {done.total} were asked for"
 
 
 def _stopped(error: BaseException, done: Batch) -> BaseException:

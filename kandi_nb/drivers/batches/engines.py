@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -20,7 +21,7 @@ from ...words.errors import Cancelled, KandiError
 from .runs import Run
 from .worker import Order, Report, Unsaved, Worker
 
-_LAST_WORDS = 10.0  # seconds that a process has to end by itself
+_LAST_WORDS = 10.0  # seconds that all processes have to end by themselves
 # Processes that may die one after another while they start: few before any has drawn, for then
 # something is wrong with all of them; more once it is known that they can.
 STARTS, RESTARTS = 3, 30
@@ -117,8 +118,9 @@ class Processes:
         for hand in self._hands:
             with contextlib.suppress(OSError):
                 hand.pipe.send(None)
+        until = time.monotonic() + _LAST_WORDS
         for hand in self._hands:
-            hand.process.join(_LAST_WORDS)
+            hand.process.join(max(0.0, until - time.monotonic()))
             if hand.process.is_alive():
                 hand.process.kill()
                 hand.process.join()

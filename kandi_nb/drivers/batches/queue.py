@@ -10,7 +10,8 @@ from .runs import Run
 
 WINDOW = 1024  # runs that are read ahead, to find some of equal key
 MOST = 32  # runs at once: what a batch of small pictures holds
-QUICK, SLOW = 5.0, 20.0  # seconds: what takes less grows, what takes more shrinks
+SMALL, FIRST = 256, 8  # pixels a side of pictures that are quick everywhere; so many at first
+QUICK, SLOW = 5.0, 60.0  # seconds: what takes less grows, what takes more shrinks
 # A picture depends on these alone; runs that differ in nothing else are drawn together.
 _OWN = ("prompt", "negative", "seed", "prior_seed", "count")
 _SHARED = [name for name in FIELDS if name not in _OWN]
@@ -19,7 +20,9 @@ _SHARED = [name for name in FIELDS if name not in _OWN]
 class Queue:
     """Hand out runs, a few at a time; `options` are inputs that a call has once for all."""
 
-    def __init__(self, runs: Iterable[Run], options: Sequence[str] = (), size: int = 4) -> None:
+    def __init__(
+        self, runs: Iterable[Run], options: Sequence[str] = (), size: int = FIRST
+    ) -> None:
         self._runs, self._options = iter(runs), options
         self._groups: dict[Hashable, deque[Run]] = {}
         self._held, self._ended = 0, False

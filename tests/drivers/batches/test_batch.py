@@ -126,7 +126,7 @@ def test_a_stop_keeps_what_is_there_and_says_how_to_go_on(draw, log):
         def is_set(self):
             return len(log()) >= 6
 
-    with pytest.raises(Cancelled, match=r"stopped: \d of 20 pictures are in .*; call it again"):
+    with pytest.raises(Cancelled, match=r"stopped: \d+ pictures are in .*; call it again"):
         draw(toy.runs(20), stop=Soon())
     assert 0 < len(pictures(draw(toy.runs(1)).folder)) < 20
     assert draw(toy.runs(20)).drawn + len(log()) >= 20
@@ -139,7 +139,7 @@ def test_ctrl_c_in_a_script_stays_ctrl_c_and_says_how_to_go_on(tmp_path):
             raise KeyboardInterrupt
         return toy.toy(k, params)
 
-    with pytest.raises(KeyboardInterrupt, match=r"stopped: 4 of 9 pictures are in .* again"):
+    with pytest.raises(KeyboardInterrupt, match=r"stopped: 8 pictures are in .*, 9 .* again"):
         kn.batch(pressed, toy.K, toy.runs(9), out=tmp_path, progress=False)
 
 
@@ -164,7 +164,7 @@ def test_a_full_disk_stops_cleanly_and_is_gone_on_with(draw, monkeypatch):
 
     monkeypatch.setattr(files, "open", full, raising=False)
     with pytest.raises(
-        KandiError, match=r"No space left.* 4 of 12 pictures .*make room"
+        KandiError, match=r"No space left.* 5 pictures are .*make room"
     ) as error:
         draw(toy.runs(12))
     assert "\n" not in str(error.value)
@@ -455,7 +455,7 @@ def test_groups_grow_while_they_are_quick_and_shrink_when_slow():
     assert queue.size == 8
     queue.took(0.1, [None] * 2)
     assert queue.size == 8, "a small group says nothing of larger ones"
-    queue.took(60, [None] * 8)
+    queue.took(100, [None] * 8)
     assert queue.size == 4
 
 

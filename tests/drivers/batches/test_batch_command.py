@@ -57,7 +57,7 @@ def test_ctrl_c_says_how_to_go_on(command, tmp_path, monkeypatch):
     monkeypatch.setattr(batch_module, "draw", pressed)
     (tmp_path / "t.txt").write_text("a\n")
     code, _, err = command("t.txt", "--out", "o")
-    assert code == 130 and "0 of 1 pictures are in o; call it again" in err
+    assert code == 130 and "0 pictures are in o, 1 were asked for; call it again" in err
 
 
 @pytest.mark.parametrize(
