@@ -27,7 +27,7 @@ export PYTHONNOUSERSITE = 1
 ONE_THREAD := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab bench judge
+.PHONY: help setup run test lab bench judge soak
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -49,6 +49,9 @@ bench: $(STAMP)  ## measure the speed goals; prints ratios
 
 judge: $(STAMP)  ## let the judge read the bundled model's pictures (minutes)
 	@HF_HUB_OFFLINE=1 $(PY) -m kandi_nb.cli mini judge --no-write $(ARGS)
+
+soak: $(STAMP)  ## run the long tests: a hundred kills, thousands of pictures (minutes)
+	@HF_HUB_OFFLINE=1 $(ONE_THREAD) $(PY) -m pytest -m soak $(ARGS)
 
 # One line a stage; pip's own words go to the log, whose end is shown if a stage fails.
 define stage

@@ -28,7 +28,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 # conda-forge's names where they differ; -base leaves graphical toolkits out.
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 NOT_ON_CONDA = {"fastapi-offline"}  # files for a page that does without them
-TARGETS = ["help", "setup", "run", "test", "lab", "bench", "judge"]
+TARGETS = ["help", "setup", "run", "test", "lab", "bench", "judge", "soak"]
 
 
 def project():
