@@ -276,6 +276,7 @@ def test_every_kandi_nb_command_line_is_understood():
         "batch",
         "run",
         "bench",
+        "serve",
         "mini",
     }
     for words in lines:
@@ -433,6 +434,7 @@ def fresh(code, folder, **environment):
 
 def test_snippets_are_python():
     assert len(SNIPPETS) == 5
+    assert len(SNIPPETS) == 6
     for snippet in SNIPPETS:
         compile(snippet, "README.md", "exec")
 
@@ -448,6 +450,13 @@ def test_the_first_snippet_draws(tmp_path, monkeypatch):
     assert names["edited"][0] != names["result"][0]
     assert names["crowned"].proof[0]["kept"] == 1
     assert len({picture.tobytes() for picture in names["six"]}) == 6
+
+
+def test_the_snippet_of_the_service_starts_one_and_draws_with_it():
+    (snippet,) = [s for s in SNIPPETS if "kn.serve" in s]
+    names = {}
+    exec(compile(snippet, "service.md", "exec"), names)
+    assert len(names["result"]) == 1 and "stopped" in repr(names["service"])
 
 
 def test_scripts_for_the_published_models_run_in_the_exported_folder(tmp_path, monkeypatch):
