@@ -217,7 +217,7 @@ def tiny3_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny(tiny_folder):
     """The tiny random Kandinsky 2.2, loaded once; give it back as you found it."""
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     return load(tiny_folder, device="cpu")
 
@@ -244,7 +244,7 @@ def tiny_roles_folder(tiny_folder, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_roles(tiny_roles_folder):
     """The tiny random Kandinsky 2.2 in all its roles, loaded once; leave it as it was."""
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     return load(tiny_roles_folder, device="cpu")
 

@@ -20,12 +20,14 @@ TABLE = {
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
     "model.schedulers": "classes trial table",
-    "model": "find hub integrity match assemble load device threads shortage finite peak "
+    "model": "find hub integrity match device threads shortage finite peak "
     "check speed progress quiet",
     "model.plan": "architecture footprint stores fit placement options",
+    "model.loading": "assemble kandinsky load",
     "model.anatomy": "pieces diagram anatomy",
-    "tasks": "checks texts remembered prior decoder inpainting run sources windows depth "
-    "generate edit inpaint outpaint upscale replay tokens versus",
+    "tasks.loop": "texts windows inpainting",
+    "tasks": "checks remembered prior decoder run sources depth generate edit inpaint outpaint "
+    "upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",

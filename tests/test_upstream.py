@@ -192,7 +192,7 @@ CUT = "https://github.com/ai-forever/Kandinsky-3/issues/18"  # says so of diffus
 def test_kandinsky_3_cuts_the_negative_text_to_the_prompt(tiny3_folder):
     import torch
 
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     pipeline = load(tiny3_folder, device="cpu").decoder
     _, negative, *_ = pipeline.encode_prompt(
@@ -211,7 +211,7 @@ def kandinsky_3(pipeline, prompt, **changes):
 
 
 def test_kandinsky_3_adds_one_to_its_guidance_and_has_none_up_to_1(tiny3_folder):
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     pipeline = load(tiny3_folder, device="cpu").decoder
     batches = []
@@ -227,7 +227,7 @@ def test_kandinsky_3_adds_one_to_its_guidance_and_has_none_up_to_1(tiny3_folder)
 
 
 def test_a_prompt_of_kandinsky_3_depends_on_the_length_of_its_neighbours():
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     pipeline = load("mini-3", device="cpu").decoder  # of chance weights it does next to nothing
     alone = kandinsky_3(pipeline, ["a fox"], generator=[seeded(1)])[0]
@@ -239,7 +239,7 @@ def test_a_prompt_of_kandinsky_3_depends_on_the_length_of_its_neighbours():
 
 
 def test_kandinsky_3_gives_pictures_the_masks_of_other_prompts(tiny3_folder):
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     pipeline = load(tiny3_folder, device="cpu").decoder
     states, _, mask, _ = pipeline.encode_prompt(

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.device import free
-from ..model.load import load
+from ..model.loading.load import load
 from ..words.errors import KandiError, shown
 from ..words.params import Params
 
 if TYPE_CHECKING:
-    from ..model.load import Kandinsky
+    from ..model.loading.kandinsky import Kandinsky
     from ..pictures.result import Result
     from ..words.tables import Table
 

@@ -186,7 +186,7 @@ def serve(options: argparse.Namespace) -> None:
 
 
 def bench(options: argparse.Namespace) -> None:
-    from ..model.load import load
+    from ..model.loading.load import load
     from ..tasks.generate import generate
     from ..words.params import Params, sweep
     from ..words.tables import Table

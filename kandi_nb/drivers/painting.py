@@ -16,7 +16,7 @@ from ..words.fields import FIELDS
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ..model.load import Kandinsky
+    from ..model.loading.kandinsky import Kandinsky
     from ..pictures.result import Result
     from ..words.params import Params
 
@@ -186,7 +186,7 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
 
 
 def _load(options: argparse.Namespace) -> Kandinsky:
-    from ..model.load import load
+    from ..model.loading.load import load
 
     return load(options.model, device=options.device, scheduler=options.scheduler)
 

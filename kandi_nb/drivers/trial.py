@@ -10,7 +10,7 @@ from typing import Any
 from ..model.device import device as device_for
 from ..model.device import free
 from ..model.find import find
-from ..model.load import load
+from ..model.loading.load import load
 from ..model.peak import track_peak
 from ..tasks.checks import every_task
 from ..words.errors import KandiError

@@ -25,7 +25,7 @@ from ..words.tables import Table
 from . import parcels
 
 if TYPE_CHECKING:
-    from ..model.load import Kandinsky
+    from ..model.loading.kandinsky import Kandinsky
     from ..pictures.result import Result
 
 # What may be mere noise: of two equal runs, in processes of their own, on a busy machine.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..model.load import Kandinsky
+from ..model.loading.kandinsky import Kandinsky
 from ..model.progress import place
 from ..words.embedding import Embedding
 from ..words.errors import KandiError, did_you_mean, shown, warn

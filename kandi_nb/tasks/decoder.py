@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 from ..model.finite import checked_pixels
 from ..words.errors import KandiError, shown
 from .checks import listed
-from .inpainting import paint, repaint
-from .inpainting import to_pictures as to_pictures
+from .loop.inpainting import paint, repaint
+from .loop.inpainting import to_pictures as to_pictures
 from .prior import Tick, Want, generator
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from ..model.load import Kandinsky
+    from ..model.loading.kandinsky import Kandinsky
     from ..words.params import Params
     from .run import Job
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-    from ..model.load import Kandinsky
+    from ..model.loading.kandinsky import Kandinsky
 
 ROLE = "depth"
 # The card of the published depth checkpoint asks the library for its usual estimator: this one,

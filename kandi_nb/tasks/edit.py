@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.load import Kandinsky
+from ..model.loading.kandinsky import Kandinsky
 from ..pictures.result import Result
 from ..words.params import Params
 from .checks import STEERING, check_model, task

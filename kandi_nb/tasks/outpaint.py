@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.load import Kandinsky
+from ..model.loading.kandinsky import Kandinsky
 from ..pictures.canvas import Frame
 from ..pictures.join import check_join, joined, proof
 from ..pictures.pixels import MOST_PIXELS
@@ -18,9 +18,9 @@ from ..words.params import Params
 from ..words.tables import Table
 from .checks import task
 from .inpaint import PROOF, STRENGTH
+from .loop.windows import cover
 from .run import Job, run
 from .sources import Inputs, as_images, as_masks, repaint_jobs
-from .windows import cover
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -17,7 +17,7 @@ from .remembered import Remembered
 if TYPE_CHECKING:
     import torch
 
-    from ..model.load import Kandinsky
+    from ..model.loading.kandinsky import Kandinsky
     from ..words.params import Params
 
 PRIOR_BATCH = 64  # texts: an embedding is small, a prior's activations are not

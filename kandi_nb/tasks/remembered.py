@@ -13,7 +13,7 @@ from ..words.files import slug
 if TYPE_CHECKING:
     import torch
 
-    from ..model.load import Kandinsky
+    from ..model.loading.kandinsky import Kandinsky
 
 
 class Remembered:

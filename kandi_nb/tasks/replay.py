@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model.hub import first_line
-from ..model.load import Kandinsky, load
+from ..model.loading.kandinsky import Kandinsky
+from ..model.loading.load import load
 from ..pictures.colours import colours
 from ..pictures.inputs import fingerprint
 from ..pictures.lettering import lettering

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..model.load import Kandinsky
+from ..model.loading.kandinsky import Kandinsky
 from ..model.peak import track_peak
 from ..model.progress import progress_bar
 from ..model.schedulers.table import check_steps
@@ -22,7 +22,7 @@ from ..words.foresight import Foreseen, looking_ahead
 from ..words.params import Params
 from . import decoder, prior
 from .checks import check_embedding, check_stop, preview_every
-from .texts import warn_about_texts
+from .loop.texts import warn_about_texts
 
 if TYPE_CHECKING:
     import torch

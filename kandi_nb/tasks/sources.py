@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.load import Kandinsky
+from ..model.loading.kandinsky import Kandinsky
 from ..pictures import masks
 from ..pictures.canvas import Canvas, canvas_size
 from ..pictures.images import pictures
@@ -18,9 +18,9 @@ from . import decoder
 from .checks import TASKS, asked, check_model, prompted
 from .depth import ROLE as DEPTH
 from .depth import check_same_size, depth_maps, hint
-from .inpainting import steps_taken
+from .loop.inpainting import steps_taken
+from .loop.windows import calls
 from .run import Job, text_job
-from .windows import calls
 
 if TYPE_CHECKING:
     import numpy as np

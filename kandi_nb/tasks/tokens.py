@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..model.load import Kandinsky
+from ..model.loading.kandinsky import Kandinsky
 from ..words.errors import KandiError, shown
 from ..words.fields import readable
 from ..words.tables import Table
 from .checks import check_model
-from .texts import readers, unread
+from .loop.texts import readers, unread
 
 _SHOWN = 24  # pieces: more of them fill a screen and say nothing new
 

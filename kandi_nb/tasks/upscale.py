@@ -6,17 +6,17 @@ import numbers
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..model.load import Kandinsky
+from ..model.loading.kandinsky import Kandinsky
 from ..pictures.canvas import Frame
 from ..pictures.pixels import MOST_PIXELS
 from ..pictures.result import Result
 from ..words.errors import KandiError, shown
 from ..words.params import Params
 from .checks import task
+from .loop.windows import cover
 from .outpaint import MOST
 from .run import Job, run
 from .sources import Inputs, as_images, repaint_jobs
-from .windows import cover
 
 if TYPE_CHECKING:
     from PIL.Image import Image

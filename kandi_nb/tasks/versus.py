@@ -12,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..model.find import find
-from ..model.load import Kandinsky, load_instead
+from ..model.loading.kandinsky import Kandinsky
+from ..model.loading.load import load_instead
 from ..pictures.grid import grid
 from ..pictures.result import Result
 from ..pictures.sheet import Grid

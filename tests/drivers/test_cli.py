@@ -319,7 +319,9 @@ def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, ca
     ],
 )
 def test_bad_input_about_pictures_is_one_line(fox, capsys, monkeypatch, words, message):
-    monkeypatch.setattr("kandi_nb.model.load.load", lambda *a, **k: pytest.fail("too late"))
+    monkeypatch.setattr(
+        "kandi_nb.model.loading.load.load", lambda *a, **k: pytest.fail("too late")
+    )
     Image.new("L", (9, 9), 255).save("small.png")
     Image.linear_gradient("L").resize((9, 9)).save("slope.png")
     Path("text.png").write_text("no picture")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from kandi_nb.model.anatomy import diagram
 from kandi_nb.model.anatomy.anatomy import anatomy
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.generate import generate
 from kandi_nb.words.errors import KandiError, KandiWarning
 from kandi_nb.words.params import Params

@@ -91,7 +91,7 @@ def test_a_home_of_the_hub_that_is_a_file_ends_in_one_line(tmp_path):
 
 def test_a_read_only_cache_is_named_and_its_models_still_load(published, tmp_path, monkeypatch):
     from kandi_nb.model import find, hub
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     find.fetch("kandinsky-2.2")
     # The superuser may write everywhere, so the system's answer is replaced.

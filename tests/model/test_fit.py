@@ -342,6 +342,6 @@ def test_planning_reads_no_weights(monkeypatch):
 
     monkeypatch.setattr("safetensors.torch.load_file", refuse)
     monkeypatch.setattr("kandi_nb.model.find._from_hub", refuse)
-    monkeypatch.setattr("kandi_nb.model.load.load", refuse)
+    monkeypatch.setattr("kandi_nb.model.loading.load.load", refuse)
     footprint.network.cache_clear()
     assert fit.plan("mini-2.2").best == "resident"

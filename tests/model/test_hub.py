@@ -14,7 +14,7 @@ from loopback_hub import checksum
 from kandi_nb import cli
 from kandi_nb.model import find, hub, integrity
 from kandi_nb.model.check import check
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import PINS, SPECS

@@ -19,8 +19,8 @@ from conftest import COMMITS
 
 import kandi_nb as kn
 from kandi_nb.model import hub, integrity
-from kandi_nb.model.assemble import native_size
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.assemble import native_size
+from kandi_nb.model.loading.load import load
 from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS, WEIGHTS
@@ -79,7 +79,8 @@ def test_loading_says_nothing_and_shows_no_bar(tiny_folder, capfd):
 def test_the_garbage_collector_is_afterwards_as_it_was(on, tiny_folder, monkeypatch):
     before, while_loading = gc.isenabled(), []
     monkeypatch.setattr(
-        "kandi_nb.model.load.assemble", lambda *args: while_loading.append(gc.isenabled())
+        "kandi_nb.model.loading.kandinsky.assemble",
+        lambda *args: while_loading.append(gc.isenabled()),
     )
     (gc.enable if on else gc.disable)()
     try:

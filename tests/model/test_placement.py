@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import kandi_nb as kn
-from kandi_nb.model import load as loading
+from kandi_nb.model.loading import load as loading
 from kandi_nb.model.plan import fit, stores
 from kandi_nb.model.plan.placement import Placement
 from kandi_nb.words.errors import KandiError, KandiWarning

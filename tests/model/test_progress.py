@@ -254,7 +254,7 @@ def test_the_stop_button_stops_a_running_cell(kernel):
 
 LONG = """
 import time
-from kandi_nb.model.load import Kandinsky
+from kandi_nb.model.loading.kandinsky import Kandinsky
 from kandi_nb.words.models import spec
 with Kandinsky(spec("mini-2.2"), "cpu", None).alone():
     print("at work")

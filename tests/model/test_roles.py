@@ -10,7 +10,7 @@ import pytest
 from conftest import COMMITS, DECODER, DEPTH, INPAINT, _movq
 
 from kandi_nb.model import find, hub, integrity
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS, WEIGHTS

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.model import load as loading
-from kandi_nb.model.load import load
+from kandi_nb.model.loading import load as loading
+from kandi_nb.model.loading.load import load
 from kandi_nb.model.schedulers.classes import build, candidates, missing_package, scheduler_name
 from kandi_nb.model.schedulers.table import check_steps, loop_of, most_steps
 from kandi_nb.model.schedulers.trial import CRASHES, UNTRIED, WORKS, WRONG, tried

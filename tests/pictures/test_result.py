@@ -16,7 +16,7 @@ from PIL.PngImagePlugin import PngInfo
 from kandi_nb.drivers.notebooks.run import find, run_notebook
 from kandi_nb.mini.export import export
 from kandi_nb.mini.world.make_sprites import make_sprites
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.diff import diff, labels
 from kandi_nb.pictures.grid import grid
 from kandi_nb.pictures.recipe import recipe

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.pictures import inputs
 from kandi_nb.pictures.diff import diff
 from kandi_nb.pictures.inputs import MOST_BYTES, packed, unpacked

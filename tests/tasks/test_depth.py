@@ -16,7 +16,7 @@ from kandi_nb.mini.evaluation.inpaint import _covered
 from kandi_nb.mini.evaluation.text import sentences
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.tasks.depth import depth_of
 from kandi_nb.tasks.edit import edit

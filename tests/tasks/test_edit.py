@@ -13,7 +13,7 @@ from kandi_nb.mini.evaluation.mix import edits, read_edit
 from kandi_nb.mini.evaluation.painter import painter
 from kandi_nb.mini.evaluation.text import sentences
 from kandi_nb.mini.world.render import render
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.canvas import canvas_size
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.tasks.edit import edit

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.embeddings.clip import clip
 from kandi_nb.words.cosines import cosines
 from kandi_nb.words.errors import KandiError

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from kandi_nb.drivers.bench import bench
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.tasks.checks import TASKS, asked, check_model, task
 from kandi_nb.tasks.generate import generate

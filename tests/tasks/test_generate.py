@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kandi_nb.model.finite import check_finite
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.tasks import checks, decoder, prior, texts
 from kandi_nb.tasks.embeddings.clip import clip
 from kandi_nb.tasks.embeddings.embed import embed
@@ -686,7 +686,7 @@ def test_a_long_negative_text_warns_too(tiny):
 
 
 def test_advice_of_a_bundled_model_is_given_once_a_prompt(tiny, monkeypatch):
-    spec = dataclasses.replace(tiny.spec, advice="kandi_nb.tasks.texts:advise_for_test")
+    spec = dataclasses.replace(tiny.spec, advice="kandi_nb.tasks.loop.texts:advise_for_test")
     advised = dataclasses.replace(tiny, spec=spec)
     monkeypatch.setattr(
         texts,

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.edit import edit
 from kandi_nb.tasks.generate import generate
 from kandi_nb.words.errors import KandiWarning

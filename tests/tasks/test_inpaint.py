@@ -16,7 +16,7 @@ from kandi_nb.mini import judge
 from kandi_nb.mini.evaluation.inpaint import tasks as scenes_and_masks
 from kandi_nb.mini.evaluation.text import sentences
 from kandi_nb.mini.world.render import render
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.pictures import images
 from kandi_nb.pictures.join import WAYS
 from kandi_nb.pictures.masks import Mask

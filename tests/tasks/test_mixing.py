@@ -17,7 +17,7 @@ from kandi_nb.mini.captions import canonical
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import THINGS, Scene, scenes
 from kandi_nb.mini.world.vocabulary import ANIMALS, LANGUAGES, PLACES
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.embeddings.items import looks_like_a_file
 from kandi_nb.tasks.embeddings.mixtures import combined
 from kandi_nb.words.embedding import stacked

@@ -16,7 +16,7 @@ from kandi_nb.mini import judge
 from kandi_nb.mini.evaluation.text import sentences
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
-from kandi_nb.model.load import load
+from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.tasks.outpaint import MOST, outpaint
 from kandi_nb.tasks.replay import replay

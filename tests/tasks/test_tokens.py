@@ -13,11 +13,11 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from kandi_nb.model.load import load
-from kandi_nb.tasks import texts
+from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.embeddings.clip import clip
 from kandi_nb.tasks.embeddings.embed import embed
 from kandi_nb.tasks.generate import generate
+from kandi_nb.tasks.loop import texts
 from kandi_nb.tasks.tokens import pieces, tokens
 from kandi_nb.words.errors import KandiError, KandiWarning
 from kandi_nb.words.params import Params

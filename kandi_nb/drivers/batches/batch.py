@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ...model.load import Kandinsky
+from ...model.loading.kandinsky import Kandinsky
 from ...model.progress import interruptible
 from ...words.errors import Cancelled, KandiError, shown, warn
 from ...words.files import expanded, writable

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...model.hub import first_line
-from ...model.load import Kandinsky, load
+from ...model.loading.kandinsky import Kandinsky
+from ...model.loading.load import load
 from ...model.threads import share_out
 from ...pictures.recipe import png_bytes
 from ...tasks.checks import check_model

@@ -12,7 +12,7 @@ from .calls import Call
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from ...model.load import Kandinsky
+    from ...model.loading.kandinsky import Kandinsky
     from ...pictures.result import Result
     from ...words.params import Params
 

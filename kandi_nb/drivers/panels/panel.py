@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...model.load import Kandinsky
+from ...model.loading.kandinsky import Kandinsky
 from ...words.errors import Cancelled, KandiError, one_line
 from ...words.fields import FIELDS
 from ...words.params import Params

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ...model.load import Kandinsky
+from ...model.loading.kandinsky import Kandinsky
 from ...words.errors import KandiError, shown, warn
 from ...words.fields import checked
 from ...words.params import Params

@@ -13,7 +13,7 @@ from ...tasks.checks import TASKS, asked
 from ...words.params import Params
 
 if TYPE_CHECKING:
-    from ...model.load import Kandinsky
+    from ...model.loading.kandinsky import Kandinsky
     from ...pictures.result import Result
 
 _OWN = ("prompt", "negative", "seed", "prior_seed", "count")  # may differ within one call

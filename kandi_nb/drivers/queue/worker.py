@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Sequence
 
 from ...model.device import free
-from ...model.load import Kandinsky
-from ...tasks.texts import warn_about_texts
+from ...model.loading.kandinsky import Kandinsky
+from ...tasks.loop.texts import warn_about_texts
 from ...words.errors import Cancelled, KandiError, collected_warnings
 from .limits import Limits, Refused
 from .line import Line

@@ -26,7 +26,7 @@ from .settings import DEFAULTS, params_of
 from .uploads import inputs_of, opened
 
 if TYPE_CHECKING:
-    from ...model.load import Kandinsky
+    from ...model.loading.kandinsky import Kandinsky
     from ..queue.worker import Worker
 
 MOST_ITEMS = 16  # of a mixture

@@ -26,7 +26,7 @@ from .settings import params_of
 from .uploads import opened
 
 if TYPE_CHECKING:
-    from ...model.load import Kandinsky
+    from ...model.loading.kandinsky import Kandinsky
     from ..queue.worker import Worker
 
 FORMATS = ("png", "jpeg", "webp")

@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...model.load import Kandinsky, load
+from ...model.loading.kandinsky import Kandinsky
+from ...model.loading.load import load
 from ...words.errors import KandiError, did_you_mean, shown
 from ...words.models import SPECS
 from ..queue.limits import Limits

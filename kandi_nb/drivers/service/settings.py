@@ -15,7 +15,7 @@ from ...words.seeds import random_seed
 from ..queue.limits import Limits, Refused
 
 if TYPE_CHECKING:
-    from ...model.load import Kandinsky
+    from ...model.loading.kandinsky import Kandinsky
 
 # Names of the published service and of diffusers → ours.
 PUBLISHED: Mapping[str, str] = MappingProxyType(

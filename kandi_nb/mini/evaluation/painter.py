@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...model.load import Kandinsky, load
+from ...model.loading.kandinsky import Kandinsky
+from ...model.loading.load import load
 from ...tasks.embeddings.clip import clip
 from ...tasks.embeddings.embed import embed
 from ...tasks.generate import generate

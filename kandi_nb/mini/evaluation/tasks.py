@@ -19,7 +19,7 @@ from .mix import edits, rendered
 from .text import held_out
 
 if TYPE_CHECKING:
-    from ...model.load import Kandinsky
+    from ...model.loading.kandinsky import Kandinsky
 
 Shares = dict[str, dict[str, float]]  # language → what → share of pictures
 ALL = "all"  # beside the languages: all of them together

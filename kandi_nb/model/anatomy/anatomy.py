@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ...words.files import write
 from ...words.tables import Table
-from ..load import Kandinsky
+from ..loading.kandinsky import Kandinsky
 from . import diagram
 from .pieces import DECODER, PRIOR, Piece, check, pieces
 

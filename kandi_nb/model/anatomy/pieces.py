@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...words.errors import KandiError
-from ..load import Kandinsky
+from ..loading.kandinsky import Kandinsky
 
 PRIOR, DECODER = "prior", "decoder"  # the two stages
 

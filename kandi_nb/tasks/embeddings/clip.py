@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...model.finite import check_finite
-from ...model.load import Kandinsky
+from ...model.loading.kandinsky import Kandinsky
 from ...model.shortage import in_halves
 from ...pictures import pixels
 from ...words.embedding import Embedding

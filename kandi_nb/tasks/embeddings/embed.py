@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...model.load import Kandinsky
+from ...model.loading.kandinsky import Kandinsky
 from ...model.progress import progress_bar
 from ...pictures import pixels
 from ...words.embedding import Embedding
@@ -13,7 +13,7 @@ from ...words.errors import KandiError
 from ...words.params import Params
 from .. import prior
 from ..checks import check_prior, check_stop, signature
-from ..texts import warn_about_texts
+from ..loop.texts import warn_about_texts
 from .clip import check_item, encode
 from .items import gathered, named, picture_recipe
 from .search import speaker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ...model.load import Kandinsky
+from ...model.loading.kandinsky import Kandinsky
 from ...pictures.result import Result
 from ...words.embedding import stacked
 from ...words.errors import KandiError, shown

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...model.load import Kandinsky
+from ...model.loading.kandinsky import Kandinsky
 from ...words.embedding import Embedding, is_number, stacked, summed
 from ...words.errors import KandiError, did_you_mean, shown
 from ...words.params import Params

@@ -69,7 +69,7 @@ def test_published_names_mean_ours(app, tiny_roles, theirs, ours):
 
 
 def test_the_guidance_of_kandinsky_3_is_converted(app, tiny3_folder):
-    from kandi_nb.model.load import load
+    from kandi_nb.model.loading.load import load
 
     k = load(tiny3_folder, device="cpu")
     limits = app.state.worker.limits

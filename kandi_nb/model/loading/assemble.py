@@ -8,17 +8,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..words.errors import KandiError
-from ..words.models import ModelSpec
-from . import integrity, match
-from .check import torchvision_fault
-from .finite import not_finite
-from .hub import first_line
-from .shortage import is_shortage
-from .speed import ease, norm_in_place, skip_padding
+from ...words.errors import KandiError
+from ...words.models import ModelSpec
+from .. import integrity, match
+from ..check import torchvision_fault
+from ..finite import not_finite
+from ..hub import first_line
+from ..shortage import is_shortage
+from ..speed import ease, norm_in_place, skip_padding
 
 if TYPE_CHECKING:
-    from .plan.placement import Placement
+    from ..plan.placement import Placement
 
 
 class Component(NamedTuple):

@@ -10,13 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import warn
+from ...words.errors import warn
 
 if TYPE_CHECKING:
     import torch
 
-    from ..model.load import Kandinsky
-    from ..words.params import Params
+    from ...model.loading.kandinsky import Kandinsky
+    from ...words.params import Params
 
 
 def warn_about_texts(k: Kandinsky, runs: Sequence[Params]) -> None:

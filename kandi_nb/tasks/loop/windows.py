@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..pictures.canvas import CELL
+from ...pictures.canvas import CELL
 
 if TYPE_CHECKING:
     import torch

@@ -1,0 +1,124 @@
+"""Load a model, from the package, the hub's cache, the hub or a folder, by one table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...words.errors import KandiError, shown
+from ...words.models import SPECS, ModelSpec
+from ...words.plans import Plan
+from ..device import device as device_for
+from ..device import dtype as dtype_for
+from ..device import free
+from ..find import find, places
+from ..plan import fit, stores
+from ..plan.placement import Placement
+from ..progress import interruptible
+from ..schedulers.classes import scheduler_name
+from .assemble import Component, kept, native_size
+from .kandinsky import RESIDENT, Kandinsky
+
+if TYPE_CHECKING:
+    import torch
+
+
+def load(
+    key_or_folder: str | Path,
+    *,
+    device: str | None = None,
+    dtype: Any = None,
+    scheduler: str | None = None,
+    variant: str | None = None,
+    memory: str | Plan = "resident",
+) -> Kandinsky:
+    """Load a model by its key, such as "mini-2.2" or "kandinsky-2.2", or from a folder.
+
+    A folder holds the publisher's sub-folders, such as kandinsky-2-2-prior and
+    kandinsky-2-2-decoder, itself or in a sub-folder kandinsky-community; where several models
+    lie together, give the decoder's own folder. A published key is looked for in the hub's
+    cache, then downloaded. `device` and `dtype` (a torch dtype or its name) are chosen by the
+    machine unless given. `scheduler`, such as "ddim" or "dpm++", takes the steps instead of the
+    model's own; `kn.schedulers(k)` says which of them work. `variant`, such as "fp16", asks for
+    that kind of weight files; left out, 3 takes "fp16" where there is some, the others the
+    plain ones. `memory` is a plan of `kn.plan`, by its name, or "auto" for the first that fits
+    what is free now; when memory is short all the same, the next one is taken. Raises
+    KandiError, before any weights are read, for unknown names, schedulers that do not work,
+    plans that this machine cannot carry out, and missing or damaged files; Cancelled when the
+    kernel is interrupted.
+    """
+    chosen, folders = find(key_or_folder)
+    name = None if scheduler is None else scheduler_name(scheduler)
+    if variant is not None:
+        if not isinstance(variant, str) or not variant.isidentifier():
+            raise KandiError(f'variant is a word such as "fp16", not {shown(variant)}')
+        chosen = dataclasses.replace(chosen, variant=variant, must_vary=True)
+    return _loaded(chosen, folders, device_for(device), dtype, memory, scheduler=name)
+
+
+def load_instead(
+    old: Kandinsky | None,
+    key_or_folder: str | Path,
+    *,
+    roles: Iterable[str] = (),
+    device: str | None = None,
+    dtype: Any = None,
+) -> Kandinsky:
+    """Load a model in the place of another, which gives its memory back first.
+
+    What both have of the same files, on the same device and in the same number format, is
+    handed on: networks of what `load` reads, and of `roles`. `old` is empty from then on, and
+    loads itself anew if it is used again; None for none. Raises what `load` raises.
+    """
+    chosen, folders = find(key_or_folder)
+    where = device_for(device)
+    if old is None:
+        return _loaded(chosen, folders, where, dtype)
+    wanted = [*chosen.ids, *(role for role in roles if role in chosen.roles)]
+    here = places(chosen, folders, wanted)
+    alike = (old.device, old.dtype, old.memory) == (where, dtype_for(where, dtype), RESIDENT)
+    components = kept(old._components, chosen, here) if alike else []
+    with old.lock:
+        old._pipelines.clear()
+        old._components.clear()
+        old.embeddings.clear()
+    free()
+    return _loaded(chosen, folders, where, dtype, components=components)
+
+
+def _loaded(
+    chosen: ModelSpec,
+    folders: dict[str, Path],
+    where: str,
+    dtype: Any,
+    memory: Any = "resident",
+    components: Iterable[Component] = (),
+    scheduler: str | None = None,
+) -> Kandinsky:
+    number_format = dtype_for(where, dtype)
+    plan = _planned(memory, chosen, folders, where, number_format)
+    k = Kandinsky(
+        chosen,
+        where,
+        number_format,
+        folders,
+        scheduler=scheduler,
+        placement=Placement(plan, where, number_format),
+        _components=[*components],
+    )
+    with interruptible("nothing is loaded, and what is downloaded is kept"):
+        k.open(chosen.ids)
+    if chosen.key not in SPECS:
+        k.spec = dataclasses.replace(chosen, native_size=native_size(k.decoder, chosen))
+    return k
+
+
+def _planned(
+    memory: Any, chosen: ModelSpec, folders: Mapping[str, Path], where: str, dtype: torch.dtype
+) -> Plan:
+    """Return the plan that was asked for, or the one that fits here now."""
+    if memory == stores.AUTO:
+        return fit.choose(chosen, folders, where, str(dtype).removeprefix("torch."))
+    return stores.checked(memory, where)
