@@ -14,15 +14,21 @@ from typing import Any
 
 from .drivers import commands, painting
 from .drivers.batches import command as batches
+from .drivers.options import (
+    DEVICES,
+    add_machine_options,
+    add_model_option,
+    add_painting_options,
+    add_setting_option,
+    add_setting_options,
+)
 from .drivers.service.options import add_options
 from .model.threads import wait_passively
 from .pictures.join import WAYS
 from .words.errors import Cancelled, KandiError, KandiWarning
-from .words.fields import FIELDS, Setting, number_or_text
+from .words.fields import FIELDS, number_or_text
 
-DEFAULT_MODEL = "mini-2.2"
 GENERATIONS = ["mini-2.1", "mini-2.2", "mini-3"]
-DEVICES = "cuda, mps or cpu (default: the best at hand)"
 BAD_INPUT, INTERRUPTED = 2, 130
 
 # Tools of the bundled model: they read their own words, `kandi-nb mini train --help` included.
@@ -122,12 +128,12 @@ def _parser() -> argparse.ArgumentParser:
 
     draw = add("draw", painting.draw, "draw what a prompt says and save it with its recipe")
     draw.add_argument("--depth", metavar="FILE", help="a depth map to follow: white is near")
-    _painting_options(draw, "generate")
+    add_painting_options(draw, "generate")
 
     edit = add("edit", painting.edit, "redraw a picture as a prompt says")
     edit.add_argument("image", metavar="IMAGE", help="the picture to start from")
     edit.add_argument("--depth", metavar="FILE", help="its depth map to follow: white is near")
-    _painting_options(edit, "edit")
+    add_painting_options(edit, "edit")
 
     inpaint = add("inpaint", painting.inpaint, "repaint a part of a picture, keep the rest")
     inpaint.add_argument("image", metavar="IMAGE", help="the picture to start from")
@@ -135,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     where.add_argument("--mask", metavar="FILE", help="a picture: white is repainted")
     where.add_argument("--box", metavar="L,T,R,B", help="repaint this box, end exclusive")
     inpaint.add_argument("--join", default=WAYS[0], help=f"{', '.join(WAYS)}: see kn.inpaint")
-    _painting_options(inpaint, "inpaint")
+    add_painting_options(inpaint, "inpaint")
 
     versus = add("versus", painting.versus, "draw the same prompt with several models in turn")
     versus.add_argument("prompt", help=FIELDS["prompt"].help)
@@ -147,7 +153,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o", "--output", type=Path, metavar="FOLDER", help="a sub-folder for each model"
     )
     versus.add_argument("--device", help=DEVICES)
-    _setting_options(versus, "generate")
+    add_setting_options(versus, "generate")
 
     outpaint = add("outpaint", painting.outpaint, "paint what lies beyond a picture's frame")
     outpaint.add_argument("image", metavar="IMAGE", help="the picture to go on from")
@@ -158,14 +164,14 @@ def _parser() -> argparse.ArgumentParser:
     outpaint.add_argument("--aspect", metavar="W:H", help="grow to this shape, such as 16:9")
     outpaint.add_argument("--size", metavar="W,H", help="grow to this size")
     outpaint.add_argument("--join", default=WAYS[0], help=f"{', '.join(WAYS)}: see kn.outpaint")
-    _painting_options(outpaint, "outpaint")
+    add_painting_options(outpaint, "outpaint")
 
     upscale = add("upscale", painting.upscale, "enlarge a picture, and redraw a little of it")
     upscale.add_argument("image", metavar="IMAGE", help="the picture to enlarge")
     upscale.add_argument(
         "--factor", type=number_or_text, metavar="N", default=2, help="2, 3 or 4 (default: 2)"
     )
-    _painting_options(upscale, "upscale")
+    add_painting_options(upscale, "upscale")
 
     strip = add(
         "strip", painting.strip, "take the original pictures out of a file, keep their hashes"
@@ -193,19 +199,19 @@ def _parser() -> argparse.ArgumentParser:
     path.add_argument("--seconds", type=number_or_text, default=0.1, help="for each frame")
     for mixing, ending in ((mix, ".png"), (path, ".gif, .webp or .mp4")):
         mixing.add_argument("--how", default="mean", help="mean (default), slerp or sum")
-        _model_option(mixing)
+        add_model_option(mixing)
         mixing.add_argument(
             "-o", "--output", type=Path, metavar="FILE", help=f"a {ending} file to write"
         )
         mixing.add_argument("--force", action="store_true", help="replace FILE if it exists")
-        _machine_options(mixing)
-        _setting_options(mixing, "mix", without=("count",) if mixing is path else ())
+        add_machine_options(mixing)
+        add_setting_options(mixing, "mix", without=("count",) if mixing is path else ())
 
     batch = add("batch", batches.batch, "draw a table of prompts so that nothing can be lost")
     batches.add_options(batch)
-    _model_option(batch)
+    add_model_option(batch)
     for name, setting in FIELDS.items():
-        _setting_option(batch, name, setting)
+        add_setting_option(batch, name, setting)
 
     run = add("run", commands.run, "run notebooks without a browser, by number or name, or all")
     run.add_argument("notebooks", nargs="+", metavar="NOTEBOOK", help='"03", a path, or "all"')
@@ -237,11 +243,11 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("--port", type=int, help="default: 8888 or the next free one")
 
     serve = add("serve", commands.serve, "draw for others over HTTP, until it is told to end")
-    _model_option(serve)
+    add_model_option(serve)
     add_options(serve)
 
     measure = add("bench", commands.bench, "measure how long pictures take on this machine")
-    _model_option(measure)
+    add_model_option(measure)
     measure.add_argument("--steps", type=int, nargs="+", default=[10, 25])
     measure.add_argument("--count", type=int, nargs="+", default=[1, 4], help="pictures")
     measure.add_argument("--repeats", type=int, default=3)
@@ -251,62 +257,6 @@ def _parser() -> argparse.ArgumentParser:
     for name, (_, text) in MINI_TOOLS.items():
         tools.add_parser(name, help=f"{text} (kandi-nb mini {name} --help)")
     return parser
-
-
-def _painting_options(parser: argparse.ArgumentParser, task: str) -> None:
-    """Add the prompt and the options of a command that makes pictures by a task."""
-    parser.add_argument("prompt", help=FIELDS["prompt"].help)
-    _model_option(parser)
-    parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="a .png file to write"
-    )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    parser.add_argument(
-        "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
-    )
-    _machine_options(parser)
-    _setting_options(parser, task)
-
-
-def _model_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        help=f"a key that `kandi-nb models` lists, or a folder (default: {DEFAULT_MODEL})",
-    )
-
-
-def _setting_options(
-    parser: argparse.ArgumentParser, task: str, without: Sequence[str] = ()
-) -> None:
-    """Add an option for each setting that a task uses; the prompt is no option."""
-    for name, setting in FIELDS.items():
-        used = setting.tasks is None or task in setting.tasks
-        if used and name not in ("prompt", *without):
-            _setting_option(parser, name, setting)
-
-
-def _machine_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--device", help=DEVICES)
-    parser.add_argument(
-        "--scheduler",
-        metavar="NAME",
-        help='such as "ddim" or "dpm++" (default: the model\'s own)',
-    )
-
-
-def _setting_option(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:
-    limits = "" if setting.low is None else f", {setting.low} to {setting.high}"
-    default = "" if setting.default is None else f" (default: {setting.default})"
-    parser.add_argument(
-        f"--{name.replace('_', '-')}",
-        dest=name,
-        metavar=name.upper() if setting.type is str else "N",
-        # Text at first: Params says what is wrong in the words used everywhere.
-        type=str if setting.type is str else number_or_text,
-        default=argparse.SUPPRESS,
-        help=f"{setting.help}{limits}{default}",
-    )
 
 
 def _plain_warning(message: Any, category: type, *rest: Any, **named: Any) -> None:

@@ -124,9 +124,8 @@ def asked(
 ) -> list[Params]:
     """Return one Params a picture, all its settings filled in, for the task of that name.
 
-    `instead` names what stands for texts: "embedding", "negative_embedding".
-
-    Prompts vary slowest, then params, then count. Raises KandiError for what is no model, a
+    `instead` names what stands for texts: "embedding", "negative_embedding". Prompts vary
+    slowest, then params, then count. Raises KandiError for what is no model, a
     model that cannot do the task, other things than Params, and a missing prompt; settings that
     would have no effect are dropped with a warning, or refused where they differ. Unless
     `sized`, width and height stay None: the task takes them from a picture.
@@ -134,11 +133,8 @@ def asked(
     check_model(k, name)
     runs = singles(params, prompts)
     runs = used(k, name, runs, _replaced(k, runs, instead))
-    if (
-        TASKS[name].prompt
-        and "embedding" not in instead
-        and any(run.prompt is None for run in runs)
-    ):
+    unsaid = "embedding" not in instead and any(run.prompt is None for run in runs)
+    if TASKS[name].prompt and unsaid:
         raise KandiError(f'{name} needs a prompt: Params("a red fox in space")')
     return [filled(k, run) for run in runs] if sized else runs
 
