@@ -300,9 +300,8 @@ def outpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> 
         taken[width] = int(subprocess.check_output(command, text=True).split()[-1])
     narrow, wide = taken.values()
     print(
-        f"    peak memory of a process at {16 * side} × {side}, at most {MEMORY_GOAL:g} × that "
-        f"at {2 * side} × {side}: {verdict(wide <= MEMORY_GOAL * narrow)} "
-        f"({wide / narrow:.2f} ×)"
+        f"    peak of a process at {16 * side} × {side}, at most {MEMORY_GOAL:g} × that of "
+        f"{2 * side} × {side}: {verdict(wide <= MEMORY_GOAL * narrow)} ({wide / narrow:.2f} ×)"
     )
 
 

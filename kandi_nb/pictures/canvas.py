@@ -54,12 +54,13 @@ class Canvas:
         self.box = left, top, left + inner[0], top + inner[1]
 
     def lay(self, picture: Image) -> Image:
-        """Return the canvas with an RGB picture on it."""
+        """Return the canvas with a picture on it, RGB or grey."""
         import numpy as np
         from PIL import Image
 
         scaled = np.asarray(_resized(picture, self.inner))
-        return Image.fromarray(np.pad(scaled, (*self._margins(), (0, 0)), "edge"))
+        around = (*self._margins(), (0, 0))[: scaled.ndim]
+        return Image.fromarray(np.pad(scaled, around, "edge"))
 
     def lay_mask(self, mask: Mask) -> Mask:
         """Return the mask on the canvas; beside the picture its edge goes on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -72,10 +73,11 @@ def size_for(
 ) -> tuple[int, int]:
     """Return (width, height) of what is drawn along a depth map; raise KandiError.
 
-    About the model's native area, unless a side is given: then it must suit the map's aspect.
+    Half to twice the model's native area, as near as can be to the map's aspect, unless a side
+    is given: then it must suit that aspect.
     """
-    usual = canvas_size(depth.size, k.spec.native_size)
-    if (width, height) == usual:
+    usual = _usual_size(depth.width / depth.height, k.spec.native_size)
+    if (width or usual[0], height or usual[1]) == usual:
         return usual
     size = canvas_size(depth.size, k.spec.native_size, width, height)
     if abs(size[1] - size[0] * depth.height / depth.width) >= STEP:
@@ -84,6 +86,22 @@ def size_for(
             f"{size[0]} × {size[1]}; leave width and height out, or give a map of that aspect"
         )
     return size
+
+
+def _usual_size(aspect: float, native: int) -> tuple[int, int]:
+    """Return the multiples of 64 of an aspect, of an area near the native one.
+
+    >>> _usual_size(2, 64), _usual_size(4 / 3, 512)
+    ((128, 64), (512, 384))
+    """
+    sides = range(STEP, 2 * native + 1, STEP)
+    sizes = [(w, h) for w in sides for h in sides if 0.5 <= w * h / native**2 <= 2]
+
+    def unlike(size: tuple[int, int]) -> tuple[float, float]:
+        area = math.log(size[0] * size[1] / native**2)
+        return round(abs(math.log(size[0] / size[1] / aspect)), 6), abs(area)
+
+    return min(sizes, key=unlike)
 
 
 def check_same_size(depth: Image, image: Image) -> None:

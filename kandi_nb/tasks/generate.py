@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.loading.kandinsky import Kandinsky
+from ..pictures.canvas import Canvas
 from ..pictures.result import Result
 from ..words.params import Params
 from .checks import STEERING, asked, check_model, prompted, task
@@ -54,7 +55,7 @@ def generate(
 
     `depth`, a map that is white where things are near, says where things are: an array [h, w]
     of uint8 or floats in 0…1, a grey picture or its path, or a list of these, one for all or
-    one each. The picture has about the native area and the map's aspect. `depth_of` estimates
+    one each. The picture has the map's aspect, and about the native area. `depth_of` estimates
     the map of a photograph. All of these travel in the recipe.
     """
     check_model(k, "generate")
@@ -86,7 +87,7 @@ def _along(
                 k,
                 single.replace(width=width, height=height),
                 role=ROLE,
-                arguments={"hint": hint(follows.resize((width, height)))},
+                arguments={"hint": hint(Canvas(follows.size, (width, height)).lay(follows))},
                 inputs={"depth": follows},
             )
         )

@@ -87,7 +87,7 @@ def on_canvas(k: Kandinsky, run: Params, inputs: Inputs) -> tuple[Params, dict[s
     if "mask" in inputs:
         arguments["masks"] = as_masks(canvas.lay_mask(Mask(inputs["mask"])).array)
     if "depth" in inputs:
-        arguments["hints"] = hint(canvas.lay(inputs["depth"].convert("RGB")))
+        arguments["hints"] = hint(canvas.lay(inputs["depth"]))
     return filled, arguments
 
 

@@ -18,7 +18,7 @@ from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
 from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.recipe import recipe
-from kandi_nb.tasks.depth import depth_of
+from kandi_nb.tasks.depth import _usual_size, depth_of
 from kandi_nb.tasks.edit import edit
 from kandi_nb.tasks.generate import generate
 from kandi_nb.tasks.replay import replay
@@ -69,10 +69,22 @@ def test_near_and_far_make_a_difference(tiny_roles):
 
 
 def test_a_picture_has_the_aspect_of_its_map(tiny_roles):
-    draw = partial(generate, tiny_roles, depth=ramp(300, 100))
-    assert draw(QUICK)[0].size == (128, 64)
-    assert draw(QUICK.replace(width=192))[0].size == (192, 64)
-    assert draw(QUICK)[0].size == draw(draw(QUICK).params[0])[0].size, "what was used, again"
+    draw = partial(generate, tiny_roles, QUICK)
+    assert draw(depth=ramp(300, 150))[0].size == (128, 64)
+    assert draw(depth=ramp(40, 80))[0].size == (64, 128)
+    assert draw(depth=ramp(70, 64))[0].size == (64, 64)
+    wide = draw(depth=ramp(300, 100))
+    again = generate(tiny_roles, wide.params, depth=ramp(300, 100))
+    assert again[0].size == wide[0].size == (128, 64), "what was used, again"
+    given = generate(tiny_roles, QUICK.replace(width=192), depth=ramp(300, 100))
+    assert given[0].size == (192, 64)
+
+
+def test_published_models_draw_the_aspects_of_photographs():
+    for aspect in (1, 4 / 3, 3 / 4, 3 / 2, 16 / 9, 2, 0.5):
+        width, height = _usual_size(aspect, 512)
+        assert width % 64 == height % 64 == 0 and 0.5 <= width * height / 512**2 <= 2
+        assert width / height == pytest.approx(aspect, rel=0.05)
 
 
 def test_a_batch_of_different_maps_equals_its_singles(tiny_roles):
