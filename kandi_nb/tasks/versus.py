@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import sys
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,9 +55,11 @@ class Versus(Table):
 
         Otherwise as `Result.save`.
         """
-        paths = []
+        paths: list[Path] = []
         for name, result in self.results.items():
-            paths += result.save(Path(folder) / slug(name), inputs=inputs)
+            # That the originals travel is said once, not for each model.
+            with contextlib.redirect_stdout(io.StringIO() if paths else sys.stdout):
+                paths += result.save(Path(folder) / slug(name), inputs=inputs)
         return paths
 
 

@@ -105,13 +105,15 @@ def test_another_number_format_shares_nothing(folders, read):
     assert "kandinsky-2-1/movq" in read
 
 
-def test_other_tasks_take_their_inputs(folders, tiny3_folder):
+def test_other_tasks_take_their_inputs(folders, tiny3_folder, tmp_path, capsys):
     picture = np.zeros((64, 64, 3), np.uint8)
     edited = versus(
         QUICK.replace(strength=1.0, prior_steps=25), [folders[0], tiny3_folder], edit,
         image=picture, progress=False,
     )  # fmt: skip
     assert {result.task for result in edited.results.values()} == {"edit"}
+    edited.save(tmp_path)
+    assert capsys.readouterr().out.count("travel inside") == 1
 
 
 def test_pictures_stand_side_by_side_and_are_saved_by_model(tiny, tiny21_folder, tmp_path):
