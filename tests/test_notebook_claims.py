@@ -155,3 +155,12 @@ def test_crown_and_mushroom_come_out_with_other_seeds_and_joining_hides_the_edge
     assert sum(one.object == "mushroom" for one in seen[3:]) >= 2
     assert all(row["kept"] == 1 for row in result.proof)
     assert all(row["edge"] < row["edge_hard"] for row in result.proof)
+
+
+def test_eight_bit_moves_pixels_and_not_what_is_seen(k):
+    params = kn.Params("A red car in a snowy forest", seed=20, steps=15, count=COUNT)
+    usual = kn.generate(k, params, progress=False)
+    eight = kn.generate(kn.load("mini-2.2", memory="resident+fp8"), params, progress=False)
+    drift = np.abs(usual.arrays().astype(int) - eight.arrays()).mean()
+    assert 0.5 < drift < 30
+    assert sum(seen.object == "car" for seen in judge.read(eight)) >= COUNT - 1
