@@ -214,6 +214,12 @@ def test_what_cannot_be_served_is_said_before_a_model_is_loaded(more, says):
         serve("no such model", **more)
 
 
+def test_without_its_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kandi_nb.drivers.service.app", None)
+    with pytest.raises(KandiError, match=r"pip install 'kandi_nb\[serve\]'"):
+        serve("no such model")
+
+
 def test_a_model_that_is_not_there_is_said_and_leaves_its_port_free(tiny):
     with pytest.raises(KandiError, match="no such model"):
         serve("no such model")
