@@ -51,9 +51,7 @@ def main() -> None:
     print(f"at once against one by one: {one / shared:.2f} × (goal {SHARING_GOAL:g} ×)")
     print(f"at once against the bare task: {bare / shared:.2f} ×")
     goal = max(HEALTH_GOAL, 10 * rest)
-    print(
-        f"/health, p95: {rest:.4f} s at rest, {under_load:.4f} s while drawing (goal {goal:.3f})"
-    )
+    print(f"/health, p95: {rest:.4f} s at rest, {under_load:.4f} s drawing (goal {goal:.3f})")
 
 
 def requests(url: str, fields: list[dict], clients: int) -> None:

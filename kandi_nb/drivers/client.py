@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..model.progress import interruptible, progress_bar
@@ -73,6 +73,9 @@ class Client:
     def vocabulary(self) -> Table:
         """Return a table of the words that the service's model knows."""
         return self.spec.vocabulary
+
+    def open(self, roles: Iterable[str]) -> None:
+        """Do nothing: a service loads what it needs when it is asked."""
 
     def forget(self) -> None:
         """Do nothing: what a service remembers is its own."""

@@ -190,8 +190,11 @@ def filled(k: Kandinsky, params: Params) -> Params:
 
 
 def check_model(k: Any, task: str | None) -> None:
-    """Raise KandiError unless `k` is a loaded model that can do the task (None: any task)."""
-    if not isinstance(k, Kandinsky):
+    """Raise KandiError unless `k` is a loaded model that can do the task.
+
+    A client of a service will do for a task; without one (None) it must be the model itself.
+    """
+    if not isinstance(k, Kandinsky) and not (task and hasattr(k, "remote")):
         raise KandiError(
             f'the first argument is a loaded model, k = kn.load("mini-2.2"), not {shown(k)}'
         )

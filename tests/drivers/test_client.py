@@ -60,6 +60,7 @@ def test_edits_bring_their_pictures_along_and_keep_them_here(client, tiny_roles,
     (path,) = there.save(tmp_path)
     assert carried(path).keys() == {"image", "mask"}, "they are the user's own"
     assert far(kn.replay(path, tiny_roles), there) <= TOLERANCE
+    assert far(kn.replay(path, client), there) <= TOLERANCE
 
 
 def test_pictures_and_params_go_together_one_each(client):
@@ -104,6 +105,19 @@ def test_errors_are_the_one_line_that_they_were_there(client, call, says):
     with pytest.raises(KandiError, match=says) as raised:
         call(client)
     assert type(raised.value) is KandiError and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda c: kn.mix(c, QUICK, ["a cat", "a dog"]),
+        lambda c: kn.embed(c, ["a cat"]),
+        lambda c: kn.tokens(c, "a cat"),
+    ],
+)
+def test_what_needs_the_model_itself_says_so(client, call):
+    with pytest.raises(KandiError, match="the first argument is a loaded model"):
+        call(client)
 
 
 def test_warnings_come_along(client):

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -63,6 +64,8 @@ def make_app(
     )
     app.state.worker = worker
     app.state.texts = {}
+    # So that the documentation has a field for the token; the guard is what asks for it.
+    app.state.scheme = [Depends(HTTPBearer(auto_error=False))] if tokens else []
     _add_drawing(app, worker)
     _add_openai(app, worker)
     _add_about(app)
@@ -85,6 +88,7 @@ def _add(
         summary=text,
         responses=answers,
         response_class=Response,
+        dependencies=[] if path == "/health" else app.state.scheme,
         openapi_extra={"requestBody": body} if body else None,
     )
 

@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 _FIELDS = 200  # parts of a form
+_LONGEST_JSON = 2**21  # bytes: two texts as long as they may be, each letter escaped
 _LONGEST_PART = 2**19  # bytes of a text among them: the longest prompt in four-byte letters
 
 
 async def json_object(request: Request) -> dict[str, Any]:
     """Return the JSON object of a request; raise Refused or KandiError for anything else."""
     _check_kind(request, "application/json", "-H \"Content-Type: application/json\" -d '{…}'")
-    return parsed(await request.body())
+    body = await request.body()
+    if len(body) > _LONGEST_JSON:
+        raise Refused(413, f"a JSON body has at most {_LONGEST_JSON:,} bytes; send less")
+    return parsed(body)
 
 
 def _check_kind(request: Request, wanted: str, how: str) -> None:

@@ -186,6 +186,14 @@ def test_bad_json_is_refused_in_one_line(app, body, says):
     assert says in line and "\n" not in line and len(line) < 600
 
 
+def test_json_has_a_bound_of_its_own(app):
+    longest = {**FOX, "prompt": "狐" * 100_000, "negative": "狐" * 100_000, "steps": 1}
+    response = asked(app, "POST", "/generate", json=longest)
+    assert response.status_code == 422 and "steps must be" in response.json()["detail"]
+    body = b"[" + b"0," * 2**20 + b"0]"
+    assert asked(app, "POST", "/generate", content=body, headers=JSON).status_code == 413
+
+
 def test_a_model_that_is_not_loaded_is_not_found(app):
     response = asked(app, "POST", "/generate", json={**FOX, "model": "kandinsky-3"})
     assert response.status_code == 404 and "is not loaded" in response.json()["detail"]

@@ -137,6 +137,14 @@ def test_a_token_is_asked_for(tiny, header, status):
         assert response.headers["WWW-Authenticate"] == "Bearer" and TOKEN not in response.text
 
 
+def test_the_documentation_has_a_field_for_the_token(tiny):
+    with serving(tiny, tokens=(TOKEN,)) as app:
+        described = asked(app, "GET", "/openapi.json").json()
+    assert described["components"]["securitySchemes"]
+    assert described["paths"]["/generate"]["post"]["security"]
+    assert "security" not in described["paths"]["/health"]["get"]
+
+
 def test_errors_have_the_shape_of_who_is_asked(tiny):
     with serving(tiny, tokens=(TOKEN,)) as app:
         ours, theirs = asked(app, "GET", "/"), asked(app, "GET", "/v1/models")

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from asgi import QUICK, opened
 
+from kandi_nb import cli
 from kandi_nb.drivers.service.serving import is_loopback, serve, tokens_of
 from kandi_nb.words.errors import KandiError
 
@@ -213,9 +214,39 @@ def test_what_cannot_be_served_is_said_before_a_model_is_loaded(more, says):
         serve("no such model", **more)
 
 
+def test_without_its_extra_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "kandi_nb.drivers.service.app", None)
+    with pytest.raises(KandiError, match=r"pip install 'kandi_nb\[serve\]'"):
+        serve("no such model")
+
+
 def test_a_model_that_is_not_there_is_said_and_leaves_its_port_free(tiny):
     with pytest.raises(KandiError, match="no such model"):
         serve("no such model")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--host", "0.0.0.0"], "needs a token"),
+        (["--port", "{taken}"], "is in use"),
+        (["--port", "many"], "a port is a whole number"),
+        (["--token-file", "none.txt"], "none.txt cannot be read"),
+        (["--token-file", "{empty}"], "holds no token"),
+        (["--limit", "queues=4"], "did you mean queue?"),
+        (["--limit", "queue=few"], "queue is a whole number"),
+    ],
+)
+def test_the_command_says_in_one_line_what_is_wrong(
+    service, tmp_path, monkeypatch, capsys, options, says
+):
+    monkeypatch.delenv("KANDINSKY_SERVICE_TOKEN", raising=False)
+    (tmp_path / "empty.txt").write_text("\n")
+    known = {"taken": service.url.rpartition(":")[2], "empty": tmp_path / "empty.txt"}
+    words = [word.format(**known) for word in options]
+    assert cli.main(["serve", "--model", "no such model", *words]) == 2
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1
 
 
 def test_tokens_come_from_lines_and_commas():
