@@ -224,6 +224,8 @@ def test_all_three_put_a_crown_on_the_same_fox_and_keep_the_rest(k, k21):
     )
     assert [judge.read(r)[0].headwear for r in crowned.results.values()] == ["crown"] * 3
     assert all(r.proof[0]["kept"] == 1 for r in crowned.results.values())
+
+
 def test_eight_bit_moves_pixels_and_not_what_is_seen(k):
     params = kn.Params("A red car in a snowy forest", seed=20, steps=15, count=COUNT)
     usual = kn.generate(k, params, progress=False)

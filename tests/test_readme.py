@@ -193,7 +193,8 @@ def test_absolute_links_lead_to_documentation_only():
 
 
 def test_no_path_of_one_machine():
-    assert re.findall(r"(?<![\w.~/<>)])/[a-z]\w*/", EVERYTHING) == []
+    # /v1/… is an address of the service.
+    assert set(re.findall(r"(?<![\w.~/<>)])/[a-z]\w*/", EVERYTHING)) <= {"/v1/"}
 
 
 def test_notebooks_and_other_pages_find_their_anchor_here():
@@ -326,8 +327,8 @@ def test_modules_that_are_run_exist():
 
 
 def test_downloads_are_those_of_the_published_model():
-    wanted = [c.split()[2] for c in COMMANDS if c.startswith("kandi-nb fetch ")]
-    assert wanted == [known.key for known in SPECS.values() if known.pins]
+    wanted = {c.split()[2] for c in COMMANDS if c.startswith("kandi-nb fetch ")}
+    assert wanted == {known.key for known in SPECS.values() if known.pins}
 
 
 def test_conda_names_are_those_of_the_environment_file():
@@ -433,8 +434,7 @@ def fresh(code, folder, **environment):
 
 
 def test_snippets_are_python():
-    assert len(SNIPPETS) == 5
-    assert len(SNIPPETS) == 6
+    assert len(SNIPPETS) == 7
     for snippet in SNIPPETS:
         compile(snippet, "README.md", "exec")
 
