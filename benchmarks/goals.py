@@ -32,10 +32,12 @@ SEEDS = [0, 1, 2]
 
 GRID_GOAL = 3.0  # times faster than a loop over pictures
 PICTURES_GOAL = 2.5  # times faster than a loop, for tasks that start from pictures
+MIXING_GOAL = 4.5  # times faster than one call of both stages for each cell of a grid
+FILM_GOAL = 64  # 2²⁰ bytes that a film of 48 frames may hold beside its pictures
 JOINING_GOAL = 0.05  # of the time of an inpainted picture
 OVERHEAD_GOAL = 0.02  # of the bare pipelines' time
 IMPORT_GOAL = 0.3  # seconds
-GOALS = ["grid", "one", "import", "edit", "inpaint"]
+GOALS = ["grid", "one", "import", "edit", "inpaint", "mix", "film"]
 PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
 
 
@@ -250,6 +252,67 @@ def inpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> N
     )
 
 
+def mix(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
+    """(f) a grid of 5 × 5 mixtures against both stages anew for each cell."""
+    import torch
+
+    corners, side = ["a cat", "a dog", "an owl", "a fox"], 5
+    way = [n / (side - 1) for n in range(side)]
+    weights = [[(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x] for y in way for x in way]
+
+    def ours() -> None:
+        k.embeddings.clear()
+        kn.mix_grid(k, params.replace(prompt=None), corners, side, progress=False)
+
+    def theirs() -> None:
+        for shares in weights:
+            noise = torch.Generator().manual_seed(params.prior_seed)
+            embeddings = guide.prior.interpolate(
+                corners,
+                shares,
+                num_inference_steps=params.prior_steps,
+                guidance_scale=params.prior_guidance,
+                generator=noise,
+            )
+            guide.decoder(
+                **embeddings,
+                height=guide.size,
+                width=guide.size,
+                num_inference_steps=params.steps,
+                guidance_scale=params.guidance,
+                generator=torch.Generator().manual_seed(params.seed),
+            )
+
+    measured = kn.pair(theirs, ours, repeats)
+    print(f"(f) {side} × {side} mixtures, interpolate for each cell against mix_grid")
+    print(f"    {measured}, {torch.get_num_threads()} thread(s)")
+    met = verdict(measured.ratio >= MIXING_GOAL)
+    print(f"    at least {MIXING_GOAL:g} × faster: {met}")
+
+
+def film(k: kn.Kandinsky, params: kn.Params) -> None:
+    """(g) the memory that a film of 48 frames takes beside its pictures."""
+    import tempfile
+    from pathlib import Path
+
+    from kandi_nb.model.peak import track_peak
+
+    way = kn.path(k, params.replace(prompt=None, steps=2), "a cat", "a dog", 48, progress=False)
+    wide = kn.Result([each.resize((512, 512)) for each in way], way.params, model=way.model)
+    print("(g) a film of 48 frames of 512 × 512")
+    with tempfile.TemporaryDirectory() as folder:
+        for ending in ("gif", "webp"):
+            peaks = []
+            for frames in (12, 48):
+                with track_peak("cpu") as peak:
+                    kn.animate(wide[:frames], Path(folder) / f"{frames}.{ending}")
+                peaks.append(peak.peak_mb or 0)
+            flat = verdict(peaks[1] - peaks[0] <= FILM_GOAL)
+            print(
+                f"    {ending}: peak {peaks[0]:.0f} MB with 12, {peaks[1]:.0f} with 48: {flat}"
+            )
+
+
 def one(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
     """(b) one picture: generate against the bare pipelines."""
 
@@ -313,6 +376,10 @@ def main(words: list[str] | None = None) -> int:
                 grid(k, guide, params, options.repeats)
             if "one" in wanted:
                 one(k, guide, params, options.repeats * 3)
+            if "mix" in wanted:
+                mix(k, guide, params, options.repeats)
+            if "film" in wanted:
+                film(k, params)
             for name, measure in {"edit": edit, "inpaint": inpaint}.items():
                 if not options.goals and options.steps < 5:
                     continue  # the plain pipeline fails where strength leaves it no step
