@@ -33,12 +33,14 @@ SEEDS = [0, 1, 2]
 
 GRID_GOAL = 3.0  # times faster than a loop over pictures
 PICTURES_GOAL = 2.5  # times faster than a loop, for tasks that start from pictures
+MIXING_GOAL = 4.5  # times faster than one call of both stages for each cell of a grid
+FILM_GOAL = 64  # 2²⁰ bytes that a film of 48 frames may hold beside its pictures
 JOINING_GOAL = 0.05  # of the time of an inpainted picture
 OVERHEAD_GOAL = 0.02  # of the bare pipelines' time
 IMPORT_GOAL = 0.3  # seconds
 MEMORY_GOAL = 1.3  # of what a canvas of one window takes, for one of eight
 PEAK_GOAL = 1.1  # times the peak memory of the largest model alone
-GOALS = ["grid", "one", "import", "edit", "inpaint", "outpaint", "versus"]
+GOALS = ["grid", "one", "import", "edit", "inpaint", "outpaint", "mix", "film", "versus"]
 GENERATIONS = ["mini-2.1", "mini-2.2", "mini-3"]
 LOOP = "a loop over plain pipelines : one call"
 PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
@@ -305,6 +307,67 @@ def outpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> 
     )
 
 
+def mix(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
+    """(g) a grid of 5 × 5 mixtures against both stages anew for each cell."""
+    import torch
+
+    corners, side = ["a cat", "a dog", "an owl", "a fox"], 5
+    way = [n / (side - 1) for n in range(side)]
+    weights = [[(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x] for y in way for x in way]
+
+    def ours() -> None:
+        k.embeddings.clear()
+        kn.mix_grid(k, params.replace(prompt=None), corners, side, progress=False)
+
+    def theirs() -> None:
+        for shares in weights:
+            noise = torch.Generator().manual_seed(params.prior_seed)
+            embeddings = guide.prior.interpolate(
+                corners,
+                shares,
+                num_inference_steps=params.prior_steps,
+                guidance_scale=params.prior_guidance,
+                generator=noise,
+            )
+            guide.decoder(
+                **embeddings,
+                height=guide.size,
+                width=guide.size,
+                num_inference_steps=params.steps,
+                guidance_scale=params.guidance,
+                generator=torch.Generator().manual_seed(params.seed),
+            )
+
+    measured = kn.pair(theirs, ours, repeats)
+    print(f"(g) {side} × {side} mixtures, interpolate for each cell against mix_grid")
+    print(f"    {measured}, {torch.get_num_threads()} thread(s)")
+    met = verdict(measured.ratio >= MIXING_GOAL)
+    print(f"    at least {MIXING_GOAL:g} × faster: {met}")
+
+
+def film(k: kn.Kandinsky, params: kn.Params) -> None:
+    """(h) the memory that a film of 48 frames takes beside its pictures."""
+    import tempfile
+    from pathlib import Path
+
+    from kandi_nb.model.peak import track_peak
+
+    way = kn.path(k, params.replace(prompt=None, steps=2), "a cat", "a dog", 48, progress=False)
+    wide = kn.Result([each.resize((512, 512)) for each in way], way.params, model=way.model)
+    print("(h) a film of 48 frames of 512 × 512")
+    with tempfile.TemporaryDirectory() as folder:
+        for ending in ("gif", "webp"):
+            peaks = []
+            for frames in (12, 48):
+                with track_peak("cpu") as peak:
+                    kn.animate(wide[:frames], Path(folder) / f"{frames}.{ending}")
+                peaks.append(peak.peak_mb or 0)
+            flat = verdict(peaks[1] - peaks[0] <= FILM_GOAL)
+            print(
+                f"    {ending}: peak {peaks[0]:.0f} MB with 12, {peaks[1]:.0f} with 48: {flat}"
+            )
+
+
 def one(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
     """(b) one picture: generate against the bare pipelines."""
 
@@ -379,7 +442,7 @@ def in_fresh_process(work: str, models: list[str], steps: int) -> tuple[float, f
 
 
 def versus(steps: int, repeats: int) -> None:
-    """(f) three models by `versus` against loading each alone, and the largest by itself."""
+    """(i) three models by `versus` against loading each alone, and the largest by itself."""
     ways = {"versus": _VERSUS, "each alone": _ONE_BY_ONE}
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in (*ways, "largest")}
     for _ in range(repeats):
@@ -391,7 +454,7 @@ def versus(steps: int, repeats: int) -> None:
         {name: statistics.median(each[n] for each in found) for name, found in measured.items()}
         for n in (0, 1)
     )
-    print(f"(f) {', '.join(GENERATIONS)}: versus against loading each alone, a picture each")
+    print(f"(i) {', '.join(GENERATIONS)}: versus against loading each alone, a picture each")
     for name in ways:
         print(f"    {name}: {seconds[name]:.2f} s, peak {peaks[name]:.0f} MB")
     faster = seconds["versus"] <= seconds["each alone"]
@@ -431,6 +494,10 @@ def main(words: list[str] | None = None) -> int:
                 grid(k, guide, params, options.repeats)
             if "one" in wanted:
                 one(k, guide, params, options.repeats * 3)
+            if "mix" in wanted:
+                mix(k, guide, params, options.repeats)
+            if "film" in wanted:
+                film(k, params)
             for name, measure in {
                 "edit": edit,
                 "inpaint": inpaint,

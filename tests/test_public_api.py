@@ -29,6 +29,8 @@ PROMISED = [
     ),
     *("options", "panel", "plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
     *("outpaint", "upscale", "depth_of"),
+    *("plan", "plot", "recipe", "replay", "run_notebook", "schedulers"),
+    *("sweep", "table"),
     *("edit", "inpaint", "Mask", "rectangle", "ellipse", "polygon", "stroke"),
     *("lettering_mask", "lettering", "colours"),
     *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),

@@ -74,6 +74,5 @@ def test_an_mp4_names_the_extra_that_it_needs(tmp_path, monkeypatch):
 
 
 def test_an_mp4_is_written_where_the_extra_is_there(tmp_path):
-    pytest.importorskip("imageio_ffmpeg")
     path = animate(result(), tmp_path / "film.mp4")
     assert path.read_bytes()[4:8] == b"ftyp"

@@ -73,6 +73,8 @@ def assert_right(paths):
         except KandiError:
             continue  # a plot
         low, high = USUAL_GUIDANCE
+        if not params["prompt"]:
+            continue  # drawn from an embedding: the notebook's own check looks at it
         if params["steps"] >= USUAL_STEPS and low <= params["guidance"] <= high:
             said.append(seen_in(path, captions.expects(params["prompt"])))
             with Image.open(path) as picture:

@@ -167,7 +167,7 @@ def test_nothing_is_left_over_in_one_made_for_a_model(tiny):
 def test_every_generation_draws_edits_and_inpaints_with_another(folder, request):
     k = load(request.getfixturevalue(folder), device="cpu", scheduler="dpm++")
     assert k.options["scheduler"] == "DPMSolverMultistepScheduler"
-    params = QUICK.replace(steps=6)
+    params = QUICK.replace(steps=6, width=64, height=64)
     drawn = kn.generate(k, params, **QUIET)
     assert drawn.recipes[0]["options"]["scheduler"] == "DPMSolverMultistepScheduler"
     inputs = {"image": Image.new("RGB", (64, 64), "red")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ def _plain(cls: type) -> str:
     return cls.__name__.removesuffix("Scheduler")
 
 
+@lru_cache(256)  # a refusal tries all of them, to name those that work
 def _verdict(name: str, loop: Loop) -> Verdict:
     if package := missing_package(candidates()[name]):
         return Verdict(UNTRIED, f"it needs the package {package}")
