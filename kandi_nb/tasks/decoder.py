@@ -120,6 +120,8 @@ def draw(
         arguments["image_embeds"], arguments["negative_image_embeds"] = (
             row.to(**fits) for row in rows
         )
+        if "hint" in arguments:  # which one pipeline casts above guidance 1 only
+            arguments["hint"] = arguments["hint"].to(**fits)
     if "prompt" in takes:
         arguments["prompt"], arguments["negative_prompt"] = _texts(jobs)
 

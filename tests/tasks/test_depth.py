@@ -104,6 +104,12 @@ def test_an_embedding_goes_along_a_map_as_well(tiny_roles):
     assert apart(drawn[0], generate(tiny_roles, bare, embedding=embedding)[0]) > 0
 
 
+def test_without_guidance_a_map_is_followed_in_the_models_own_number_format(tiny_roles_folder):
+    k = load(tiny_roles_folder, device="cpu", dtype="bfloat16")
+    free = QUICK.replace(guidance=1)
+    assert apart(*(generate(k, free, depth=map_)[0] for map_ in (ramp(), 255 - ramp()))) > 0
+
+
 def test_a_stop_and_previews_reach_the_pipeline(tiny_roles):
     class Stop:
         left = 2
