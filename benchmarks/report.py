@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,13 @@ RESULTS, PAGE = ROOT / "benchmarks" / "results.json", ROOT / "docs" / "benchmark
 PLOT = ROOT / "docs" / "benchmarks-options.png"
 SLOWER = 0.1  # of a ratio: what counts as a change
 PARAMS = kn.Params("a red fox in a snowy forest", steps=25, prior_steps=25)
+INTRODUCTION = (
+    "Written by `make bench` ([report.py](../benchmarks/report.py)); do not edit. Times are "
+    "of the bundled mini-2.2 on a CPU. A ratio names both sides. On a busy machine (load above "
+    "its cores) seconds say little. Goals are ratios of two sides that took turns; options "
+    "with a process of their own met whatever else ran then: read their pixels and memory "
+    "first."
+)
 PLANS = ["resident", "prior-first", "resident+fp8", "prior-first+fp8", "model-offload"]
 
 
@@ -171,13 +179,7 @@ def slower(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 def page(results: dict[str, Any], worse: list[str]) -> str:
     """Return the page as Markdown."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench` ([report.py](../benchmarks/report.py)); do not edit. Times "
-        "are of the bundled mini-2.2 on a CPU. A ratio names both sides. On a busy machine "
-        "(load above its cores) seconds say little and ratios more: both sides took turns.",
-    ]
+    lines = ["# Benchmarks", "", textwrap.fill(INTRODUCTION, 96)]
     titles = {
         "goals": "Goals: seconds of both sides, and their ratio",
         "options": "Options: each beside the usual way",
@@ -189,7 +191,7 @@ def page(results: dict[str, Any], worse: list[str]) -> str:
         if not part:
             lines.append("Not run here.")
             continue
-        lines += [said(part["circumstances"]), "", *markdown(part["rows"])]
+        lines += [textwrap.fill(said(part["circumstances"]), 96), "", *markdown(part["rows"])]
         if name == "options" and PLOT.exists():
             lines += ["", f"![seconds and memory of each option]({PLOT.name})"]
     lines += ["", "## Slower than the last time", ""]
