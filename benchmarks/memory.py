@@ -44,7 +44,7 @@ def network(name: str) -> architecture.Part:
 
 
 def medium(folder: Path) -> Path:
-    """Write a random 2.2 of half a gigabyte after the bundled one; return its folder.
+    """Write a random 2.2 of 0.4 GB after the bundled one; return its folder.
 
     Its weights are most of a process's memory, and its calls still take seconds.
     """

@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -31,36 +32,45 @@ RESULTS, PAGE = ROOT / "benchmarks" / "results.json", ROOT / "docs" / "benchmark
 PLOT = ROOT / "docs" / "benchmarks-options.png"
 SLOWER = 0.1  # of a ratio: what counts as a change
 PARAMS = kn.Params("a red fox in a snowy forest", steps=25, prior_steps=25)
+INTRODUCTION = (
+    "Written by `make bench` ([report.py](../benchmarks/report.py)); do not edit. Times are "
+    "of the bundled mini-2.2 on a CPU. A ratio names both sides. On a busy machine (load above "
+    "its cores) seconds say little. Goals are ratios of two sides that took turns; options "
+    "with a process of their own met whatever else ran then: read their pixels and memory "
+    "first."
+)
 PLANS = ["resident", "prior-first", "resident+fp8", "prior-first+fp8", "model-offload"]
 
 
-def measure_goals() -> list[dict[str, Any]]:
+def measure_goals(repeats: int, only: list[str]) -> list[dict[str, Any]]:
     goals.ROWS.clear()
-    goals.main(["--repeats", "3"])
+    goals.main([*only, "--repeats", str(repeats)])
     return list(goals.ROWS)
 
 
-def measure_options() -> list[dict[str, Any]]:
+def measure_options(repeats: int, only: list[str]) -> list[dict[str, Any]]:
     """Return rows of plans, number formats, threads and batches, each beside the usual."""
+
+    def bench(**options: Any) -> Any:
+        return kn.bench(kn.generate, "mini-2.2", PARAMS, repeats=repeats, **options)
+
     tables = {
-        "memory": kn.bench(kn.generate, "mini-2.2", PARAMS, repeats=2, memory=PLANS),
-        "dtype": kn.bench(
-            kn.generate, "mini-2.2", PARAMS, repeats=2, dtype=["float32", "bfloat16"]
-        ),
-        "threads": kn.bench(kn.generate, "mini-2.2", PARAMS, repeats=2, threads=[1, 2]),
+        "memory": bench(memory=PLANS),
+        "dtype": bench(dtype=["float32", "bfloat16"]),
+        "threads": bench(threads=[1, 2]),
     }
     rows = [
         {"option": f"{name} {row[name]}", **{c: row.get(c) for c in COLUMNS}}
         for name, table in tables.items()
         for row in table
     ]
-    return rows + in_process()
+    return rows + in_process(repeats)
 
 
 COLUMNS = ("per_picture", "peak_mb", "drift", "drift_most", "effect")
 
 
-def in_process() -> list[dict[str, Any]]:
+def in_process(repeats: int) -> list[dict[str, Any]]:
     """Return rows of what is no option of ours: a batch, channels_last, int8."""
     import torch
 
@@ -71,7 +81,7 @@ def in_process() -> list[dict[str, Any]]:
         k.forget()
         return kn.generate(k, params, progress=False)
 
-    batch = kn.pair(draw, lambda: draw(PARAMS.replace(count=8)), 3)
+    batch = kn.pair(draw, lambda: draw(PARAMS.replace(count=8)), repeats)
     rows = [compared("a batch of 8, a picture of it", batch, 8, None, usual)]
     fast = kn.load("mini-2.2", device="cpu")
     for network in (fast.decoder.unet, fast.decoder.movq):
@@ -94,7 +104,7 @@ def in_process() -> list[dict[str, Any]]:
             return kn.generate(other, PARAMS, progress=False)
 
         try:
-            rows.append(compared(name, kn.pair(draw, changed, 3), 1, changed(), usual))
+            rows.append(compared(name, kn.pair(draw, changed, repeats), 1, changed(), usual))
         except Exception as error:  # a crash is a finding, too
             rows.append({"option": name, "effect": f"crashes: {error}".splitlines()[0][:160]})
     return rows
@@ -115,18 +125,18 @@ def compared(
     return row | {"effect": words or "does nothing"}
 
 
-def measure_memory() -> list[dict[str, Any]]:
+def measure_memory(repeats: int, only: list[str]) -> list[dict[str, Any]]:
     return [memory.compare(case) for case in memory.CASES]
 
 
-PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+PARTS: dict[str, Callable[[int, list[str]], list[dict[str, Any]]]] = {
     "goals": measure_goals,
     "options": measure_options,
     "memory": measure_memory,
 }
 
 
-def circumstances() -> dict[str, Any]:
+def circumstances(repeats: int) -> dict[str, Any]:
     """Return when and on what something was measured, and how busy that was."""
     names = ("torch", "diffusers", "transformers", "accelerate", "numpy")
     return {
@@ -134,6 +144,7 @@ def circumstances() -> dict[str, Any]:
         "processor": processor(),
         "cores": os.cpu_count(),
         "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "rounds": repeats,
         "system": platform.system(),
         "python": platform.python_version(),
         **{name: importlib.metadata.version(name) for name in names},
@@ -168,13 +179,7 @@ def slower(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
 
 def page(results: dict[str, Any], worse: list[str]) -> str:
     """Return the page as Markdown."""
-    lines = [
-        "# Benchmarks",
-        "",
-        "Written by `make bench` ([report.py](../benchmarks/report.py)); do not edit. Times "
-        "are of the bundled mini-2.2 on a CPU. A ratio names both sides. On a busy machine "
-        "(load above its cores) seconds say little and ratios more: both sides took turns.",
-    ]
+    lines = ["# Benchmarks", "", textwrap.fill(INTRODUCTION, 96)]
     titles = {
         "goals": "Goals: seconds of both sides, and their ratio",
         "options": "Options: each beside the usual way",
@@ -186,7 +191,7 @@ def page(results: dict[str, Any], worse: list[str]) -> str:
         if not part:
             lines.append("Not run here.")
             continue
-        lines += [said(part["circumstances"]), "", *markdown(part["rows"])]
+        lines += [textwrap.fill(said(part["circumstances"]), 96), "", *markdown(part["rows"])]
         if name == "options" and PLOT.exists():
             lines += ["", f"![seconds and memory of each option]({PLOT.name})"]
     lines += ["", "## Slower than the last time", ""]
@@ -198,11 +203,11 @@ def said(known: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {known[name]}" for name in known if name not in PLACE)
     return (
         f"{known['date']}; {known['processor']}, {known['cores']} cores, load {known['load']} "
-        f"at the end; {versions}."
+        f"at the end, {known['rounds']} rounds; {versions}."
     )
 
 
-PLACE = ("date", "processor", "cores", "load")
+PLACE = ("date", "processor", "cores", "load", "rounds")
 
 
 def markdown(rows: list[dict[str, Any]]) -> list[str]:
@@ -224,11 +229,14 @@ def cell(value: Any) -> str:
 def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=PARTS, help="measure this part; others stay")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds (default: 3)")
+    parser.add_argument("--goals", nargs="*", default=[], help="these goals alone")
     chosen = parser.parse_args(words)
     before = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     results = dict(before)
     for name in [chosen.only] if chosen.only else ("goals", "options"):
-        results[name] = {"rows": PARTS[name](), "circumstances": circumstances()}
+        measured = PARTS[name](chosen.repeats, chosen.goals)
+        results[name] = {"rows": measured, "circumstances": circumstances(chosen.repeats)}
     rows = [row for row in results.get("options", {}).get("rows", []) if row.get("peak_mb")]
     if rows:
         kn.plot(rows, x="per_picture", y="peak_mb", label="option").savefig(PLOT, dpi=100)

@@ -15,7 +15,7 @@ from .peak import MIB
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["available_mb", "device", "dtype", "free"]
+__all__ = ["available_mb", "device", "dtype", "free", "give_back"]
 
 DTYPES = ("float32", "float16", "bfloat16")
 _SHORT = {"fp32": "float32", "fp16": "float16", "half": "float16", "bf16": "bfloat16"}
@@ -70,6 +70,11 @@ def dtype(device: str, preferred: Any = None) -> torch.dtype:
 def free() -> None:
     """Give memory that is no longer used back: collect garbage, empty the GPU's cache."""
     gc.collect()
+    give_back()
+
+
+def give_back() -> None:
+    """Let the system and the GPU have what was freed already, without a look for garbage."""
     if sys.platform == "linux":
         # glibc keeps what was freed for later, so that the next run seems to need nothing.
         with suppress(OSError, AttributeError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...words.errors import warn
 from ...words.plans import PLACES, STORES_OF, Plan
-from ..device import free
+from ..device import free, give_back
 from ..quiet import quiet
 from . import stores
 
@@ -78,7 +78,7 @@ class Placement:
         for other in leaving:
             self._send(other)
         if leaving:
-            free()
+            give_back()  # weights go with their last owner: no look for garbage, which is slow
         if not network.here:
             self._fetch(network)
 
