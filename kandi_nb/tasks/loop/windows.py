@@ -22,7 +22,7 @@ TOGETHER = 128 * 64  # pixels: with smaller windows calls would take more time t
 
 
 def cover(canvas: tuple[int, int], window: tuple[int, int]) -> tuple[Box, ...]:
-    """Return windows on a canvas, row by row, each overlapping its neighbours by half or more.
+    """Return windows on a canvas, row by row, each overlapping its neighbours by about half.
 
     Sides are (width, height) in pixels, multiples of 8, and the window is no larger than the
     canvas. They lie evenly, on whole latent cells. None for what is drawn in one go.
