@@ -45,6 +45,7 @@ HAND_OVER = """(area, [kind, name, content, size]) => {
         : new DragEvent('drop', {...words, dataTransfer: items}));
 }"""
 SERIOUS = {"serious", "critical"}
+LOAD = 180_000  # milliseconds that a busy machine may take to load torch and a model
 
 
 class Live:
@@ -55,7 +56,7 @@ class Live:
         self.notebook = open_notebook("panel.ipynb", *CELLS, watch=self.watch)
         self.page = self.notebook.page
         self.notebook.start(0)
-        self.page.wait_for_selector(OFFERED)
+        self.page.wait_for_selector(OFFERED, timeout=LOAD)
         self.page.wait_for_selector("#jp-main-statusbar >> text=/ \\| Idle/")
 
     def watch(self, page):
@@ -267,7 +268,7 @@ def test_a_kernel_that_was_restarted_is_said_and_the_page_asked_for_nothing_outs
     live.page.wait_for_selector("#jp-main-statusbar >> text=/ \\| Idle/")
     before = live.page.locator(".kandi-panel").count()
     live.notebook.start(0)
-    live.page.wait_for_selector(OFFERED)
+    live.page.wait_for_selector(OFFERED, timeout=LOAD)
     live.page.wait_for_selector("#jp-main-statusbar >> text=/ \\| Idle/")
     assert before == live.page.locator(".kandi-panel").count() == 1
     live.hand_over("drop", "settings of a picture", "again.png", saved)

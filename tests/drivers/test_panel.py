@@ -706,8 +706,7 @@ def test_who_watches_gets_controls(panel, monkeypatch):
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
     assert place.watched()
     data = panel._repr_mimebundle_()
-    assert "application/vnd.jupyter.widget-view+json" in (
-        data[0] if isinstance(data, tuple) else data
-    )
+    assert "application/vnd.jupyter.widget-view+json" in data
+    assert data["text/plain"] == repr(panel)
     monkeypatch.setenv("KANDI_NB_HEADLESS", "1")
     assert not place.watched()

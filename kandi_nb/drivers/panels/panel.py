@@ -250,7 +250,8 @@ class Panel(State):
             return {"text/plain": repr(self)}
         for panel in replaced(self):
             panel.close()
-        return self.view().box._repr_mimebundle_(include=include, exclude=exclude)
+        shown = self.view().box._repr_mimebundle_()
+        return {**shown, "text/plain": repr(self)}  # for pages that know no widgets
 
     def close(self) -> None:
         """End the run and remove the controls with all that the browser holds of them.
