@@ -342,6 +342,20 @@ def test_two_panels_on_one_model_take_turns(panel, k):
     assert panel.results[0][0].tobytes() != other.results[0][0].tobytes()
 
 
+def test_a_run_by_code_takes_the_button_away_meanwhile(k):
+    def look(k, params):
+        states.append((view.running.run.disabled, view.running.stop.disabled))
+        return Result([picture()], [params], "m")
+
+    states = []
+    made = kn.panel(look, k, QUICK)
+    view = made.view()
+    made.run()
+    states.append((view.running.run.disabled, view.running.stop.disabled))
+    assert states == [(True, False), (False, True)]
+    made.close()
+
+
 def failing(k, params, *, image=None):
     raise {
         "plain": KandiError("guidance is too much for this model; take less"),

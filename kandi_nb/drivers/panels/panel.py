@@ -110,6 +110,7 @@ class Panel(State):
             )
         stop = {"stop": self._runner.stop_event} if "stop" in asked.call.options else {}
         done, error = None, None
+        self._tell()
         try:
             done = asked.drawn(**{**stop, **options})
         except BaseException as raised:
