@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..model.progress import interruptible, progress_bar
+from ..model.progress import check_stop, interruptible, progress_bar
 from ..pictures.images import pictures
 from ..pictures.masks import Mask
 from ..pictures.recipe import png_bytes, recipe
 from ..pictures.result import Result
-from ..tasks.checks import TASKS, check_stop, prompted
+from ..tasks.checks import TASKS, prompted
 from ..words.errors import KandiError, shown, warn
 from ..words.models import SPECS, ModelSpec, Role
 from ..words.params import Params

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import HEADLESS, Cancelled
+from ..words.errors import HEADLESS, Cancelled, KandiError, shown, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -233,3 +233,28 @@ def progress_bar(total: int, text: str, *, shown: bool = True, stop: Any = None)
     kinds = {"notebook": NotebookBar, "terminal": TerminalBar, "log": LogLines}
     kind = (_SHOWN_BY.get() or kinds.get(place(), Progress)) if shown else Progress
     return kind(total, text, stop)
+
+
+def preview_every(preview: Any, on_preview: Any, progress: bool) -> int:
+    """Return every how many steps to show the pictures, 0 for never; raise KandiError.
+
+    Decoding a preview takes time, so there are none that nobody would see.
+    """
+    if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:
+        raise KandiError(
+            f"preview is a number of steps, 0 for no previews, not {shown(preview)}"
+        )
+    if on_preview is not None and not callable(on_preview):
+        raise KandiError(f"on_preview is a function of (pictures, step), not {on_preview!r}")
+    if on_preview is not None:
+        return preview or 1
+    watched = place() if preview and progress else "nobody"
+    if watched == "terminal":
+        warn("previews are shown in notebooks only; they are left out here")
+    return preview if watched == "notebook" else 0
+
+
+def check_stop(stop: Any) -> None:
+    """Raise KandiError unless `stop` is None or can be asked is_set()."""
+    if stop is not None and not callable(getattr(stop, "is_set", None)):
+        raise KandiError(f"stop is a threading.Event, not {shown(stop)}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.loading.kandinsky import Kandinsky
 from ..model.peak import track_peak
-from ..model.progress import progress_bar
+from ..model.progress import check_stop, preview_every, progress_bar
 from ..model.schedulers.table import check_steps
 from ..model.shortage import in_halves
 from ..pictures.inputs import kept
@@ -21,7 +21,7 @@ from ..words.errors import KandiError
 from ..words.foresight import Foreseen, looking_ahead
 from ..words.params import Params
 from . import decoder, prior
-from .checks import check_embedding, check_stop, preview_every
+from .checks import check_embedding
 from .loop.texts import warn_about_texts
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
-from ...model.progress import progress_bar
+from ...model.progress import check_stop, progress_bar
 from ...pictures import pixels
 from ...words.embedding import Embedding
 from ...words.errors import KandiError
 from ...words.params import Params
 from .. import prior
-from ..checks import check_prior, check_stop, signature
+from ..checks import check_prior, signature
 from ..loop.texts import warn_about_texts
 from .clip import check_item, encode
 from .items import gathered, named, picture_recipe
