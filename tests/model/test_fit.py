@@ -101,6 +101,7 @@ def test_a_call_without_numbers_counts_as_a_real_one(name, count):
         ("decoder unet", 768, 0.726),
         ("decoder movq", 256, 0.318),
         ("decoder movq", 384, 0.558),
+        ("decoder movq", 1024, 3.276),
     ],
 )
 def test_full_size_networks_take_what_was_measured_on_a_cpu(name, side, measured_gb):
