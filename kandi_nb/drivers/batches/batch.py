@@ -167,7 +167,8 @@ def _source(k: Any, device: str | None) -> Source:
         raise KandiError("this model is loaded already; say device to kn.load")
     own = bool(k.folders) and not k.spec.bundled
     where = k.folders["decoder"] if own else k.spec.key
-    return Source(where, k.device, str(k.dtype).removeprefix("torch."), k.options)
+    dtype = str(k.dtype).removeprefix("torch.")
+    return Source(where, k.device, dtype, k.options, k.scheduler)
 
 
 def _announce(task: Asked, given: Mapping[str, Any], inputs: bool) -> None:

@@ -14,14 +14,15 @@ from ...pictures.pixels import is_picture
 from ...words.embedding import Embedding
 from ...words.params import Params
 
-NOT_HASHED = ("device",)  # of the options: it moves pixels less than a picture's 8 bits show
+# Of the options: a device moves pixels less than their 8 bits show, a memory plan not at all.
+NOT_HASHED = ("device", "memory")
 
 
 def run_hash(recipe: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what a recipe says of the pixels, 64 hex digits.
 
     Of the canonical JSON (sorted keys, no spaces, UTF-8) of task, filled params, hashes of the
-    inputs, revisions of the weights and options except the device. Where the inputs lay, what
+    inputs, revisions of the weights and options but those in NOT_HASHED. Where the inputs lay, what
     their files were called and the versions of packages do not count.
     """
     said = {

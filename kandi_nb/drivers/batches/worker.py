@@ -37,20 +37,23 @@ class Unsaved(KandiError):
 class Source:
     """Say where a process gets its model: a key or folder to load, or an object that travels.
 
-    `options` are those that the caller's own model has, which the loaded one must have too.
+    `options` are those that the caller's own model has, which the loaded one must have too;
+    `scheduler` is None for the model's own.
     """
 
     model: Any
     device: str | None = None
     dtype: str | None = None
     options: Mapping[str, Any] | None = None
+    scheduler: str | None = None
 
     def open(self, number: int = 0, workers: int = 1) -> Any:
         """Load the model in one of several processes, which share out cores and GPUs."""
         if not isinstance(self.model, (str, Path)):
             return self.model
         share_out(workers)
-        k = load(self.model, device=_own_gpu(self.device, number), dtype=self.dtype)
+        own = {"device": _own_gpu(self.device, number), "scheduler": self.scheduler}
+        k = load(self.model, dtype=self.dtype, **own)
         for name, value in (self.options or {}).items():
             if name != "device" and k.options.get(name) != value:
                 raise KandiError(

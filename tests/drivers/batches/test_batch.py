@@ -330,6 +330,7 @@ def test_whatever_changes_pixels_changes_the_hash(change):
     "change",
     [
         {"options": {"dtype": "float32", "device": "cuda"}},
+        {"options": {"dtype": "float32", "memory": "prior-first"}},
         {"versions": {}},
         {"inputs": {"image": {"sha256": "ab", "file": "moved.png"}}},
         {"params": {"seed": 1, "prompt": "a"}},
@@ -590,7 +591,7 @@ def test_progress_says_how_many_a_minute_what_is_left_and_failed(draw, monkeypat
 
 def test_two_workers_load_a_model_each_and_draw_what_one_draws(tiny_folder, tmp_path):
     runs = kn.sweep(kn.Params("x", **QUICK), seed=range(6))
-    k = kn.load(tiny_folder, device="cpu")
+    k = kn.load(tiny_folder, device="cpu", scheduler="ddim")  # theirs, too
     done = kn.batch(kn.generate, k, runs, out=tmp_path, workers=2, progress=False)
     assert done.drawn == 6
     assert kn.batch(kn.generate, k, runs, out=tmp_path, progress=False).there == 6
