@@ -22,8 +22,8 @@ def run_hash(recipe: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what a recipe says of the pixels, 64 hex digits.
 
     Of the canonical JSON (sorted keys, no spaces, UTF-8) of task, filled params, hashes of the
-    inputs, revisions of the weights and options but those in NOT_HASHED. Where the inputs lay, what
-    their files were called and the versions of packages do not count.
+    inputs, revisions of the weights and options but those in NOT_HASHED. Where the inputs lay,
+    what their files were called and the versions of packages do not count.
     """
     said = {
         "task": recipe["task"],
