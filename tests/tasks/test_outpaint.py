@@ -257,7 +257,7 @@ def test_bad_input_is_one_line(tiny_roles, monkeypatch, asked, words):
 
 def test_a_model_without_the_task_says_which_have_it(tiny):
     said = refusal(lambda: outpaint(tiny, QUICK, image=photo(), right=5))
-    assert "cannot outpaint; models that can: mini-2.2, kandinsky-2.2" in said
+    assert "cannot outpaint; models that can: mini-2.2" in said
 
 
 # What the pictures show

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from PIL import Image
@@ -12,6 +13,12 @@ from kandi_nb.drivers.queue.limits import Limits
 
 QUICK = {"steps": 2, "prior_steps": 2}
 ADDRESS = "http://127.0.0.1"
+
+
+def completed(coroutine):
+    """Run a coroutine to its end in a thread: the browser tests leave a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def requested(app, calls, headers=None):
@@ -26,7 +33,7 @@ def requested(app, calls, headers=None):
             sent = [client.request(method, path, **more) for method, path, more in calls]
             return await asyncio.gather(*sent)
 
-    return asyncio.run(every())
+    return completed(every())
 
 
 def asked(app, method, path, headers=None, **more):

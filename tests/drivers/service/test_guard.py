@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from asgi import asked, serving
+from asgi import asked, completed, serving
 
 from kandi_nb.drivers.queue.limits import Limits
 from kandi_nb.drivers.service.guard import Guard
@@ -41,7 +41,7 @@ def sent(guard, messages, headers=(), path="/generate"):
     async def send(message):
         answers.append(message)
 
-    asyncio.run(guard(scope, receive, send))
+    completed(guard(scope, receive, send))
     start = answers[0] if answers else {"status": None, "headers": []}
     return start["status"], dict(start["headers"])
 

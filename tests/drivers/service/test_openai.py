@@ -6,7 +6,7 @@ import base64
 import io
 
 import pytest
-from asgi import ADDRESS, QUICK, asked, opened, png, serving
+from asgi import ADDRESS, QUICK, asked, completed, opened, png, serving
 from PIL import Image
 
 from kandi_nb.pictures.recipe import recipe
@@ -23,8 +23,6 @@ def app(tiny_roles):
 @pytest.fixture
 def call(app):
     """Run `work(client)` with OpenAI's asynchronous client on the app."""
-    import asyncio
-
     import httpx
     import openai
 
@@ -36,7 +34,7 @@ def call(app):
             ) as client:
                 return await work(client)
 
-        return asyncio.run(inside())
+        return completed(inside())
 
     return called
 
