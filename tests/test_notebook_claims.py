@@ -153,8 +153,8 @@ def test_one_outline_holds_many_things(k):
     from kandi_nb.mini.world.render import render
     from kandi_nb.mini.world.scenes import Scene
 
-    scene = render(Scene("fox", place="snowy_forest", seed=4))
-    params, wanted = kn.Params("A blue cat", seed=4, count=3, steps=15), scene.silhouette > 127
+    scene = render(Scene("fox", place="snowy_forest", seed=9))
+    params, wanted = kn.Params("A blue cat", seed=9, count=3, steps=15), scene.silhouette > 127
     overlaps = []
     for drawn in (kn.generate(k, params, depth=scene.depth), kn.generate(k, params)):
         pixels = drawn.arrays().astype(int)
@@ -162,7 +162,7 @@ def test_one_outline_holds_many_things(k):
         mine = abs(pixels - backdrop).max(axis=3) > 60
         both, either = (mine & wanted).sum((1, 2)), (mine | wanted).sum((1, 2))
         overlaps.append(both / either)
-    assert np.median(overlaps[0]) > 0.7 > np.median(overlaps[1])
+    assert min(overlaps[0]) > 0.7 > max(overlaps[1]), overlaps
 
 
 def test_crown_and_mushroom_come_out_with_other_seeds_and_joining_hides_the_edge(k):
