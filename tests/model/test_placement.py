@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import kandi_nb as kn
+from kandi_nb.model.loading import kandinsky
 from kandi_nb.model.loading import load as loading
 from kandi_nb.model.plan import fit, stores
 from kandi_nb.model.plan.placement import Placement
@@ -271,7 +272,7 @@ def test_auto_predicts_less_for_less_in_memory():
 )
 def test_plans_that_cannot_be_carried_out_are_refused_at_once(monkeypatch, memory, message):
     monkeypatch.setattr(stores.importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(loading, "assemble", lambda *_: pytest.fail("weights were read"))
+    monkeypatch.setattr(kandinsky, "assemble", lambda *_: pytest.fail("weights were read"))
     with pytest.raises(KandiError, match=message) as caught:
         kn.load("mini-2.2", device="cpu", memory=memory)
     assert "\n" not in str(caught.value)

@@ -27,7 +27,7 @@ def roles_copy(tiny_roles_folder, tmp_path) -> Path:
 @pytest.fixture
 def read(monkeypatch) -> list[str]:
     """The networks that are read from disk, as folder/component, in their order."""
-    from kandi_nb.model import assemble
+    from kandi_nb.model.loading import assemble
 
     names, original = [], assemble._read
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.model.loading import load as loading
+from kandi_nb.model.loading import kandinsky
 from kandi_nb.model.loading.load import load
 from kandi_nb.model.schedulers.classes import build, candidates, missing_package, scheduler_name
 from kandi_nb.model.schedulers.table import check_steps, loop_of, most_steps
@@ -60,7 +61,7 @@ def test_a_trial_crashes_where_the_real_pipeline_does(tiny, verdicts, name):
         assert verdicts[name]["verdict"] == UNTRIED
         return
     light = dataclasses.replace(tiny, _pipelines=dict(tiny._pipelines))
-    light._pipelines["decoder"] = loading.copy.copy(tiny.decoder)
+    light._pipelines["decoder"] = copy.copy(tiny.decoder)
     light.decoder.scheduler = build(name, tiny.decoder.scheduler)
     try:
         # Those of two calls a step need more than two steps.
@@ -208,7 +209,7 @@ def test_another_scheduler_shares_weights_and_lock_and_changes_nothing_here(tiny
 def test_those_that_do_not_work_are_refused_before_any_weights_are_read(
     tiny_folder, name, words, monkeypatch
 ):
-    monkeypatch.setattr(loading, "assemble", lambda *a, **b: pytest.fail("weights are read"))
+    monkeypatch.setattr(kandinsky, "assemble", lambda *a, **b: pytest.fail("weights are read"))
     with pytest.raises(KandiError) as caught:
         load(tiny_folder, device="cpu", scheduler=name)
     assert words in str(caught.value) and "\n" not in str(caught.value)

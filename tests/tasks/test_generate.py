@@ -9,12 +9,14 @@ import warnings
 import numpy as np
 import pytest
 
+from kandi_nb.model import progress
 from kandi_nb.model.finite import check_finite
 from kandi_nb.model.loading.load import load
-from kandi_nb.tasks import checks, decoder, prior, texts
+from kandi_nb.tasks import decoder, prior
 from kandi_nb.tasks.embeddings.clip import clip
 from kandi_nb.tasks.embeddings.embed import embed
 from kandi_nb.tasks.generate import generate
+from kandi_nb.tasks.loop import texts
 from kandi_nb.tasks.replay import replay
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
 from kandi_nb.words.fields import FIELDS
@@ -741,7 +743,7 @@ def test_previews_that_nobody_would_see_are_not_made(
     tiny, monkeypatch, watching, progress_shown, expected
 ):
     made, to_pictures = [], decoder.to_pictures
-    monkeypatch.setattr(checks, "place", lambda: watching)
+    monkeypatch.setattr(progress, "place", lambda: watching)
     monkeypatch.setattr(
         decoder, "to_pictures", lambda *args: made.append(1) or to_pictures(*args)
     )
@@ -750,7 +752,7 @@ def test_previews_that_nobody_would_see_are_not_made(
 
 
 def test_a_terminal_says_that_it_has_no_previews(tiny, monkeypatch):
-    monkeypatch.setattr(checks, "place", lambda: "terminal")
+    monkeypatch.setattr(progress, "place", lambda: "terminal")
     with pytest.warns(KandiWarning, match="previews are shown in notebooks only"):
         generate(tiny, QUICK, preview=1)
 

@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from kandi_nb.model import assemble
+from kandi_nb.model.loading import assemble
 from kandi_nb.model.loading.load import load, load_instead
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.tasks.edit import edit

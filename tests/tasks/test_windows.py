@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kandi_nb.tasks import windows
+from kandi_nb.tasks.loop import windows
 from kandi_nb.tasks.loop.windows import calls, cover, decode, encode, predicted
 
 cells = st.integers(8, 60)
