@@ -488,12 +488,12 @@ def test_ctrl_c_ends_the_command_and_its_kernels(notebook, here):
         cwd=here,
         env=child_environment(),
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180  # a busy machine starts kernels slowly
     while not (pid_file.exists() and pid_file.read_text()):
         assert time.monotonic() < deadline and command.poll() is None
         time.sleep(0.1)
     command.send_signal(signal.SIGINT)
-    _, err = command.communicate(timeout=60)
+    _, err = command.communicate(timeout=180)
     assert command.returncode == 130 and "kandi-nb: stopped" in err and "Traceback" not in err
     assert not psutil.pid_exists(int(pid_file.read_text()))
 
