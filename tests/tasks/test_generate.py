@@ -747,7 +747,8 @@ def test_previews_that_nobody_would_see_are_not_made(
     monkeypatch.setattr(
         decoder, "to_pictures", lambda *args: made.append(1) or to_pictures(*args)
     )
-    generate(tiny, QUICK, preview=1, progress=progress_shown)
+    with progress.shown_by(progress.Progress):  # there is no notebook for a bar
+        generate(tiny, QUICK, preview=1, progress=progress_shown)
     assert len(made) == expected
 
 
