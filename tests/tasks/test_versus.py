@@ -97,6 +97,8 @@ def test_no_more_than_one_model_is_held(folders, monkeypatch):
     second = load_instead(first, folders[1])
     assert second.decoder.movq is movq()
     assert alive == [False, False], "gone before the first network of the next is read"
+    moved = [network.module for network in second.placement.networks]
+    assert any(module is movq() for module in moved), "a memory plan moves what was handed on"
 
 
 def test_another_number_format_shares_nothing(folders, read):

@@ -80,12 +80,17 @@ def load_instead(
     here = places(chosen, folders, wanted)
     alike = (old.device, old.dtype, old.memory) == (where, dtype_for(where, dtype), RESIDENT)
     components = kept(old._components, chosen, here) if alike else []
+    handed_on = {id(component.network) for component in components}
+    settled = [n for n in old.placement.networks if id(n.module) in handed_on]
     with old.lock:
         old._pipelines.clear()
         old._components.clear()
         old.embeddings.clear()
+        old.placement = Placement(old.memory, old.device, old.dtype)  # which holds nothing yet
     free()
-    return _loaded(chosen, folders, where, dtype, components=components)
+    k = _loaded(chosen, folders, where, dtype, components=components)
+    k.placement.networks += settled
+    return k
 
 
 def _loaded(
