@@ -86,7 +86,7 @@ def load_instead(
         old._pipelines.clear()
         old._components.clear()
         old.embeddings.clear()
-        old.placement = Placement(old.memory, old.device, old.dtype)  # which holds nothing yet
+        old.placement.networks = []
     free()
     k = _loaded(chosen, folders, where, dtype, components=components)
     k.placement.networks += settled
