@@ -487,6 +487,8 @@ def test_ctrl_c_ends_the_command_and_its_kernels(notebook, here):
         text=True,
         cwd=here,
         env=child_environment(),
+        # A suite in the background ignores Ctrl-C, and so would its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 180  # a busy machine starts kernels slowly
     while not (pid_file.exists() and pid_file.read_text()):
