@@ -43,7 +43,10 @@ def parsed(body: bytes) -> dict[str, Any]:
     """
     try:
         value = json.loads(
-            body.decode("utf-8-sig"), parse_constant=_no_number, object_pairs_hook=_object
+            body.decode("utf-8-sig"),
+            parse_float=_number,
+            parse_constant=_no_number,
+            object_pairs_hook=_object,
         )
     except UnicodeDecodeError:
         raise KandiError("the body is no UTF-8 text; encode it so") from None
@@ -56,6 +59,12 @@ def parsed(body: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise KandiError(f'the body is one JSON object, {{"prompt": "…"}}, not {shown(value)}')
     return value
+
+
+def _number(text: str) -> float:
+    """Return a number with a point or an exponent; 2.0 is the whole number 2, as in schemas."""
+    number = float(text)
+    return int(number) if number.is_integer() else number
 
 
 def _no_number(name: str) -> NoReturn:

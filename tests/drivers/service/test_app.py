@@ -79,6 +79,14 @@ def test_the_guidance_of_kandinsky_3_is_converted(app, tiny3_folder):
     assert params_of({"prompt": "a"}, k, "generate", limits, DEFAULTS).guidance == 5
 
 
+def test_a_whole_number_may_be_written_with_a_point(app):
+    whole = asked(app, "POST", "/generate", json={"prompt": "a", "seed": 1, **QUICK})
+    pointed = b'{"prompt": "a", "seed": 1.0, "steps": 2.0, "prior_steps": 2e0}'
+    headers = {"content-type": "application/json"}
+    answer = asked(app, "POST", "/generate", headers, content=pointed)
+    assert answer.status_code == 200 and answer.content == whole.content
+
+
 def test_an_absent_seed_is_random_and_known(app):
     bodies = [FOX, {**FOX, "seed": -1}, {**FOX, "seed": "random"}, {**FOX, "seed": None}]
     answers = requested(app, [("POST", "/generate", {"json": body}) for body in bodies])
