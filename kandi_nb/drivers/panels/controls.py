@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ...words.fields import FIELDS
+from ...words.seeds import random_seed
 from .kit import Kit, problem, show, write
-from .settings import SEEDS, SIZES, random_seed, reach, seed_of, sizes, text_of
+from .settings import SEEDS, SIZES, reach, seed_of, sizes, text_of
 
 _AUTO = 0  # in a list, where None would mean that nothing is chosen
 Tell = Callable[

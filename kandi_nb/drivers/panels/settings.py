@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...words.errors import KandiError, shown
 from ...words.fields import FIELDS, checked
+from ...words.seeds import random_seed
 
 # Up to where a slider goes at first: the table's own limits leave no room to aim. A higher
 # number can be typed, up to those limits, and takes the slider along.
@@ -37,11 +37,6 @@ def sizes(native: int) -> list[int]:
     """
     least = max(_GRID, native // 2)
     return list(range(least, 2 * native + 1, _GRID))
-
-
-def random_seed() -> int:
-    """Return a seed that nobody chose, short enough to be read out."""
-    return secrets.randbelow(2**32)
 
 
 def seed_of(name: str, typed: str) -> int:
