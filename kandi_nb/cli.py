@@ -210,6 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     batch = add("batch", batches.batch, "draw a table of prompts so that nothing can be lost")
     batches.add_options(batch)
     add_model_option(batch)
+    batch.add_argument("--device", help=DEVICES)
     for name, setting in FIELDS.items():
         add_setting_option(batch, name, setting)
 
@@ -244,6 +245,7 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = add("serve", commands.serve, "draw for others over HTTP, until it is told to end")
     add_model_option(serve)
+    serve.add_argument("--device", help=DEVICES)
     add_options(serve)
 
     measure = add("bench", commands.bench, "measure how long pictures take on this machine")

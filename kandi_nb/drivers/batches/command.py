@@ -40,7 +40,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-inputs", action="store_true", help="leave the original pictures out of the files"
     )
-    parser.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
 
 
 def batch(options: argparse.Namespace) -> int:

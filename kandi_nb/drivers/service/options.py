@@ -23,7 +23,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help=f"default: {PORT}; 0: any free",
     )
-    parser.add_argument("--device", help="cuda, mps or cpu (default: the best at hand)")
     parser.add_argument(
         "--token-file",
         metavar="FILE",
