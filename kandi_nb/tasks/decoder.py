@@ -98,13 +98,12 @@ def draw(
     pipeline = k.pipeline(first.role)
     if "images" in first.arguments:
         return _repainted(pipeline, jobs, embeddings, tick, on_latents)
-    if k.prior is None and first.role == "decoder":
+    if k.prior is None:  # Kandinsky 3, whose pipelines are wrong about texts and guidance
         return _painted(pipeline, jobs, tick, on_latents)
     takes = inspect.signature(type(pipeline).__call__).parameters
     arguments: dict[str, Any] = {
         "num_inference_steps": first.params.steps,
-        # The formula of Kandinsky 3, whose prior is None, adds one.
-        "guidance_scale": first.params.guidance - (k.prior is None),
+        "guidance_scale": first.params.guidance,
         # One generator each: a picture's noise then does not depend on the size of the batch.
         "generator": [generator(job.params.seed) for job in jobs],
         **_together([job.arguments for job in jobs]),
