@@ -19,10 +19,10 @@ TABLE = {
     "foresight embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
-    "model.schedulers": "classes trial table",
     "model": "find hub integrity match device threads shortage finite peak "
     "check speed progress quiet",
     "model.plan": "architecture footprint stores fit placement options",
+    "model.schedulers": "classes trial table",
     "model.loading": "assemble kandinsky load",
     "model.anatomy": "pieces diagram anatomy",
     "tasks.loop": "texts windows inpainting",

@@ -52,3 +52,15 @@ def quiet() -> Iterator[None]:
     finally:
         for library in shown:
             library.enable_progress_bar()
+
+
+@contextmanager
+def without_advice() -> Iterator[None]:
+    """Keep diffusers' warnings out of the block, where what it warns of is what is tried."""
+    logger = logging.getLogger("diffusers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from ...words.models import SPECS
 from ...words.tables import Table
 from ..find import find
 from ..hub import first_line
-from ..quiet import quiet
+from ..quiet import quiet, without_advice
 from .architecture import Part, build, call, parts
 
 WORKS, NOTHING, CRASHES, REFUSED = "works", "does nothing", "crashes", "refused"
@@ -35,7 +34,7 @@ def options(k: Any) -> Table:
     known = {part.name: part for part in parts(small, small.folders)}
     networks = {name: known[name] for name in NAMES if name in known}
     rows = []
-    with quiet(), _without_advice():
+    with quiet(), without_advice():
         usual = {name: _signature(build(part), part) for name, part in networks.items()}
         for option, turn_on in _options().items():
             tried = {
@@ -106,18 +105,6 @@ def _signature(network: Any, part: Part) -> tuple[list[str], int, int]:
         call(part, network, SIDE, SIDE, 1)
     hooks = sum(hasattr(module, "_diffusers_hook") for module in network.modules())
     return operations, sum(p.nbytes for p in network.parameters()), hooks
-
-
-@contextlib.contextmanager
-def _without_advice() -> Iterator[None]:
-    """Keep diffusers from calling each option experimental; errors are still logged."""
-    logger = logging.getLogger("diffusers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 @contextlib.contextmanager

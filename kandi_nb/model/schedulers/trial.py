@@ -7,13 +7,12 @@ second and no weights, so `load` can afford one.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-import logging
 import warnings
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..quiet import without_advice
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +48,9 @@ class Loop(NamedTuple):
 
 def tried(scheduler: Any, loop: Loop) -> Verdict:
     """Return what a scheduler does in the pipeline's loop and in ours, of edits."""
-    with _without_advice():
+    # That the loops do not scale what the network gets is the question, not a mistake.
+    with without_advice(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
         for run in (_drawn, _edited):
             network = _Ideal(loop)
             try:
@@ -194,17 +195,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, AttributeError):
         return f"{said}, which the loops need"
     return said
-
-
-@contextlib.contextmanager
-def _without_advice() -> Iterator[None]:
-    """Keep diffusers from asking for scale_model_input at each step: that is the question."""
-    logger = logging.getLogger("diffusers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            yield
-    finally:
-        logger.setLevel(level)
