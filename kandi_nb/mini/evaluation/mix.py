@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...tasks.edit import edit
 from .. import judge
 from ..world.render import render
 from ..world.scenes import THINGS, Scene, accepted_colours, scenes
@@ -55,11 +56,8 @@ def read_edit(painter: Painter, count: int = 60, strength: float = 0.5) -> Read:
     start = rendered([before for before, _ in asked])
     wanted = [after for _, after in asked]
     seeds = [i % 2 for i in range(count)]
-    # From 0 to 1: diffusers brings them to -1…1 itself.
-    inputs = {"image": ((judge.tensor(start, painter.size) + 1) / 2).split(1)}
-    drawn = painter.draw(
-        sentences(wanted), seeds, role="edit", inputs=inputs, strength=strength
-    )
+    runs = [one.replace(strength=strength) for one in painter.params(sentences(wanted), seeds)]
+    drawn = edit(painter.k, runs, image=start, progress=False).images
     scores = judge.score(judge.read(drawn), wanted)
     return {
         "edit: colour arrives": scores["colour"],

@@ -50,10 +50,10 @@ class Painter:
         """Side of a picture in pixels, from MoVQ: Kandinsky 3's UNet does not know its own."""
         return self.k.decoder.movq.config.sample_size
 
-    def _params(
+    def params(
         self, prompts: Sequence[str], seeds: Sequence[int] | None = None
     ) -> list[Params]:
-        """Return the settings of one picture a prompt, at seed 0 unless seeds are given."""
+        """Return filled settings, one picture a prompt, at seed 0 unless seeds are given."""
         settings: dict[str, Any] = {"steps": self.steps, "guidance": self.guidance}
         settings |= {"width": self.size, "height": self.size}
         if self.k.prior is not None:
@@ -66,7 +66,7 @@ class Painter:
 
     def imagine(self, prompts: Sequence[str]) -> torch.Tensor:
         """Return what the prior makes of each prompt at seed 0: (n, 128)."""
-        return embed(self.k, self._params(prompts), progress=False).tensor
+        return embed(self.k, self.params(prompts), progress=False).tensor
 
     def see(self, images: Sequence[Image.Image]) -> torch.Tensor:
         """Return CLIP's embeddings of pictures, as the prior is to make them: (n, 128)."""
@@ -89,7 +89,7 @@ class Painter:
         holds what each picture starts from, by the names of the role's pipeline: tensors
         (1, …) are drawn in batches, PIL pictures alone. ``arguments`` are the same for all.
         """
-        params = self._params(prompts, seeds)
+        params = self.params(prompts, seeds)
         if embedded is None and inputs is None:
             return generate(self.k, params, progress=False).images
         jobs = []
