@@ -29,8 +29,8 @@ TABLE = {
     "tasks": "checks remembered prior decoder run sources depth generate edit inpaint outpaint "
     "upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
-    "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
-    "jobs run junit new copies",
+    "drivers.notebooks": "files parameters warm kernels hidden_errors headless pictures "
+    "gallery jobs run junit new copies",
     "drivers.queue": "limits metrics orders line worker",
     "drivers.service": "settings bodies uploads answers guard journal drawing openai schemas "
     "pages app server serving options",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 from ...model.threads import WAITING, wait_passively
 from ...words.errors import HEADLESS
+from . import warm
 
 START = 60  # seconds: a cold disk and two kernels at once can take half a minute
 STARTS = 2  # a kernel that did not start is tried once more: its ports may have been taken
@@ -38,7 +40,7 @@ def kernel_class(threads: int | None) -> type:
     class ThisPython(AsyncKernelManager):
         busy = False
         stopped = False  # on purpose
-        popen: subprocess.Popen | None = None
+        popen: subprocess.Popen | warm.Forked | None = None
 
         def __init__(self, **settings: Any) -> None:
             super().__init__(**settings)
@@ -54,7 +56,13 @@ def kernel_class(threads: int | None) -> type:
             )
 
         async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
-            await super()._async_launch_kernel(kernel_cmd, **kw)
+            forked = await asyncio.to_thread(warm.kernel, kernel_cmd, **kw)
+            if forked is None:
+                await super()._async_launch_kernel(kernel_cmd, **kw)
+            else:
+                self.provisioner.process = forked
+                self.provisioner.pid = self.provisioner.pgid = forked.pid
+                self._reconcile_connection_info(self.provisioner.connection_info)
             # The provisioner forgets a process that has ended, and with it the exit code.
             self.popen = getattr(self.provisioner, "process", None)
 
