@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,12 +85,25 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
     for function, answer in quick.items():
         monkeypatch.setattr(command, function, lambda *a, answer=answer: answer)
 
+    def blank(count):
+        return [Image.new("RGB", (64, 64))] * count
+
+    def edited(k, runs, **inputs):
+        return SimpleNamespace(images=blank(len(runs)))
+
+    monkeypatch.setattr(mix, "edit", edited)
+
     class Drawn:
         family = "2.2"
         size = 64
 
+        k = None
+
+        def params(self, prompts, seeds):
+            return [kn.Params(prompt) for prompt in prompts]
+
         def draw(self, prompts, seeds, *a, **k):
-            return [Image.new("RGB", (64, 64))] * len(prompts)
+            return blank(len(prompts))
 
         def imagine(self, prompts):
             return torch.zeros(len(prompts), 128)
