@@ -1,0 +1,2 @@
+// mixer.js
+export default { render() {} };

@@ -1,0 +1,2 @@
+// painter.js
+export default { render() {} };
