@@ -36,7 +36,7 @@ TABLE = {
     "pages app server serving options",
     "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
     "progress forecast page loop batch command",
-    "drivers.widgets": "place runner encoding painter mixing mixer",
+    "drivers.widgets": "place traits runner encoding painter mixing mixer",
     "drivers.panels": "settings calls examples history recalled state cells kit "
     "controls tray brush trays rows view panel",
     "drivers": "bench parcels trials trial animation requests client options commands painting",

@@ -35,15 +35,13 @@ class Trays:
         self.takers = {name: self._taker(name) for name in names}
         self.brush = Brush(panel, kit, doing) if {"image", "mask"} <= set(names) else None
         self.inputs = {
-            name: kit(
-                "VBox", layout=None, children=[tray, self.takers[name], *self._more(name)]
-            )
-            for name, tray in self.trays.items()
+            name: kit("VBox", layout=None, children=self._parts(name)) for name in names
         }
         self.history = self._history()
 
-    def _more(self, name: str) -> list[Any]:
-        return [self.brush.box] if name == "mask" and self.brush else []
+    def _parts(self, name: str) -> list[Any]:
+        brush = [self.brush.box] if name == "mask" and self.brush else []
+        return [self.trays[name], self.takers[name], *brush]
 
     def _tray(self, name: str) -> Any:
         tray = self.kit.keep(
