@@ -40,8 +40,11 @@ print(new.proof[0]["kept"], gap[painter.mask.array == 0].max(), gap.max() > 0, e
     """
 plain = kn.mix(k, mixer.params, 'a dog')
 print(mixer.result[0].tobytes() == plain[0].tobytes(), end='.')""",
-    "panel = kn.panel(kn.inpaint, k, quick, image=image)\npanel",
-    "print(panel.inputs['mask'], len(ipywidgets.widget._instances), end='.')",
+    "panel = kn.panel([kn.inpaint, kn.outpaint], k, quick, image=image)\npanel",
+    """
+set_by_nobody = panel.params.strength
+print(panel.inputs['mask'], set_by_nobody, len(ipywidgets.widget._instances), end='.')""",
+    "print({side: n for side, n in panel.inputs.items() if isinstance(n, int)}, end='.')",
 )
 SEEN = """([x, y]) => {
     const canvas = document.querySelector('.kandi-above');
@@ -270,15 +273,10 @@ def test_the_panel_of_inpaint_has_the_brush_and_nothing_piles_up(live):
     live.notebook.start(6)
     panel = ".kandi-panel .kandi-painter"
     live.page.wait_for_selector(panel)
-    print(
-        live.page.evaluate(
-            "() => document.querySelector('.kandi-panel input[type=checkbox]').checked"
-        )
-    )
     live.button("Invert", panel).click()
     live.page.locator(".kandi-panel").get_by_role("button", name="Remove mask").wait_for()
     first = live.says(7)
-    assert "100% to repaint" in first
+    assert "100% to repaint) None" in first
     live.button("Run", ".kandi-panel").click()
     live.page.wait_for_selector(".kandi-picture")
     for cell, sight in ((6, panel), (0, ".kandi-stage"), (1, ".kandi-mixed"), (6, panel)):
@@ -287,13 +285,30 @@ def test_the_panel_of_inpaint_has_the_brush_and_nothing_piles_up(live):
         live.page.wait_for_selector(sight)
     live.button("Invert", panel).click()
     live.page.locator(".kandi-panel").get_by_role("button", name="Remove mask").wait_for()
-    print(
-        live.page.evaluate(
-            "() => document.querySelector('.kandi-panel input[type=checkbox]').checked"
-        )
-    )
     assert live.says(7) == first, "as many widgets as before"
-    assert live.page.locator(".kandi-painter").count() == 2
+    assert live.page.locator(".kandi-painter .kandi-keys").count() == 2
+
+
+def test_the_panel_of_outpaint_has_a_frame_to_drag(live):
+    page = live.page
+    page.get_by_role("combobox", name="task").select_option("outpaint")
+    right = page.get_by_role("slider", name="right side: pixels to add")
+    right.wait_for()
+    right.focus()
+    page.keyboard.press("Shift+ArrowRight")
+    until(lambda: live.says(8) == "{'right': 64}")
+    top = page.get_by_role("slider", name="top side: pixels to add")
+    top.scroll_into_view_if_needed()
+    box = top.bounding_box()
+    page.mouse.move(box["x"] + 10, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 10, box["y"] - 25, steps=3)
+    page.mouse.up()
+    added = int(page.get_by_role("spinbutton", name="top: pixels to add").input_value())
+    assert added > 0 and added % 8 == 0
+    until(lambda: live.says(8) == str({"top": added, "right": 64}))
+    page.get_by_text(f"96 × 64 grow to 160 × {64 + added} pixels").wait_for()
+    live.notebook.picture("frame")
 
 
 @pytest.mark.parametrize("theme", ["Dark", "Light"])
@@ -301,7 +316,7 @@ def test_everybody_can_use_them(live, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     live.notebook.theme(theme)
     live.notebook.picture(f"widgets-{theme.lower()}")
-    for part in (".kandi-painter", ".kandi-mixer"):
+    for part in (".kandi-painter", ".kandi-mixer", ".kandi-panel .kandi-frame"):
         faults = axe.Axe().run(live.page, context=part).response["violations"]
         bad = [
             (fault["id"], node["html"][:200], node["failureSummary"])
