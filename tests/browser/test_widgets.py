@@ -61,11 +61,15 @@ class Page:
 
     def watch(self, page):
         self.complaints, self.hosts, self.page = [], set(), page
-        page.on(
-            "console", lambda said: said.type == "error" and self.complaints.append(said.text)
-        )
+        page.on("console", self.hear)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda asked: self.hosts.add(urlsplit(asked.url).hostname))
+
+    def hear(self, said):
+        """Keep an error; what a busy server answers to Lab's own questions is none of ours."""
+        address = said.location.get("url", "")
+        if said.type == "error" and "/api/" not in address:
+            self.complaints.append(f"{said.text} {address}")
 
     def at(self, x, y, scale=1.0):
         """Return where a point of the picture is on the page, zoomed to its middle."""
