@@ -195,6 +195,32 @@ def test_a_finger_paints_and_two_fingers_do_not(clean):
     assert clean.seen(70 * 1, 20) is False, "what was there moved out"
 
 
+def test_a_pens_pressure_is_its_size_and_alt_takes_away(clean):
+    pen = clean.page.context.new_cdp_session(clean.page)
+
+    def touches(kind, point, force, **more):
+        x, y = clean.at(*point)
+        words = {"pointerType": "pen", "button": "left", "buttons": 1, "force": force}
+        words |= {"type": kind, "x": x, "y": y, "clickCount": 1, **more}
+        pen.send("Input.dispatchMouseEvent", words)
+
+    def line(*points, force, **more):
+        touches("mousePressed", points[0], force, **more)
+        for point in points[1:]:
+            touches("mouseMoved", point, force, **more)
+        touches("mouseReleased", points[-1], 0, **more)
+
+    clean.page.get_by_role("slider", name="size in pixels").fill("20")
+    line((20, 20), (70, 20), force=0.5)
+    mask = clean.until_mask(lambda mask: mask.area)
+    assert close_to_stroke(mask, [(20, 20), (70, 20)], 10)
+    line((40, 10), (40, 30), force=0.5, modifiers=1)  # Alt
+    cut = clean.until_mask(lambda new: new != mask)
+    less, more = (mask - kn.stroke(SIZE, [(40, 10), (40, 30)], width) for width in (9, 11))
+    assert (cut - less).area == 0 and (more - cut).area == 0 and less.area < mask.area
+    clean.page.get_by_role("slider", name="size in pixels").fill("5")
+
+
 def test_undo_gives_the_mask_before_and_redo_the_one_after(clean):
     clean.draw((20, 20), (50, 20))
     first = clean.until_mask(lambda mask: mask.area)
