@@ -36,8 +36,9 @@ TABLE = {
     "pages app server serving options",
     "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
     "progress forecast page loop batch command",
-    "drivers.panels": "place settings calls examples history recalled runner state cells kit "
-    "controls tray trays rows view panel",
+    "drivers.widgets": "place traits runner encoding painter frame mixing mixer",
+    "drivers.panels": "settings calls examples history recalled state cells kit "
+    "controls tray brush sides trays rows view panel",
     "drivers": "bench parcels trials trial animation requests client options commands painting",
 }
 FOLDERS = list(TABLE)

@@ -691,7 +691,7 @@ def test_a_closed_panel_ends_its_run_and_comes_back_with_all_that_was_set(panel)
 
 def test_a_cell_that_is_run_again_closes_the_panel_that_it_showed(k, monkeypatch):
     from kandi_nb.drivers.panels import panel as module
-    from kandi_nb.drivers.panels import place
+    from kandi_nb.drivers.widgets import place
 
     ran = ["cell", "first"]
     monkeypatch.setattr(place, "_running_cell", lambda: tuple(ran))
@@ -714,7 +714,7 @@ def test_a_cell_that_is_run_again_closes_the_panel_that_it_showed(k, monkeypatch
 
 
 def test_who_watches_gets_controls(panel, monkeypatch):
-    from kandi_nb.drivers.panels import place
+    from kandi_nb.drivers.widgets import place
 
     assert not place.watched()
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")

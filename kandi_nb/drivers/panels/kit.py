@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from typing import Any
 
+from ..widgets.place import reachable
+
 _LABEL = "104px"  # room for the longest name of a setting
 
 
@@ -45,11 +47,7 @@ class Kit:
     def keep(self, widget: Any) -> Any:
         """Take care of a widget that was made elsewhere; return it."""
         self._made.append(widget)
-        # ipykernel 7.4 sends a widget's messages back to the thread that made it, which may be
-        # busy with a cell; without that route they stay where the browser put them.
-        if getattr(widget, "comm", None) is not None:
-            widget.comm._reply_subshell_for = None
-        return widget
+        return reachable(widget)
 
     def own_layout(self, **words: Any) -> Any:
         """Return a layout of its own for a widget that comes and goes."""

@@ -11,12 +11,12 @@ from ...model.loading.kandinsky import Kandinsky
 from ...words.errors import Cancelled, KandiError, one_line
 from ...words.fields import FIELDS
 from ...words.params import Params
+from ..widgets.place import replaced, watched
+from ..widgets.runner import Runner
 from .calls import call_of, check_able, possible
 from .examples import FIRST
 from .history import History, Run
-from .place import replaced, watched
 from .recalled import recalled
-from .runner import Runner
 from .settings import named_in
 from .state import State, Task
 

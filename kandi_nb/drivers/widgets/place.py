@@ -1,4 +1,4 @@
-"""Where controls are shown: whether anybody looks, and which cell they stand below."""
+"""Where widgets are shown: whether anybody looks, and which cell they stand below."""
 
 from __future__ import annotations
 
@@ -21,6 +21,17 @@ def watched() -> bool:
         return True
     served = os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
     return served and os.environ.get(HEADLESS, "0") in ("", "0")
+
+
+def reachable(widget: Any) -> Any:
+    """Let a widget hear its page while a cell runs; return it.
+
+    ipykernel 7.4 sends a widget's messages back to the thread that made it, which may be busy
+    with a cell; without that route they stay where the browser put them.
+    """
+    if getattr(widget, "comm", None) is not None:
+        widget.comm._reply_subshell_for = None
+    return widget
 
 
 # Cell → the run of it that showed something last, and what it showed.

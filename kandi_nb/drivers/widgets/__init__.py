@@ -1,0 +1,1 @@
+"""Widgets of our own, and what any of them needs: whether anybody looks, runs in a thread."""

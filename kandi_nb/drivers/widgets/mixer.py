@@ -1,0 +1,227 @@
+"""`mixer`: weights to drag, and the picture of the mixture that follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from ...model.loading.kandinsky import Kandinsky
+from ...pictures.pixels import is_picture, rgb
+from ...tasks.embeddings.items import gathered, named
+from ...words.embedding import Embedding
+from ...words.errors import Cancelled, KandiError, one_line, shortened, shown
+from ...words.params import Params
+from .encoding import for_page, thumbnail
+from .mixing import Blend, Follower
+from .painter import script
+from .place import reachable, replaced, watched
+from .traits import checked
+
+if TYPE_CHECKING:
+    from ipywidgets import DOMWidget
+
+    from ...pictures.result import Result
+
+QUICK = 6  # steps while somebody drags
+
+
+def mixer(
+    k: Kandinsky,
+    items: Any,
+    *,
+    weights: Sequence[float] | None = None,
+    params: Params | None = None,
+    how: str = "mean",
+    quick: int = QUICK,
+) -> DOMWidget:
+    """Make weights to drag between two to eight items, which show themselves in a notebook.
+
+    `items` are what `kn.mix` takes; two make a line, three a triangle, four a square with a
+    point to drag, and each item has a slider. The picture follows: with `quick` steps while one
+    drags, with all when one lets go. `mixer.weights` (shares with the sum 1) and `mixer.params`
+    can be read and set, `mixer.embedding` is the mixture, `mixer.result` what was drawn last
+    with all steps, and `mixer.run()` draws that now; `close()` takes the mixer off the page.
+    Where nobody watches, nothing is drawn unasked. Raises KandiError.
+    """
+    blend = Blend(k, items, how)
+    if isinstance(quick, bool) or not isinstance(quick, int) or quick < 2:
+        raise KandiError(f"quick is a number of steps from 2, not {shown(quick)}")
+    try:
+        kind = mixer_class()
+    except ImportError:
+        raise KandiError("the mixer needs one more package: pip install anywidget") from None
+    return kind(blend, blend.shares(weights), _single(params or Params()), quick)
+
+
+@cache
+def mixer_class() -> type:
+    """Return the widget's class, which needs anywidget to be defined."""
+    import anywidget
+    from traitlets import Any as AnyTrait
+    from traitlets import Bool, CBytes, List, Unicode, observe
+
+    class Mixer(anywidget.AnyWidget):
+        """Hold items and their weights; made by `kn.mixer`."""
+
+        _esm = script("mixer.js")
+        _css = script("painter.css", "mixer.css")
+        weights = checked("_weights_of").tag(
+            sync=True, from_json=lambda value, me: me._weights_from_page(value)
+        )
+        dragging = Bool(False).tag(sync=True, from_json=lambda value, me: value is True)
+        params = checked("_params_of")
+        result = AnyTrait()
+        labels = List().tag(sync=True)
+        thumbnails = List().tag(sync=True)
+        picture = CBytes().tag(sync=True, echo_update=False)
+        caption = Unicode().tag(sync=True)
+        status = Unicode().tag(sync=True)
+        note = Unicode().tag(sync=True)
+        wrong = Bool(False).tag(sync=True)  # the note is a fault, no remark
+        running = Bool(False).tag(sync=True)
+
+        def __init__(
+            self, blend: Blend, weights: list[float], params: Params, quick: int
+        ) -> None:
+            self._blend, self._quick = blend, quick
+            self._wanted: Any = None  # what is drawn, or was last
+            self._seen = False  # a page shows it, so the picture follows
+            self._follower = Follower(self._show, self._ended)
+            every = gathered(blend.items, "mixer", params)
+            super().__init__(
+                weights=weights,
+                params=params,
+                labels=[shortened(one_line(name), 40) for name in named(every)],
+                thumbnails=[thumbnail(rgb(i)) if is_picture(i) else "" for i in every],
+            )
+            reachable(self)
+            self.on_msg(self._heard)
+
+        # --- what is set ---
+
+        def _weights_of(self, value: Any) -> list[float]:
+            return self._blend.shares(value)
+
+        def _weights_from_page(self, value: Any) -> list[float]:
+            try:
+                return self.weights if value is None else self._blend.shares(value)
+            except KandiError:  # a message that is not ours
+                return self.weights
+
+        def _params_of(self, value: Any) -> Params:
+            return _single(value)
+
+        @observe("weights", "dragging", "params")
+        def _changed(self, change: Any) -> None:
+            if self._seen and change["old"] is not None:
+                self._follow()
+
+        # --- what comes of it ---
+
+        @property
+        def items(self) -> list[Any]:
+            """Return what is mixed, in the order of the weights."""
+            return list(self._blend.items)
+
+        @property
+        def embedding(self) -> Embedding:
+            """Return the mixture, of one row; it is computed when it is first asked for."""
+            return self._blend.mixed(self.params, self.weights)
+
+        def run(self, **options: Any) -> Result:
+            """Draw the mixture with all steps now; `options` are `progress` and `stop`."""
+            self.stop()
+            self.wait()
+            result = self._blend.drawn(self.params, self.weights, **options)
+            self._ended((result, False), None, [])
+            return result
+
+        def stop(self) -> None:
+            """End what is drawn in the background."""
+            self._wanted = None
+            self._follower.stop()
+
+        def wait(self, seconds: float | None = None) -> bool:
+            """Wait until nothing is drawn in the background; return whether that is so."""
+            return self._follower.wait(seconds)
+
+        def _heard(self, _: Any, message: Any, buffers: Any) -> None:
+            kind = message.get("kind") if isinstance(message, dict) else None
+            if kind == "shown" and not self._seen:
+                self._seen = True
+                if self.result is None:
+                    self._follow()
+            elif kind == "stop":
+                self.stop()
+
+        def _follow(self) -> None:
+            rough, weights, params = self.dragging, list(self.weights), self.params
+            if self._wanted == (rough, weights, params):
+                return  # weights and dragging come together
+            self._wanted = rough, weights, params
+            if rough:
+                params = params.replace(steps=min(self._quick, params.steps))
+
+            def draw(stop: Any) -> tuple[Result, bool]:
+                return self._blend.drawn(params, weights, stop=stop), rough
+
+            self.running = True
+            self._follower.want(draw, rough=rough)
+
+        def _show(self, done: int, total: int, words: str) -> None:
+            self.status = words
+
+        def _ended(self, drawn: Any, error: BaseException | None, notes: list[str]) -> None:
+            with self.hold_sync():
+                self.wrong = False
+                self.running, self.status = self._follower.waits, ""
+                if error is None:
+                    result, rough = drawn
+                    self.picture = for_page(result[0])
+                    self.caption = _caption(result, rough)
+                    self.note = "; ".join(dict.fromkeys(notes))
+                    if not rough:
+                        self.result = result
+                elif not isinstance(error, Cancelled):
+                    self._wanted, self.wrong = None, True
+                    ours = isinstance(error, KandiError)
+                    kind = "" if ours else f"{type(error).__name__}: "
+                    self.note = kind + one_line(str(error))
+
+        # --- how it shows itself ---
+
+        def __repr__(self) -> str:
+            shares = zip(self.labels, self.weights, strict=True)
+            return (
+                f"Mixer({', '.join(f'{100 * share:.3g} % {name}' for name, share in shares)})"
+            )
+
+        def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
+            if not watched():
+                return {"text/plain": repr(self)}
+            for old in replaced(self):
+                old.close()
+            return super()._repr_mimebundle_()
+
+        def close(self) -> None:
+            """End what is drawn and take the mixer off the page; its result stays."""
+            self._seen = False
+            self.stop()
+            self.layout.close()
+            super().close()
+
+    return Mixer
+
+
+def _single(params: Any) -> Params:
+    if not isinstance(params, Params):
+        raise KandiError(f"a mixer's params are kn.Params, not {shown(params)}")
+    if params.count != 1:
+        raise KandiError(f"a mixer draws one picture: params with count 1, not {params.count}")
+    return params
+
+
+def _caption(result: Result, rough: bool) -> str:
+    steps = result.params[0].steps
+    return f"{steps} steps, to see where it goes" if rough else f"{steps} steps"
