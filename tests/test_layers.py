@@ -38,6 +38,7 @@ TABLE = {
     "progress forecast page loop batch command",
     "drivers.panels": "place settings calls examples history recalled runner state cells kit "
     "controls tray trays rows view panel",
+    "drivers.ledger": "claims verdicts judged measures figures ledger cost",
     "drivers": "bench parcels trials trial animation requests client options commands painting",
 }
 FOLDERS = list(TABLE)
