@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import kandi_nb as kn
 from kandi_nb.drivers.ledger import figures, measures
 from kandi_nb.drivers.ledger.claims import CLAIMS, claims, named
 from kandi_nb.drivers.ledger.verdicts import DEPENDS, FAILS, HOLDS, RULES, verdict
+from kandi_nb.words.plans import read_card
+
+ROOT = Path(__file__).parents[3]
 
 ALL = list(claims().values())
 MEASURABLE = [claim for claim in ALL if claim.measure]
@@ -228,6 +232,25 @@ def test_what_a_card_said_outweighs_what_was_planned_for_it(tmp_path):
     figures.keep({"memory-2.2": planned, "memory-3": planned}, "a laptop", "2", path)
     known = figures.stored(path)
     assert known["memory-2.2"].value == seen and known["memory-3"].value == planned.value
+
+
+def test_what_a_card_decides_is_named_by_claims_that_are_there(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    bench = importlib.import_module("ledger")
+    sized = [id for _, _, memory, seconds in bench.FULL_SIZE for id in (*memory, *seconds)]
+    assert {c.id for c in named(sized)} == {
+        c.id for c in ALL if c.topic in ("memory", "seconds") or c.id == "compare-memory"
+    }
+    rows = [
+        {"weights": 3e9, "on_top": 1e9, "calls": 25, "seconds": 0.1},
+        {"weights": 2e9, "on_top": 0, "calls": 0, "seconds": 0.0},
+    ]
+    monkeypatch.setattr(bench, "measured_networks", lambda model, side: rows)
+    found = bench.full_size(read_card("H100"))
+    assert found["memory-3"].value == {"resident": 6.0, "exact": 4.0}
+    slower = found["seconds-3-3090"]
+    assert slower.value == round(2.5 * 989 / 71, 2) and "scaled by data sheets" in slower.basis
+    assert verdict(claims()["memory-3"], found["memory-3"].value) == HOLDS
 
 
 def test_ids_can_all_be_asked_for():
