@@ -19,15 +19,15 @@ TABLE = {
     "foresight embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
-    "model": "find hub integrity match device threads shortage finite peak "
-    "check speed progress quiet",
+    "model": "find hub integrity match device threads shortage finite peak check speed "
+    "progress quiet",
     "model.plan": "architecture footprint stores fit placement options",
     "model.schedulers": "classes trial table",
     "model.loading": "assemble kandinsky load",
     "model.anatomy": "pieces diagram anatomy",
     "tasks.loop": "texts windows inpainting",
-    "tasks": "checks remembered prior decoder run sources depth generate edit inpaint outpaint "
-    "upscale replay tokens versus",
+    "tasks": "checks remembered prior decoder run sources depth generate edit inpaint "
+    "outpaint upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
     "drivers.notebooks": "files parameters warm kernels hidden_errors headless pictures "
     "gallery jobs run junit new copies",
@@ -37,9 +37,11 @@ TABLE = {
     "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
     "progress forecast page loop batch command",
     "drivers.widgets": "place traits runner encoding painter frame mixing mixer",
-    "drivers.panels": "settings calls examples history recalled state cells kit "
-    "controls tray brush sides trays rows view panel",
-    "drivers": "bench parcels trials trial animation requests client options commands painting",
+    "drivers.panels": "settings calls examples history recalled runner state cells kit "
+    "controls tray brush sides trays rows view panel place",
+    "drivers.ledger": "claims verdicts judged measures figures ledger cost",
+    "drivers": "bench parcels trials trial animation requests client options commands "
+    "painting",
 }
 FOLDERS = list(TABLE)
 LAYERS = {

@@ -233,3 +233,46 @@ def test_eight_bit_moves_pixels_and_not_what_is_seen(k):
     drift = np.abs(usual.arrays().astype(int) - eight.arrays()).mean()
     assert 0.5 < drift < 30
     assert sum(seen.object == "car" for seen in judge.read(eight)) >= COUNT - 1
+
+
+# --- how the small model was made
+
+
+def test_the_decoder_draws_a_sentence_by_its_own_embedding_too_without_the_prior(k):
+    texts = ["A blue car on the beach", "A purple owl in space", "A golden castle"]
+    drawn = kn.generate(
+        k, kn.Params(seed=2, steps=15), embedding=kn.clip(k, texts), progress=False
+    )
+    assert [seen.object for seen in judge.read(drawn)] == ["car", "owl", "castle"]
+    assert [seen.colour for seen in judge.read(drawn)] == ["blue", "purple", "golden"]
+
+
+def test_a_painter_that_reads_the_numbers_at_every_layer_learns_from_far_fewer_pictures(k):
+    import torch
+
+    from kandi_nb.mini.training.losses.movq import decoder_loss_of
+    from kandi_nb.mini.world.render import render
+    from kandi_nb.mini.world.scenes import scenes
+
+    movq, some = k.decoder.movq, [render(scene) for scene in scenes(40)]
+    images = np.stack([one.image for one in some])
+    with torch.no_grad():
+        codes = movq.encode(judge.tensor(images)).latents.clone()
+    silhouettes = np.stack([one.silhouette for one in some])
+    means = {}
+    for norm in ("spatial", "group"):
+        torch.manual_seed(3)
+        slim = {"block_out_channels": (32, 32, 64, 96), "norm_type": norm}
+        painter = type(movq).from_config({**movq.config, **slim})
+        optimiser = torch.optim.AdamW(painter.parameters(), lr=2e-3, betas=(0.9, 0.99))
+        loss_of, draw = decoder_loss_of(images, silhouettes, codes, 4), torch.Generator()
+        seen = []
+        for _ in range(14):
+            loss, _ = loss_of(painter, draw)
+            optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(painter.parameters(), 1.0)
+            optimiser.step()
+            seen.append(loss.item())
+        means[norm] = np.mean(seen[-4:])
+    assert means["spatial"] < 0.8 * means["group"], means

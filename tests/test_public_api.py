@@ -37,6 +37,7 @@ PROMISED = [
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
     *("anatomy", "versus"),
     *("mask_painter", "mixer"),
+    *("ledger", "cost"),
 ]
 
 

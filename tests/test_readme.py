@@ -33,11 +33,14 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("training", "export", "structure", "scale", "service", "rented_gpu")
+    for name in (
+        *("training", "export", "structure", "scale", "service", "rented_gpu"),
+        "troubleshooting",
+    )
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-EXPECTED_NOTEBOOKS = 14
+EXPECTED_NOTEBOOKS = 16
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", EVERYTHING, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]

@@ -109,7 +109,8 @@ class Client:
         """Return what to say when nobody answers."""
         reason = str(error) or type(error).__name__
         return KandiError(
-            f"there is no service at {self.url} ({reason}); start one: kandi-nb serve"
+            f"there is no service at {self.url} ({reason}); start one: kandi-nb serve; see "
+            "docs/troubleshooting.md#service"
         )
 
     def remote(self, task: str, params: Any, **named: Any) -> Result:

@@ -11,6 +11,8 @@ from ..words.errors import KandiError
 if TYPE_CHECKING:
     import torch
 
+PAGE = "docs/troubleshooting.md#colours"  # black pictures are among them
+
 
 def not_finite(network: torch.nn.Module) -> str | None:
     """Return the name of the first weight that is not finite, None when all are.
@@ -38,11 +40,11 @@ def check_finite(numbers: torch.Tensor, pipeline: Any, what: str) -> None:
         if isinstance(network, torch.nn.Module) and (weight := not_finite(network)):
             raise KandiError(
                 f"{what} is not made of finite numbers, as weights of the {component} are not "
-                f"({weight}); load the model again, or download it anew"
+                f"({weight}); load the model again, or download it anew; see {PAGE}"
             )
     dtype = str(numbers.dtype).removeprefix("torch.")
     remedy = "take other weights" if dtype == "float32" else 'load it with dtype="float32"'
-    raise KandiError(f"{what} is not made of finite numbers in {dtype}; {remedy}")
+    raise KandiError(f"{what} is not made of finite numbers in {dtype}; {remedy}; see {PAGE}")
 
 
 @contextmanager

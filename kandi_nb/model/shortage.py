@@ -96,4 +96,5 @@ def _too_little(device: str, what: str, advice: str = "") -> KandiError:
     if not device.startswith("cpu"):
         others = "what else uses the GPU"
     remedies = [*filter(None, [advice]), f"close {others}", "or take a smaller model"]
-    return KandiError(f"{device} has too little memory for {what}; {', '.join(remedies)}")
+    said = f"{device} has too little memory for {what}; {', '.join(remedies)}"
+    return KandiError(f"{said}; see docs/troubleshooting.md#memory")

@@ -73,7 +73,7 @@ def read_plan(name: Any) -> Plan:
     if len(places) > 1:
         raise KandiError(
             f"one plan at a time: {' and '.join(places)} do not stack, the second would undo "
-            "the first; take one of them"
+            "the first; take one of them; see docs/troubleshooting.md#memory"
         )
     hint = did_you_mean(name, names) if isinstance(name, str) else ""
     raise KandiError(f"unknown plan {shown(name)}; {hint}known: {', '.join(names)}")

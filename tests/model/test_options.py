@@ -54,3 +54,10 @@ def test_a_published_model_is_tried_on_the_small_one_of_its_family(table, monkey
     )
     with pytest.raises(KandiError, match=r"no small model of the family 3 .* mini-2\.2"):
         options("kandinsky-3")
+
+
+def test_some_options_can_be_tried_alone_and_unknown_ones_are_refused():
+    (row,) = options("mini-3", only="attention slicing")
+    assert row["option"] == "attention slicing" and row["unet"] == "does nothing"
+    with pytest.raises(KandiError, match="unknown option 'slicingg'; did you mean slicing"):
+        options("mini-3", only=["slicingg"])

@@ -183,7 +183,8 @@ def test_a_batch_too_large_for_the_memory_is_halved(tiny_folder, error):
         hook.remove()
     assert str(caught.value) == (
         "cpu has too little memory for one picture of 64 × 64 pixels; ask for a smaller one, "
-        "close other programs and notebooks' kernels, or take a smaller model"
+        "close other programs and notebooks' kernels, or take a smaller model; see "
+        "docs/troubleshooting.md#memory"
     )
 
 

@@ -203,7 +203,8 @@ async def awaited(request: Request, order: Order | Reload) -> Drawn:
         raise Refused(
             503,
             f"this was not done after {worker.limits.deadline:g} s, and is given up; ask for "
-            "fewer steps or pictures, or when less is going on",
+            "fewer steps or pictures, or when less is going on; see "
+            "docs/troubleshooting.md#slow",
         )
     finally:
         gone.cancel()

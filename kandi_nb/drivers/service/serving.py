@@ -216,7 +216,8 @@ def listening(host: str, port: int) -> socket.socket:
 
 def _no_port(host: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} is in use; take another one, or 0 for any that is free"
+        free = "take another one, or 0 for any that is free"
+        return f"port {port} is in use; {free}; see docs/troubleshooting.md#service"
     if error.errno == errno.EACCES:
         return f"port {port} is kept for the system; take one above 1023"
     return f"{shown(host)} is no address of this machine ({error.strerror or error})"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ...words.errors import KandiError
+from ...words.errors import KandiError, did_you_mean, shown
 from ...words.models import SPECS
 from ...words.tables import Table
 from ..find import find
@@ -22,21 +22,23 @@ SIDE = 64  # pixels: the smallest picture of all
 ELSEWHERE = "offloading is tried from the CPU to itself: what it saves is not run here"
 
 
-def options(k: Any) -> Table:
+def options(k: Any, only: Sequence[str] | None = None) -> Table:
     """Try the options that guides name on a small network of each of a model's classes.
 
     Takes a loaded model or its key; for a published one the bundled model of its family stands
     in. The table has a row an option, and a column a network: "works"; "does nothing" (no
     error, yet the same operations on the same bytes); "refused" (the option raises); "crashes"
-    (the option is taken, and the next call raises). `why` quotes the first error. Seconds.
+    (the option is taken, and the next call raises). `why` quotes the first error. `only` names
+    the options to try (default: all, in seconds). Raises KandiError for unknown ones.
     """
+    chosen = _chosen(only)
     small = _small(getattr(getattr(k, "spec", None), "key", k))
     known = {part.name: part for part in parts(small, small.folders)}
     networks = {name: known[name] for name in NAMES if name in known}
     rows = []
     with quiet(), without_advice():
         usual = {name: _signature(build(part), part) for name, part in networks.items()}
-        for option, turn_on in _options().items():
+        for option, turn_on in chosen.items():
             tried = {
                 name: _verdict(part, turn_on, usual[name]) for name, part in networks.items()
             }
@@ -53,6 +55,18 @@ def _small(key: Any) -> Any:
             return other
     bundled = ", ".join(other.key for other in SPECS.values() if other.bundled)
     raise KandiError(f"no small model of the family {known.family} is bundled; take {bundled}")
+
+
+def _chosen(only: Sequence[str] | None) -> dict[str, Callable[[Any], Any]]:
+    known = _options()
+    names = list(known) if only is None else [only] if isinstance(only, str) else list(only)
+    for name in names:
+        if name not in known:
+            raise KandiError(
+                f"unknown option {shown(name)}; {did_you_mean(str(name), known)}known: "
+                f"{', '.join(known)}"
+            )
+    return {name: known[name] for name in names}
 
 
 def _options() -> dict[str, Callable[[Any], Any]]:

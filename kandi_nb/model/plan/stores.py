@@ -33,7 +33,10 @@ def checked(memory: Any, device: str) -> Plan:
         raise KandiError(f"{error}; or {AUTO}") from None
     if missing := lacks(plan, device):
         able = ", ".join(str(other) for other in PLANS if not lacks(other, device))
-        raise KandiError(f"{plan} needs {' and '.join(missing)}; on {device} now: {able}")
+        raise KandiError(
+            f"{plan} needs {' and '.join(missing)}; on {device} now: {able}; see "
+            "docs/troubleshooting.md#memory"
+        )
     return plan
 
 

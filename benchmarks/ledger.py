@@ -1,0 +1,154 @@
+"""Measure what the guides claim, and write kandi_nb/drivers/ledger/measured.json.
+
+    python benchmarks/ledger.py                   # all that the bundled models decide, minutes
+    python benchmarks/ledger.py --only steps-30   # some claims; the others stay as they were
+    python benchmarks/ledger.py --card            # on a GPU: memory and seconds at full size
+
+With --card the published architectures are built with random weights, which are as large and
+as slow as the trained ones. Seconds of another card than the claim's are scaled by the makers'
+data sheets, and say so; nothing of what pictures look like can be learned in this way.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import gc
+import os
+import sys
+import time
+from typing import Any
+
+import report
+
+from kandi_nb.drivers.ledger import figures, ledger
+from kandi_nb.drivers.ledger.claims import claims, named
+from kandi_nb.mini import judge
+from kandi_nb.model.plan import architecture
+from kandi_nb.words import fields, models, plans
+
+GB = 1e9
+# What is measured on a card: model, side in pixels, the claims of memory, those of seconds.
+FULL_SIZE = (
+    ("kandinsky-2.2", 768, ("memory-2.2",), ("seconds-2.2-3090", "seconds-2.2-4090")),
+    (
+        "kandinsky-3",
+        1024,
+        ("memory-3", "compare-memory"),
+        ("seconds-3-3090", "seconds-3-4090"),
+    ),
+    ("kandinsky-3", 1536, ("memory-3-large",), ()),
+)
+
+
+def bundled(ids: list[str], count: int | None) -> dict[str, figures.Figure]:
+    """Measure what the bundled models, the planner and the classes decide."""
+    chosen = named(ids) if ids else [c for c in claims().values() if c.measure]
+    found = {}
+    for claim in chosen:
+        start = time.perf_counter()
+        figure = ledger.measured(claim, judge.read, count)
+        basis = figure.basis.removesuffix(" here and now")
+        found[claim.id] = figures.Figure(figure.value, basis, figure.pictures)
+        print(f"{claim.id}: {figure.value} ({time.perf_counter() - start:.0f} s)", flush=True)
+    return found
+
+
+def full_size(card: plans.Card) -> dict[str, figures.Figure]:
+    """Measure peaks and seconds of full-size networks with random weights, in float16."""
+    found = {}
+    for model, side, memory, seconds in FULL_SIZE:
+        networks = measured_networks(model, side)
+        weights = sum(row["weights"] for row in networks)
+        whole = max(weights + row["on_top"] for row in networks)
+        alone = max(row["weights"] + row["on_top"] for row in networks)
+        basis = f"measured at {side} px, full size, random weights, what PyTorch allocates"
+        peaks = {"resident": round(whole / GB, 2), "exact": round(alone / GB, 2)}
+        found |= {id: figures.Figure(peaks, basis) for id in memory}
+        taken = sum(row["seconds"] * row["calls"] for row in networks)
+        print(f"{model} at {side} px: {peaks}, {taken:.2f} s on {card.name}", flush=True)
+        for id in seconds:
+            other = plans.read_card(f"RTX {id[-4:]}")
+            scaled = taken * card.tflops / other.tflops
+            words = f"{taken:.3g} s on {card.name}, scaled by data sheets to {other.name}"
+            found[id] = figures.Figure(round(scaled, 2), words)
+    return found
+
+
+def measured_networks(model: str, side: int) -> list[dict[str, Any]]:
+    """Return of each network the bytes of its weights, those of a call on top, and seconds."""
+    import torch
+
+    rows = []
+    for part in architecture.parts(models.SPECS[model], {}):
+        if part.name == "image_encoder":
+            calls = 0  # there when everything is, and asked nothing
+        else:
+            setting = {"unet": "steps", "prior": "prior_steps"}.get(part.name)
+            calls = fields.FIELDS[setting].default if setting else 1
+        with torch.device("cuda"):
+            network = architecture.build(part)  # in float32: of T5 19 GB for a moment
+        architecture.narrow(network, torch.float16)
+        torch.cuda.empty_cache()
+        weights = torch.cuda.memory_allocated()
+        row = {
+            "part": part.name,
+            "weights": weights,
+            "on_top": 0,
+            "calls": calls,
+            "seconds": 0.0,
+        }
+        if calls:
+            row |= timed(part, network, side, weights)
+        rows.append(row)
+        print(f"  {row}", flush=True)
+        del network
+        gc.collect()
+        torch.cuda.empty_cache()
+    return rows
+
+
+def timed(part: Any, network: Any, side: int, weights: int, rounds: int = 5) -> dict[str, Any]:
+    """Return the bytes that a call takes on top of the weights, and its seconds once warm."""
+    import torch
+
+    with torch.device("cuda"):
+        architecture.call(part, network, side, side, 1)
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        start = time.perf_counter()
+        for _ in range(rounds):
+            architecture.call(part, network, side, side, 1)
+        torch.cuda.synchronize()
+    seconds = (time.perf_counter() - start) / rounds
+    return {"on_top": torch.cuda.max_memory_allocated() - weights, "seconds": seconds}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", nargs="*", default=[], help="ids of claims")
+    parser.add_argument("--count", type=int, help="seeds a prompt, for what a judge reads")
+    parser.add_argument("--card", action="store_true", help="measure full-size networks")
+    words = parser.parse_args()
+    machine = f"{report.processor()}, {os.cpu_count()} cores"
+    if words.card:
+        import torch
+
+        if not torch.cuda.is_available():
+            parser.error("--card needs an NVIDIA GPU, and there is none here")
+        name = torch.cuda.get_device_name()
+        # Drivers say "NVIDIA H100 80GB HBM3"; the table of cards knows an H100.
+        close = [c for c in plans.cards() if c.replace(" ", "") in name.replace(" ", "")]
+        if not close:
+            parser.error(f"{name} is not in the table of cards: kandi_nb/words/configs")
+        machine, found = name, full_size(plans.read_card(max(close, key=len)))
+    else:
+        found = bundled(words.only, words.count)
+    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    figures.keep(found, machine, date)
+    print(f"{len(found)} figures written: {figures.STORED.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
