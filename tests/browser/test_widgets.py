@@ -13,6 +13,8 @@ import pytest
 import kandi_nb as kn
 from kandi_nb.drivers.widgets.encoding import decoded
 
+from .conftest import PICTURES
+
 WIDE, HIGH = SIZE = (96, 64)
 PAINTER = """
 import base64
@@ -382,7 +384,8 @@ def test_voila_shows_both(browser, address, folder):
     page.wait_for_selector(".kandi-mixed >> visible=true", timeout=LOAD)
     served.draw((20, 20), (60, 20))
     assert served.seen(40, 20) and not served.seen(40, 50)
-    page.screenshot(path=folder.parent / "voila.png")
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=PICTURES / "widgets-voila.png", full_page=True)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     assert [said for said in served.complaints if "MathJax" not in said] == []
     page.close()
