@@ -50,6 +50,7 @@ class StudioServer(Voila):
     def listen(self) -> None:
         """Serve until the process is told to end."""
         self.kernel_manager.warm_up()
+        self._listener.setblocking(False)
         server = tornado.httpserver.HTTPServer(self.app)
         server.add_socket(self._listener)
         self.ioloop = tornado.ioloop.IOLoop.current()
@@ -102,9 +103,7 @@ def _settle_environment() -> None:
     os.environ["SERVER_SOFTWARE"] = f"voila/{voila.__version__}"
 
 
-def _config(
-    notebook: Path, host: str, port: int, visitors: int, token: str | None
-) -> Config:
+def _config(notebook: Path, host: str, port: int, visitors: int, token: str | None) -> Config:
     settings = Config()
     settings.Voila = Config(
         notebook_path=str(notebook),
@@ -114,13 +113,14 @@ def _config(
         ip=host,
         port=port,
         open_browser=False,
-        log_level="WARNING",
+        log_level="ERROR",
         token=token or "",
         tornado_settings={
             # Without a token only names of this machine are answered to: a foreign site could
             # point a name of its own here.
             "allow_remote_access": token is not None,
             "local_hostnames": ["localhost"],
+            "ws_ping_timeout": 30_000,  # milliseconds; the usual 90 s are more than tornado takes
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"},
         },
     )

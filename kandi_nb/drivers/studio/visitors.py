@@ -66,6 +66,8 @@ class Visitors(AsyncMappingKernelManager):
         return await self._new(words)
 
     async def _new(self, words: dict[str, Any]) -> str:
+        # Level 40 keeps quiet about TCP without encryption: it goes no further than loopback.
+        words["extra_arguments"] = ["--log-level=40"]
         kernel_id = await super().start_kernel(**words)
 
         def lost() -> None:  # its state is gone: a page that seems to work would be a lie
@@ -107,7 +109,7 @@ class Visitors(AsyncMappingKernelManager):
     def _done(self, task: asyncio.Task) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self.log.warning("a kernel could not be warmed or ended: %s", task.exception())
+            self.log.error("a kernel could not be warmed or ended: %s", task.exception())
 
     # --- who goes ---
 
