@@ -38,7 +38,7 @@ TABLE = {
     "progress forecast page loop batch command",
     "drivers.widgets": "place runner encoding painter mixing mixer",
     "drivers.panels": "settings calls examples history recalled state cells kit "
-    "controls tray trays rows view panel",
+    "controls tray brush trays rows view panel",
     "drivers.studio": "compare gallery tabs mixing bar studio page visitors server command",
     "drivers": "bench parcels trials trial animation requests client options commands painting",
 }

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from ...pictures.images import picture
 from ...pictures.pixels import is_picture
 from ...words.errors import KandiError, heard_by
+from .brush import Brush
 from .cells import cell
 from .kit import Kit, show, write
 from .recalled import whole_picture
 from .tray import Mailbox, thumbnail, tray_class
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from .panel import Panel
 
 _MOST = 48  # thumbnails
@@ -30,11 +33,17 @@ class Trays:
         names = dict.fromkeys(n for call in panel.calls.values() for n in call.pictures)
         self.trays = {name: self._tray(name) for name in names}
         self.takers = {name: self._taker(name) for name in names}
+        self.brush = Brush(panel, kit, doing) if {"image", "mask"} <= set(names) else None
         self.inputs = {
-            name: kit("VBox", layout=None, children=[tray, self.takers[name]])
+            name: kit(
+                "VBox", layout=None, children=[tray, self.takers[name], *self._more(name)]
+            )
             for name, tray in self.trays.items()
         }
         self.history = self._history()
+
+    def _more(self, name: str) -> list[Any]:
+        return [self.brush.box] if name == "mask" and self.brush else []
 
     def _tray(self, name: str) -> Any:
         tray = self.kit.keep(
@@ -58,7 +67,16 @@ class Trays:
     def _take(self, name: str) -> None:
         shown = self.panel.history.picture
         if shown is not None:
-            self._doing(name, lambda: self.panel.give(name, shown))
+            self._doing(name, lambda: self._give(name, shown))
+
+    def _give(self, name: str, value: Image) -> None:
+        """Hand a picture to the panel; a mask that was painted for another size goes."""
+        old = name == "image" and self.brush and self.brush.outgrown(value)
+        self.panel.inputs = {
+            **self.panel.inputs,
+            **({"mask": None} if old else {}),
+            name: value,
+        }
 
     def _taken(self, name: str, file: str, data: bytes) -> str:
         """Take a file as an input; return what to say of it."""
@@ -68,7 +86,7 @@ class Trays:
             if name != "mask":  # a mask's transparency means something, and Mask asks what
                 whole = picture(whole, name)
         whole.info["file"] = file
-        self.panel.give(name, whole)
+        self._give(name, whole)
         return "; ".join([f"{file}, {whole.width} × {whole.height} pixels", *heard])
 
     def _history(self) -> Any:
@@ -103,6 +121,8 @@ class Trays:
             write(tray, shown=self._small(name, held), note=wrong.get(name, _words(held)))
             write(tray, wrong=name in wrong)
             write(self.takers[name], disabled=panel.history.picture is None)
+        if self.brush:
+            self.brush.refresh()
         self._show_history()
 
     def _small(self, name: str, held: Any) -> str:

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent / "browser"
-# Title, text, and a CSS selector of what is spoken of; a page that lacks it says the text alone.
+# Title, text, and a CSS selector of what is spoken of; it may be absent.
 TOUR = (
     (
         "Say what to draw",

@@ -1,4 +1,4 @@
-"""The command `kandi-nb studio`: what it may be told, and what is looked at before it starts."""
+"""The command `kandi-nb studio`: its options, and what is looked at before it starts."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser, service: str) -> None:
 
 
 def serve_studio(options: argparse.Namespace) -> None:
-    """Serve the page until the process is told to end; raise KandiError before anything loads."""
+    """Serve the page until the process is told to end; raise KandiError for bad input."""
     _check_extra()
     visitors = options.visitors
     if isinstance(visitors, bool) or not isinstance(visitors, int) or visitors < 1:

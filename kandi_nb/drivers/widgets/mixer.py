@@ -64,7 +64,7 @@ def mixer_class() -> type:
         """Hold items and their weights; made by `kn.mixer`."""
 
         _esm = script("mixer.js")
-        _css = script("mixer.css")
+        _css = script("painter.css", "mixer.css")
         weights = AnyTrait().tag(
             sync=True, from_json=lambda value, me: me._weights_from_page(value)
         )
@@ -77,12 +77,14 @@ def mixer_class() -> type:
         caption = Unicode().tag(sync=True)
         status = Unicode().tag(sync=True)
         note = Unicode().tag(sync=True)
+        wrong = Bool(False).tag(sync=True)  # the note is a fault, no remark
         running = Bool(False).tag(sync=True)
 
         def __init__(
             self, blend: Blend, weights: list[float], params: Params, quick: int
         ) -> None:
             self._blend, self._quick = blend, quick
+            self._wanted: Any = None  # what is drawn, or was last
             self._seen = False  # a page shows it, so the picture follows
             self._follower = Follower(self._show, self._ended)
             every = gathered(blend.items, "mixer", params)
@@ -133,6 +135,7 @@ def mixer_class() -> type:
 
         def stop(self) -> None:
             """End what is drawn in the background."""
+            self._wanted = None
             self._follower.stop()
 
         def wait(self, seconds: float | None = None) -> bool:
@@ -150,6 +153,9 @@ def mixer_class() -> type:
 
         def _follow(self) -> None:
             rough, weights, params = self.dragging, list(self.weights), self.params
+            if self._wanted == (rough, weights, params):
+                return  # weights and dragging come together
+            self._wanted = rough, weights, params
             if rough:
                 params = params.replace(steps=min(self._quick, params.steps))
 
@@ -164,6 +170,7 @@ def mixer_class() -> type:
 
         def _ended(self, drawn: Any, error: BaseException | None, notes: list[str]) -> None:
             with self.hold_sync():
+                self.wrong = False
                 self.running, self.status = self._follower.waits, ""
                 if error is None:
                     result, rough = drawn
@@ -173,6 +180,7 @@ def mixer_class() -> type:
                     if not rough:
                         self.result = result
                 elif not isinstance(error, Cancelled):
+                    self._wanted, self.wrong = None, True
                     ours = isinstance(error, KandiError)
                     kind = "" if ours else f"{type(error).__name__}: "
                     self.note = kind + one_line(str(error))

@@ -58,7 +58,7 @@ def painter_class() -> type:
         harder one again. `painted` is that, as it travels.
         """
 
-        _esm = script("raster.js", "gestures.js", "painter.js")
+        _esm = script("raster.js", "painting.js", "screen.js", "hand.js", "painter.js")
         _css = script("painter.css")
         mask = AnyTrait()
         feather = AnyTrait(0).tag(
@@ -76,15 +76,18 @@ def painter_class() -> type:
         def __init__(self, image: Any, *, mask: Any = None, feather: float = 0) -> None:
             self._image = _one(image)
             self._base = _empty(self._image)
+            self._sent = encoded(self._base.array)
             self._telling = True  # while the kernel itself sets traits
-            super().__init__(mask=self._base)
+            super().__init__(
+                mask=self._base,
+                painted=self._sent,
+                size=list(self._image.size),
+                picture=for_page(self._image),
+            )
             self._telling = False
             reachable(self)
-            self._send_picture()
             if mask is not None:
                 self.mask = mask
-            else:
-                self._send_base()
             if feather:
                 self.feather = feather
 
@@ -107,6 +110,11 @@ def painter_class() -> type:
                 else:
                     self._keep(_empty(new), self.feather)
                     self._send_base()
+
+        @property
+        def blank(self) -> Mask:
+            """Return the mask of the picture that repaints nothing."""
+            return _empty(self._image)
 
         @validate("mask")
         def _check_mask(self, proposal: Any) -> Mask:
