@@ -70,10 +70,8 @@ def comparison(models: Sequence[Rival]) -> Callable[..., Result]:
         )
 
     def as_code(params: Params, model: str) -> str:
-        named = [
-            model,
-            *(repr((getattr(m, "spec", None) and m.spec.key) or str(m)) for m in models),
-        ]
+        keys = [m.spec.key if isinstance(m, Kandinsky) else str(m) for m in models]
+        named = [model, *map(repr, keys)]
         return f"result = kn.versus(kn.{params!r}, [{', '.join(named)}])\nresult"
 
     compare.as_code = as_code  # what "Copy as cell" writes: the call that needs no studio

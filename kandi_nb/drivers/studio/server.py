@@ -120,7 +120,7 @@ def _config(notebook: Path, host: str, port: int, visitors: int, token: str | No
             # point a name of its own here.
             "allow_remote_access": token is not None,
             "local_hostnames": ["localhost"],
-            "ws_ping_timeout": 30_000,  # milliseconds; the usual 90 s are more than tornado takes
+            "ws_ping_timeout": 30_000,  # milliseconds; 90 s, the default, tornado complains of
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"},
         },
     )

@@ -49,8 +49,8 @@ def studio(
 ) -> Studio:
     """Make tabs for all that a model can do, which show themselves in a notebook.
 
-    Each task has the tab of its name; `mix` mixes, `compare` draws the same with `models` (None:
-    those of its kind that are on this machine), and `gallery` keeps what all of them drew.
+    Each task has the tab of its name; `mix` mixes, `compare` draws the same with `models`
+    (None: those of its kind that are here), and `gallery` keeps what all of them drew.
     `params` are the settings to begin with. Save buttons write to `folder`; None leaves them
     out, for a page of visitors. `studio["edit"]` is the panel of a tab, made when it is first
     asked for, `studio.use(picture, "edit")` hands a picture over, `studio.pictures` are all
@@ -174,10 +174,11 @@ class Studio:
 
     def _lend(self, name: str, tab: Any) -> None:
         """Let a tab that nobody gave a picture start from the latest one."""
-        latest = self.gallery.latest
-        if latest is not None and isinstance(tab, PanelTab) and self._tabs[name].takes:
-            if not tab.control.inputs:
-                tab.take(latest)
+        latest, takes = self.gallery.latest, self._tabs[name].takes
+        if latest is None or not takes or not isinstance(tab, PanelTab):
+            return
+        if not tab.control.inputs:
+            tab.take(latest)
 
     def _shown(self, name: str, tab: Any) -> Any:
         takers = [

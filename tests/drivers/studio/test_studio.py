@@ -52,7 +52,7 @@ def test_each_task_has_a_tab_and_no_panel_is_made_before_it_is_asked_for(studio)
 def test_a_tab_that_is_not_there_is_named_with_those_that_are(studio):
     with pytest.raises(KandiError, match=r"no tab 'inpant'; did you mean inpaint.*gallery"):
         studio["inpant"]
-    with pytest.raises(KandiError, match="kn.load"):
+    with pytest.raises(KandiError, match=r"kn\.load"):
         kn.studio("mini-2.2")
 
 
