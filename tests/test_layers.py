@@ -39,7 +39,8 @@ TABLE = {
     "drivers.widgets": "place runner encoding painter mixing mixer",
     "drivers.panels": "settings calls examples history recalled state cells kit "
     "controls tray brush trays rows view panel",
-    "drivers.studio": "compare gallery tabs mixing bar studio page visitors server command",
+    "drivers.studio": "compare gallery choices tabs mixing bar studio page visitors server "
+    "command",
     "drivers": "bench parcels trials trial animation requests client options commands painting",
 }
 FOLDERS = list(TABLE)

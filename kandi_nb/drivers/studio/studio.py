@@ -141,6 +141,11 @@ class Studio:
         return self._made[name]
 
     @property
+    def opened(self) -> list[str]:
+        """Return the names of the tabs that were asked for: the others hold nothing yet."""
+        return [name for name in self if name in self._made]
+
+    @property
     def pictures(self) -> list[Image]:
         """Return all pictures of the session, oldest first, each with its recipe."""
         return [entry.picture for entry in self.gallery.entries]
@@ -177,7 +182,7 @@ class Studio:
         latest, takes = self.gallery.latest, self._tabs[name].takes
         if latest is None or not takes or not isinstance(tab, PanelTab):
             return
-        if not tab.control.inputs:
+        if "image" not in tab.control.inputs:
             tab.take(latest)
 
     def _shown(self, name: str, tab: Any) -> Any:

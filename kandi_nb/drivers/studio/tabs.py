@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..panels.kit import Kit, write
 from ..panels.panel import Panel
+from .choices import Choices
 from .gallery import Gallery, GalleryView
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class PanelTab:
         self.control, self._gallery = panel, gallery
         self._told = 0  # number of the latest run that the gallery has
         self._onward: Onward | None = None
+        self._choices: Choices | None = None
         panel.on_change = self._changed
 
     @property
@@ -66,11 +68,13 @@ class PanelTab:
 
     def view(self, kit: Kit, takers: Sequence[tuple[str, str]], use: Use) -> Any:
         """Return the widget, made now."""
+        self._choices = Choices(self.control, kit)
         shown = self.control.view()
         self._refresh = shown.refresh
         self.control.on_change = self._changed
         self._onward = Onward(kit, takers, lambda: self.picture, use)
-        return kit("VBox", children=[shown.box, self._onward.row])
+        rows = [self._choices.row, shown.box, self._onward.row]
+        return kit("VBox", children=[row for row in rows if row is not None])
 
     def _refresh(self) -> None:
         """Do nothing: nobody looks."""
@@ -83,11 +87,13 @@ class PanelTab:
                 self._gallery.add(run.result)
         if self._onward is not None:
             self._onward.refresh()
+        if self._choices is not None:
+            self._choices.refresh()
 
     def close(self) -> None:
         """End what runs and remove the widgets."""
         self.control.close()
-        self._onward, self._refresh = None, lambda: None
+        self._onward, self._choices, self._refresh = None, None, lambda: None
         self.control.on_change = self._changed
 
 

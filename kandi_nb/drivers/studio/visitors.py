@@ -39,6 +39,7 @@ class Visitors(AsyncMappingKernelManager):
         self._left: dict[str, float] = {}  # id → when its page lost the connection
         self._until: dict[str, float] = {}  # id → when it is ended if nobody connects
         self._warm: asyncio.Task | None = None  # gives the id of a kernel without visitor
+        self._heating = False  # that kernel was started
         self._tasks: set[asyncio.Task] = set()  # asyncio itself would forget them
         self._watch = PeriodicCallback(self.look_around, 1000 * LOOK)
         self._watch.start()
@@ -60,10 +61,15 @@ class Visitors(AsyncMappingKernelManager):
         return kernel_id
 
     async def _warmed_or_new(self, words: dict[str, Any]) -> str:
-        warm, self._warm = self._warm, None
-        if warm is not None and (kernel_id := await warm) in self:
-            return kernel_id
-        return await self._new(words)
+        warm, heating = self._warm, self._heating
+        self._warm, self._heating = None, False
+        if warm is None:
+            return await self._new(words)
+        if not heating:  # it would only wait
+            warm.cancel()
+            return await self._new(words)
+        kernel_id = await warm
+        return kernel_id if kernel_id in self else await self._new(words)
 
     async def _new(self, words: dict[str, Any]) -> str:
         # Level 40 keeps quiet about TCP without encryption: it goes no further than loopback.
@@ -84,9 +90,11 @@ class Visitors(AsyncMappingKernelManager):
             self._warm = self._later(self._warmed(pause))
 
     async def _warmed(self, pause: float) -> str:
+        """Return the id of a kernel that ran the warm code, "" of none."""
         await asyncio.sleep(pause)
-        if len(self._inside) + self._coming >= self.most:
-            return ""
+        while len(self._inside) + self._coming >= self.most:
+            await asyncio.sleep(LOOK)
+        self._heating = True
         kernel_id = await self._new({"kernel_name": "python3", "path": "", "env": os.environ})
         client = self.get_kernel(kernel_id).client()
         client.start_channels()
@@ -95,6 +103,10 @@ class Visitors(AsyncMappingKernelManager):
             await client._async_execute_interactive(
                 self.warm_code, silent=True, store_history=False, timeout=ARRIVE
             )
+        except Exception as error:  # the visitor gets a cold one instead
+            self.log.error("a kernel could not be warmed: %s", error)
+            await self._end(kernel_id)
+            return ""
         finally:
             client.stop_channels()
         return kernel_id
@@ -109,7 +121,7 @@ class Visitors(AsyncMappingKernelManager):
     def _done(self, task: asyncio.Task) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            self.log.error("a kernel could not be warmed or ended: %s", task.exception())
+            self.log.error("a kernel could not be ended: %s", task.exception())
 
     # --- who goes ---
 
