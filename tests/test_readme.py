@@ -33,7 +33,7 @@ ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 DOCS = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
-    for name in ("training", "export", "structure", "scale", "service", "rented_gpu")
+    for name in ("training", "export", "structure", "scale", "service", "rented_gpu", "studio")
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -56,6 +56,7 @@ SECTIONS = [
     "Your first hour",
     "No GPU? None needed",
     "Notebooks",
+    "The studio",
     "Calls",
     "Without a browser",
     "Real checkpoints",
@@ -150,6 +151,16 @@ def test_the_panel_is_shown_small_light_and_dark():
             brightness.append(ImageStat.Stat(picture.convert("L")).median[0])
     light, dark = brightness
     assert light > 200 and dark < 60
+
+
+def test_the_studio_is_shown_small():
+    from PIL import Image
+
+    ((alt, path),) = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", section("The studio"))
+    assert len(alt.split()) >= 12 and "make studio" in section("The studio")
+    assert (ROOT / path).stat().st_size <= 200_000
+    with Image.open(ROOT / path) as picture:
+        assert picture.format == "PNG" and picture.width >= 1000
 
 
 def test_what_only_those_who_build_need_stands_in_docs():
