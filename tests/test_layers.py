@@ -36,9 +36,9 @@ TABLE = {
     "pages app server serving options",
     "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
     "progress forecast page loop batch command",
-    "drivers.widgets": "place runner encoding painter mixing mixer",
+    "drivers.widgets": "place traits runner encoding painter frame mixing mixer",
     "drivers.panels": "settings calls examples history recalled state cells kit "
-    "controls tray brush trays rows view panel",
+    "controls tray brush sides trays rows view panel",
     "drivers.studio": "compare gallery choices tabs mixing bar studio page visitors server "
     "command",
     "drivers": "bench parcels trials trial animation requests client options commands painting",

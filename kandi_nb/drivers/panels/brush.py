@@ -49,7 +49,7 @@ class Brush:
         show(self.box, usable and "mask" in self.panel.call.pictures)
 
     def _take(self, image: Any) -> None:
-        opened = _one(image)
+        opened = one_picture(image)
         self._image = None if opened is None else image
         if opened is None:
             return
@@ -77,7 +77,7 @@ class Brush:
         self._doing("mask", lambda: self.panel.give("mask", mask))
 
 
-def _one(image: Any) -> Image | None:
+def one_picture(image: Any) -> Image | None:
     """Return the one picture that an input is, None for a list and for what is none."""
     if image is None or isinstance(image, (list, tuple)):
         return None

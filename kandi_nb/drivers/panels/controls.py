@@ -83,13 +83,15 @@ class NumberControl(Control):
     def widgets(self) -> list[Any]:
         kind = "Int" if self.setting.type is int else "Float"
         low, high, step = reach(self.name)
+        # On the slider's own steps: the page moves other values there, and tells of it.
+        middle = low + step * round((high - low) / 2 / step)
         self.slider = self.kit(
             f"{kind}Slider",
             layout="grow",
             min=low,
             max=high,
             step=step,
-            value=round((low + high) / 2) if kind == "Int" else (low + high) / 2,
+            value=round(middle) if kind == "Int" else round(middle, 6),
             description=self.label,
             tooltip=self.setting.help,
             readout=False,

@@ -1,4 +1,4 @@
-"""The tray, our one widget of our own: pictures that are dropped, and pictures to pick from."""
+"""The tray, a widget of our own: pictures that are dropped, and pictures to pick from."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from .brush import Brush
 from .cells import cell
 from .kit import Kit, show, write
 from .recalled import whole_picture
+from .sides import Sides, takes_sides
 from .tray import Mailbox, thumbnail, tray_class
 
 if TYPE_CHECKING:
@@ -34,16 +35,16 @@ class Trays:
         self.trays = {name: self._tray(name) for name in names}
         self.takers = {name: self._taker(name) for name in names}
         self.brush = Brush(panel, kit, doing) if {"image", "mask"} <= set(names) else None
+        framed = any(map(takes_sides, panel.calls.values()))
+        self.sides = Sides(panel, kit, doing) if framed else None
         self.inputs = {
-            name: kit(
-                "VBox", layout=None, children=[tray, self.takers[name], *self._more(name)]
-            )
-            for name, tray in self.trays.items()
+            name: kit("VBox", layout=None, children=self._parts(name)) for name in names
         }
         self.history = self._history()
 
-    def _more(self, name: str) -> list[Any]:
-        return [self.brush.box] if name == "mask" and self.brush else []
+    def _parts(self, name: str) -> list[Any]:
+        more = {"mask": self.brush, "image": self.sides}.get(name)
+        return [self.trays[name], self.takers[name], *([more.box] if more else [])]
 
     def _tray(self, name: str) -> Any:
         tray = self.kit.keep(
@@ -121,8 +122,9 @@ class Trays:
             write(tray, shown=self._small(name, held), note=wrong.get(name, _words(held)))
             write(tray, wrong=name in wrong)
             write(self.takers[name], disabled=panel.history.picture is None)
-        if self.brush:
-            self.brush.refresh()
+        for part in (self.brush, self.sides):
+            if part:
+                part.refresh()
         self._show_history()
 
     def _small(self, name: str, held: Any) -> str:

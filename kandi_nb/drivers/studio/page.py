@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...words.models import SPECS
+
 TEMPLATES = Path(__file__).parent / "page"
 NAME = "studio.ipynb"
 # The cells of notebook 17, too: a test compares them.
@@ -14,11 +16,20 @@ CELLS = (
     "k = kn.Client(SERVICE) if SERVICE else kn.load(MODEL)",
     "studio = kn.studio(k, folder=OUT)\nstudio",
 )
-# What takes a kernel long is done before its visitor comes: two thirds of it is importing.
-WARM = """
-import kandi_nb.drivers.studio.studio, kandi_nb.drivers.panels.view, ipywidgets, anywidget
-"""
-WARM_MODEL = "import torch, diffusers, transformers\n"
+# What a visitor would wait for most: imports, and a bundled model read into the system's cache.
+WARM = "import kandi_nb.drivers.studio.studio, kandi_nb.drivers.panels.view, anywidget"
+
+
+def warm_code(parameters: Mapping[str, Any]) -> str:
+    """Return what a kernel runs before its visitor comes.
+
+    Published weights are left alone: they would fill the memory for nobody.
+    """
+    if parameters["SERVICE"]:
+        return WARM
+    load = f"kandi_nb.load({parameters['MODEL']!r})"
+    known = SPECS.get(parameters["MODEL"])
+    return f"{WARM}, torch, diffusers\n{load if known and known.bundled else ''}"
 
 
 def page(folder: Path, parameters: Mapping[str, Any]) -> Path:

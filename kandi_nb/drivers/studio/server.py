@@ -18,7 +18,7 @@ from jupyter_core.utils import run_sync
 from traitlets.config import Config
 from voila.app import Voila
 
-from .page import TEMPLATES, WARM, page
+from .page import TEMPLATES, page, warm_code
 from .visitors import Visitors
 
 # What the page may load and whom it may ask: nobody but this server. Widgets of anywidget come
@@ -82,7 +82,9 @@ def run(
     _settle_environment()
     host, port = listener.getsockname()[:2]
     with tempfile.TemporaryDirectory(prefix="kandi-nb-studio-") as folder:
-        config = _config(page(Path(folder), parameters), host, port, visitors, token)
+        notebook = page(Path(folder), parameters)
+        config = _config(notebook, host, port, token)
+        config.Visitors = Config(most=visitors, warm_code=warm_code(parameters))
         said = ready
         if open_page:
 
@@ -103,7 +105,7 @@ def _settle_environment() -> None:
     os.environ["SERVER_SOFTWARE"] = f"voila/{voila.__version__}"
 
 
-def _config(notebook: Path, host: str, port: int, visitors: int, token: str | None) -> Config:
+def _config(notebook: Path, host: str, port: int, token: str | None) -> Config:
     settings = Config()
     settings.Voila = Config(
         notebook_path=str(notebook),
@@ -140,5 +142,4 @@ def _config(notebook: Path, host: str, port: int, visitors: int, token: str | No
     settings.VoilaExecutor = Config(
         cell_error_instruction="Whoever runs this page finds the reason in its log."
     )
-    settings.Visitors = Config(most=visitors, warm_code=WARM)
     return settings

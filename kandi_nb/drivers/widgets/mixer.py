@@ -16,6 +16,7 @@ from .encoding import for_page, thumbnail
 from .mixing import Blend, Follower
 from .painter import script
 from .place import reachable, replaced, watched
+from .traits import checked
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
@@ -58,18 +59,18 @@ def mixer_class() -> type:
     """Return the widget's class, which needs anywidget to be defined."""
     import anywidget
     from traitlets import Any as AnyTrait
-    from traitlets import Bool, CBytes, List, Unicode, observe, validate
+    from traitlets import Bool, CBytes, List, Unicode, observe
 
     class Mixer(anywidget.AnyWidget):
         """Hold items and their weights; made by `kn.mixer`."""
 
         _esm = script("mixer.js")
         _css = script("painter.css", "mixer.css")
-        weights = AnyTrait().tag(
+        weights = checked("_weights_of").tag(
             sync=True, from_json=lambda value, me: me._weights_from_page(value)
         )
         dragging = Bool(False).tag(sync=True, from_json=lambda value, me: value is True)
-        params = AnyTrait()
+        params = checked("_params_of")
         result = AnyTrait()
         labels = List().tag(sync=True)
         thumbnails = List().tag(sync=True)
@@ -99,19 +100,17 @@ def mixer_class() -> type:
 
         # --- what is set ---
 
-        @validate("weights")
-        def _check_weights(self, proposal: Any) -> list[float]:
-            return self._blend.shares(proposal["value"])
+        def _weights_of(self, value: Any) -> list[float]:
+            return self._blend.shares(value)
 
         def _weights_from_page(self, value: Any) -> list[float]:
             try:
-                return self._blend.shares(value)
+                return self.weights if value is None else self._blend.shares(value)
             except KandiError:  # a message that is not ours
                 return self.weights
 
-        @validate("params")
-        def _check_params(self, proposal: Any) -> Params:
-            return _single(proposal["value"])
+        def _params_of(self, value: Any) -> Params:
+            return _single(value)
 
         @observe("weights", "dragging", "params")
         def _changed(self, change: Any) -> None:
@@ -119,6 +118,11 @@ def mixer_class() -> type:
                 self._follow()
 
         # --- what comes of it ---
+
+        @property
+        def items(self) -> list[Any]:
+            """Return what is mixed, in the order of the weights."""
+            return list(self._blend.items)
 
         @property
         def embedding(self) -> Embedding:

@@ -11,6 +11,7 @@ from ...pictures.masks import Mask
 from ...words.errors import KandiError, shown
 from .encoding import check_paintable, decoded, encoded, for_page
 from .place import reachable, replaced, watched
+from .traits import checked
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
@@ -48,8 +49,7 @@ def script(*names: str) -> str:
 def painter_class() -> type:
     """Return the widget's class, which needs anywidget to be defined."""
     import anywidget
-    from traitlets import Any as AnyTrait
-    from traitlets import CBytes, List, Unicode, observe, validate
+    from traitlets import CBytes, List, Unicode, observe
 
     class MaskPainter(anywidget.AnyWidget):
         """Hold a picture and its mask; made by `kn.mask_painter`.
@@ -60,8 +60,8 @@ def painter_class() -> type:
 
         _esm = script("raster.js", "painting.js", "screen.js", "hand.js", "painter.js")
         _css = script("painter.css")
-        mask = AnyTrait()
-        feather = AnyTrait(0).tag(
+        mask = checked("_mask_of")
+        feather = checked("_feather_of", 0).tag(
             sync=True, from_json=lambda value, me: me._feather_from_page(value)
         )
         painted = CBytes().tag(
@@ -116,13 +116,8 @@ def painter_class() -> type:
             """Return the mask of the picture that repaints nothing."""
             return _empty(self._image)
 
-        @validate("mask")
-        def _check_mask(self, proposal: Any) -> Mask:
-            return (
-                proposal["value"]
-                if self._telling
-                else Mask(proposal["value"], picture=self._image)
-            )
+        def _mask_of(self, value: Any) -> Mask:
+            return value if self._telling else Mask(value, picture=self._image)
 
         @observe("mask")
         def _mask_set(self, change: Any) -> None:
@@ -132,21 +127,20 @@ def painter_class() -> type:
                 self._keep(change["new"], 0)
                 self._send_base()
 
-        @validate("feather")
-        def _check_feather(self, proposal: Any) -> float:
-            by = proposal["value"]
-            if isinstance(by, bool) or not isinstance(by, (int, float)):
-                by = -1
-            if not 0 <= by <= MOST_FEATHER:
+        def _feather_of(self, value: Any) -> float:
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if not number or not 0 <= value <= MOST_FEATHER:
                 raise KandiError(
                     f"feather is a number of pixels from 0 to {MOST_FEATHER}, not "
-                    f"{shown(proposal['value'])}; mask.feather(by) takes more"
+                    f"{shown(value)}; mask.feather(by) takes more"
                 )
-            return by
+            return value
 
         def _feather_from_page(self, value: Any) -> float:
-            known = isinstance(value, (int, float)) and not isinstance(value, bool)
-            return value if known and 0 <= value <= MOST_FEATHER else self.feather
+            try:
+                return self._feather_of(value)
+            except KandiError:  # a message that is not ours
+                return self.feather
 
         # --- what the page sends ---
 

@@ -103,24 +103,19 @@ def test_a_tab_that_is_opened_late_starts_from_the_latest_picture(seen):
     seen._bar.wanted = "inpaint"
     assert seen["inpaint"].inputs["image"] is fox
     mine = Image.new("RGB", (64, 64))
-    seen["outpaint"].inputs = {"image": mine, "aspect": "16:9"}
+    seen["outpaint"].give("image", mine)
     seen._bar.wanted = "outpaint"
     assert seen["outpaint"].inputs["image"] is mine, "what somebody gave stays"
-    assert "right" not in seen["outpaint"].inputs, "one way to say how far is enough"
 
 
-def test_how_far_and_how_much_larger_is_chosen(seen):
-    seen.open("outpaint")
-    choices, panel = seen._made["outpaint"]._choices, seen["outpaint"]
-    assert panel.inputs == {"right": 32}, "so that Run does something at once"
-    choices._widgets["top"].value = 16
-    choices._widgets["right"].value = 0
-    assert panel.inputs == {"top": 16}
-    panel.give("left", 8)
-    assert choices._widgets["left"].value == 8, "what code sets is shown"
+def test_how_much_larger_is_chosen(seen):
     seen.open("upscale")
-    seen._made["upscale"]._choices._widgets["factor"].value = 3
+    seen._made["upscale"]._choices._factor.value = 3
     assert seen["upscale"].inputs == {"factor": 3}
+    seen["upscale"].give("factor", 4)
+    assert seen._made["upscale"]._choices._factor.value == 4, "what code sets is shown"
+    seen._made["upscale"]._choices._factor.value = 2
+    assert seen["upscale"].inputs == {}
     seen.open("edit")
     assert seen._made["edit"]._choices.row is None
 

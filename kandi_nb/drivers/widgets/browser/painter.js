@@ -35,7 +35,10 @@ class Shared {
     on("change:painted", () => this.own || this.read());
     on("change:picture", () => this.show());
     on("change:feather", () => this.setFeather(model.get("feather")));
-    this.close = () => off.forEach((undo) => undo());
+    this.close = () => {
+      off.forEach((undo) => undo());
+      this.picture?.close();
+    };
     this.read();
     this.show();
   }
@@ -57,19 +60,12 @@ class Shared {
       const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
       const mask = await decodeMask(bytes);
       const { width, height } = this.painting.mask;
-      if (mask.width !== width || mask.height !== height) {
-        this.begin();
-        this.painting.paint((old) => (old.data.set(mask.data), wholeOf(old)));
-        this.painting.settle();
-        this.painting.done = [];
-        return this.tell("resized");
-      }
-      this.painting.revert();
-      this.painting.paint((old) => (old.data.set(mask.data), wholeOf(old)));
-      this.painting.settle();
-      if (!this.known) this.painting.done = []; // the mask to begin with
+      const resized = mask.width !== width || mask.height !== height;
+      if (resized) this.begin();
+      const box = this.painting.replace(mask.data);
+      if (resized || !this.known) this.painting.done = []; // the mask to begin with
       this.known = true;
-      this.tell("changed", wholeOf(this.painting.mask));
+      this.tell(resized ? "resized" : "changed", box);
       this.tell("counted");
     });
   }
@@ -77,8 +73,10 @@ class Shared {
   async show() {
     const data = this.model.get("picture");
     const picture = await createImageBitmap(new Blob([data]));
+    const before = this.picture;
     this.picture = picture;
     this.tell("shown");
+    before?.close();
   }
 
   setFeather(by) {
@@ -95,7 +93,7 @@ class Shared {
     this.sending = true;
     while (this.late) {
       this.late = false;
-      const bytes = await encodeMask(this.painting.mask);
+      const bytes = await this.painting.encoded();
       this.own = true;
       this.model.set("painted", new DataView(bytes.buffer));
       this.own = false;

@@ -9,6 +9,9 @@ class Painting {
     this.settled = this.mask.data.slice(); // … and without it
     this.soft = this.mask.data; // what is repainted: with the feather
     this.feather = 0;
+    this.bits = new Bits(this.mask); // of what is settled, …
+    this.hard = true; // … as long as no level between has come
+    this.count = 0; // of painted pixels
     this.undone = [];
     this.done = [];
     this.touched = null; // the box of the gesture that goes on
@@ -37,7 +40,7 @@ class Painting {
     if (!box || sameBox(this.settled, this.mask.data, this.mask.width, box)) return false;
     this.undone = [];
     this.done.push({ box, before: cutBox(this.settled, this.mask.width, box) });
-    copyBox(this.mask.data, this.settled, this.mask.width, box);
+    this.accept(box);
     let bytes = 0;
     const kept = this.done.toReversed().findIndex((step, n) => {
       bytes += step.before.length;
@@ -45,6 +48,27 @@ class Painting {
     });
     if (kept >= 0) this.done = this.done.slice(-Math.max(1, kept));
     return true;
+  }
+
+  // Make what the mask is in a box the settled one.
+  accept(box) {
+    const { width, data } = this.mask;
+    this.count += countIn(data, width, box) - countIn(this.settled, width, box);
+    copyBox(data, this.settled, width, box);
+    if (this.hard) this.bits.update(box);
+  }
+
+  // Put another mask in the place of all.
+  replace(data) {
+    this.revert();
+    if (this.hard) this.hard = isHard({ data });
+    const box = this.paint((mask) => (mask.data.set(data), wholeOf(mask)));
+    this.settle();
+    return box;
+  }
+
+  encoded() {
+    return encodeMask(this.mask, this.hard ? this.bits.flat : null);
   }
 
   undo() {
@@ -60,8 +84,8 @@ class Painting {
     if (!step) return null;
     const { box, before } = step;
     to.push({ box, before: cutBox(this.settled, this.mask.width, box) });
-    pasteBox(before, this.settled, this.mask.width, box);
     pasteBox(before, this.mask.data, this.mask.width, box);
+    this.accept(box);
     return this.soften(box);
   }
 
@@ -80,10 +104,17 @@ class Painting {
 
   // The share of pixels that are repainted.
   get area() {
-    let count = 0;
-    for (let n = 0; n < this.soft.length; n++) if (this.soft[n]) count++;
+    const all = wholeOf(this.mask);
+    const count = this.feather ? countIn(this.soft, this.mask.width, all) : this.count;
     return count / this.soft.length;
   }
+}
+
+function countIn(data, width, [left, top, right, bottom]) {
+  let count = 0;
+  for (let y = top; y < bottom; y++)
+    for (let n = y * width + left; n < y * width + right; n++) if (data[n]) count++;
+  return count;
 }
 
 function copyBox(from, to, width, [left, top, right, bottom]) {

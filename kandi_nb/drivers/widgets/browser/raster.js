@@ -201,6 +201,8 @@ function isEven(line, count) {
   return true;
 }
 
+const LINES = 32; // columns at a time
+
 // How far a feather reaches, in pixels.
 const reachOf = (by) => (by ? 3 * (boxOf(by).radius + 1) : 0);
 
@@ -210,7 +212,7 @@ function feather(mask, soft, box, by) {
   const blur = boxOf(by);
   const part = grown(box, reachOf(by), mask); // what lies farther away does not matter
   const [columns, rows] = [part[2] - part[0], part[3] - part[1]];
-  const area = new Uint8Array(rows * columns); // column after column
+  const area = new Uint8Array(columns * rows);
   let a = new Uint8Array(Math.max(columns, rows));
   let b = new Uint8Array(a.length);
   const passes = (count) => {
@@ -224,15 +226,28 @@ function feather(mask, soft, box, by) {
     const start = (part[1] + y) * width + part[0];
     a.set(data.subarray(start, start + columns));
     passes(columns);
-    for (let x = 0, at = y; x < columns; x++, at += rows) area[at] = a[x];
+    area.set(a.subarray(0, columns), y * columns);
   }
-  for (let x = box[0] - part[0]; x < box[2] - part[0]; x++) {
-    a.set(area.subarray(x * rows, (x + 1) * rows));
-    passes(rows);
-    for (let y = box[1] - part[1]; y < box[3] - part[1]; y++) {
-      const at = (part[1] + y) * width + part[0] + x;
-      const least = data[at] < 2 ? data[at] : 2; // nothing painted is lost
-      soft[at] = a[y] < least ? least : a[y];
+  // Some columns at a time: what is read and written then lies together in memory.
+  const lines = new Uint8Array(LINES * rows);
+  for (let from = box[0]; from < box[2]; from += LINES) {
+    const count = Math.min(LINES, box[2] - from);
+    for (let y = 0; y < rows; y++) {
+      const start = y * columns + from - part[0];
+      for (let n = 0; n < count; n++) lines[n * rows + y] = area[start + n];
+    }
+    for (let n = 0; n < count; n++) {
+      a.set(lines.subarray(n * rows, (n + 1) * rows));
+      passes(rows);
+      lines.set(a.subarray(0, rows), n * rows);
+    }
+    for (let y = box[1]; y < box[3]; y++) {
+      for (let n = 0; n < count; n++) {
+        const at = y * width + from + n;
+        const least = data[at] < 2 ? data[at] : 2; // nothing painted is lost
+        const value = lines[n * rows + y - part[1]];
+        soft[at] = value < least ? least : value;
+      }
     }
   }
 }
@@ -241,17 +256,39 @@ function feather(mask, soft, box, by) {
 
 const HEAD = 12; // "KM1", "b" for bits or "g" for bytes, width, height
 
-async function encodeMask({ width, height, data }) {
-  let hard = true;
-  for (let n = 0; n < data.length && hard; n++) hard = data[n] === 0 || data[n] === 255;
-  let flat = data;
-  if (hard) {
-    flat = new Uint8Array(Math.ceil(data.length / 8));
-    for (let n = 0; n < data.length; n++) if (data[n]) flat[n >> 3] |= 128 >> (n & 7);
+// The bits of a mask, eight pixels a byte, brought up to date where it has changed.
+class Bits {
+  constructor(mask) {
+    this.mask = mask;
+    this.flat = new Uint8Array(Math.ceil(mask.data.length / 8));
   }
-  const packed = await through(new CompressionStream("deflate"), flat);
+
+  update([left, top, right, bottom]) {
+    const { width, data } = this.mask;
+    for (let y = top; y < bottom; y++) {
+      const end = Math.ceil((y * width + right) / 8);
+      for (let byte = (y * width + left) >> 3; byte < end; byte++) {
+        let bits = 0;
+        for (let n = 8 * byte; n < 8 * byte + 8; n++) bits = (bits << 1) | (data[n] > 0);
+        this.flat[byte] = bits;
+      }
+    }
+  }
+}
+
+const isHard = ({ data }) => data.every((value) => value === 0 || value === 255);
+
+// `flat`: the bits of a hard mask, where they are known.
+async function encodeMask(mask, flat = null) {
+  const { width, height, data } = mask;
+  if (!flat && isHard(mask)) {
+    const bits = new Bits(mask);
+    bits.update(wholeOf(mask));
+    flat = bits.flat;
+  }
+  const packed = await through(new CompressionStream("deflate"), flat ?? data);
   const bytes = new Uint8Array(HEAD + packed.length);
-  bytes.set(new TextEncoder().encode(hard ? "KM1b" : "KM1g"));
+  bytes.set(new TextEncoder().encode(flat ? "KM1b" : "KM1g"));
   const head = new DataView(bytes.buffer);
   head.setUint32(4, width, true);
   head.setUint32(8, height, true);

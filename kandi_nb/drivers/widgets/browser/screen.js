@@ -163,7 +163,6 @@ class Screen {
 
   close() {
     cancelAnimationFrame(this.frame);
-    this.picture?.close();
   }
 }
 
