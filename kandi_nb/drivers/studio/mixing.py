@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ...pictures.images import picture
 from ...pictures.pixels import is_picture
-from ...words.errors import KandiError
+from ...words.errors import KandiError, heard_by
 from ...words.fields import checked
 from ...words.params import Params
 from ..panels.controls import control
 from ..panels.kit import Kit, problem, show, write
+from ..panels.recalled import whole_picture
 from ..panels.settings import text_of
+from ..panels.tray import Mailbox, tray_class
 from ..widgets.encoding import thumbnail
 from ..widgets.mixer import mixer
 from ..widgets.mixing import LEAST, MOST
@@ -80,6 +83,12 @@ class MixTab:
         self.control.items.append(picture)
         self._show_items()
 
+    def _dropped(self, file: str, data: bytes) -> str:
+        heard: list[str] = []
+        with heard_by(heard.append):
+            self.take(picture(whole_picture(data, file), "image"))
+        return "; ".join([f"{file} is item {len(self.control.items)}", *heard])
+
     # --- what is seen ---
 
     def view(self, kit: Kit, takers: Sequence[tuple[str, str]], use: Use) -> Any:
@@ -93,9 +102,13 @@ class MixTab:
         mix = self._button("Mix these", "make the mixer of these items", self._mix)
         mix.button_style = "primary"
         self.controls = {name: control(name, kit, self._tell) for name in _SETTINGS}
+        tray = kit.keep(
+            tray_class()(label="picture to mix", hint="Drop or paste a picture to mix, or")
+        )
+        tray.on_msg(Mailbox(self._dropped, lambda number: None, lambda: None))
         row = kit("HBox", layout="row", children=[add, mix])
         settings = [made.box for made in self.controls.values()]
-        left = kit("VBox", layout=None, children=[self._rows, *settings, row, self._said])
+        left = kit("VBox", layout=None, children=[self._rows, tray, *settings, row, self._said])
         right = kit("VBox", layout=None, children=[self._place, self._onward.row])
         for side in (left, right):
             side.layout.flex, side.layout.min_width = "1 1 340px", "0"

@@ -235,6 +235,17 @@ def test_a_picture_becomes_an_item_and_nine_are_too_many(seen):
     assert "at most 8" in seen._bar.fault
 
 
+def test_a_file_that_is_dropped_becomes_an_item_and_what_is_none_does_not(seen):
+    tab = mix_tab(seen)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), "blue").save(buffer, "PNG")
+    assert tab._dropped("sky.png", buffer.getvalue()) == "sky.png is item 3"
+    assert tab.control.items[2].size == (64, 48)
+    with pytest.raises(KandiError, match=r"notes\.txt"):
+        tab._dropped("notes.txt", b"no picture")
+    assert len(tab.control.items) == 3
+
+
 def test_settings_of_the_mixture_reach_the_mixer(seen):
     tab = mix_tab(seen)
     tab._doing(tab._mix)
