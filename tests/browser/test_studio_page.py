@@ -22,7 +22,7 @@ import kandi_nb as kn
 from .conftest import PICTURES, ROOT
 
 pytest.importorskip("voila")
-START = 180  # seconds that a busy machine may take for a kernel with torch
+START = 100  # seconds that a busy machine may take for a kernel with torch
 TASKS = ("Edit", "Inpaint", "Outpaint", "Enlarge")
 SERIOUS = {"serious", "critical"}
 TOO_WIDE = """() => [...document.querySelectorAll('main, main *')]
@@ -53,8 +53,10 @@ def server(tmp_path_factory):
     try:
         yield _address(home / "log", process), process
     finally:
+        kernels = psutil.Process(process.pid).children(recursive=True)
         process.terminate()
         process.wait(timeout=60)
+        assert not psutil.wait_procs(kernels, timeout=30)[1], "no kernel stays behind"
     assert "Traceback" not in (home / "log").read_text()
 
 
@@ -174,6 +176,11 @@ def test_each_tab_starts_from_the_picture_before_and_draws(drawn, title):
     drawn.page.wait_for_selector(".kandi-tab >> visible=true >> .kandi-shown >> visible=true")
     if title == "Inpaint":
         paint(drawn)
+    if title == "Outpaint":
+        side = drawn.tab.get_by_label("right: pixels to add").first
+        side.fill("32")
+        side.press("Tab")
+        drawn.tab.get_by_text("96 × 64").first.wait_for()
     drawn.run()
     drawn.keep(f"studio-{title.lower()}")
 

@@ -65,7 +65,7 @@ def serve_studio(options: argparse.Namespace) -> None:
         "MODEL": options.model,
         "SERVICE": options.service or "",
         # Who comes from elsewhere saves with the browser, and writes nothing here.
-        "OUT": None if token else str(FOLDER.absolute()),
+        "OUT": None if token else str(FOLDER),
     }
     run(
         listener,

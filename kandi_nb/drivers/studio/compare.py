@@ -63,10 +63,11 @@ def comparison(models: Sequence[Rival]) -> Callable[..., Result]:
         images = [image for result in results.values() for image in result]
         return Compared(
             images=images,
-            params=[each for result in results.values() for each in result.params],
+            params=[one for result in results.values() for one in result.params],
             model=", ".join(results),
             seconds=sum(result.seconds for result in results.values()),
-            layout=(len(results), len(images) // len(results)),
+            # Side by side, if each made one; else a row a model.
+            layout=(len(results), each) if (each := len(images) // len(results)) > 1 else None,
         )
 
     def as_code(params: Params, model: str) -> str:

@@ -37,10 +37,10 @@ class Mixing:
     mixes and draws; `mixer` is `kn.mixer` of the items, None before.
     """
 
-    def __init__(self, k: Any, gallery: Gallery, params: Params | None) -> None:
+    def __init__(self, k: Any, gallery: Gallery, params: Params) -> None:
         self.k, self._gallery = k, gallery
         self.items: list[Any] = list(FIRST)
-        self.params = Params() if params is None else params.replace(prompt=None, count=1)
+        self.params = params.replace(prompt=None, count=1)
         self.mixer: Any = None
 
     def __repr__(self) -> str:

@@ -139,6 +139,8 @@ def _config(notebook: Path, host: str, port: int, token: str | None) -> Config:
             "anywidget",
         ],
     )
+    # A kernel that died has lost what was drawn: a page that seems to go on would be a lie.
+    settings.KernelManager = Config(autorestart=False)
     settings.VoilaExecutor = Config(
         cell_error_instruction="Whoever runs this page finds the reason in its log."
     )

@@ -19,6 +19,7 @@ from ...tasks.upscale import upscale
 from ...words.errors import KandiError, did_you_mean, shown
 from ...words.params import Params
 from ..panels.calls import call_of, check_able, possible
+from ..panels.examples import FIRST
 from ..panels.kit import Kit, show, write
 from ..panels.panel import panel
 from ..widgets.place import replaced, watched
@@ -60,7 +61,8 @@ def studio(
     check_able(call_of(generate), k)
     if watched() and importlib.util.find_spec("anywidget") is None:
         raise KandiError("the studio needs one more package: pip install anywidget")
-    return Studio(k, params, rivals(k) if models is None else list(models), folder)
+    begin = Params(FIRST) if params is None else params
+    return Studio(k, begin, rivals(k) if models is None else list(models), folder)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Studio:
     def __init__(
         self,
         k: Kandinsky,
-        params: Params | None,
+        params: Params,
         models: list[Rival],
         folder: str | os.PathLike | None,
     ) -> None:

@@ -7,6 +7,7 @@ import os
 import time
 from typing import Any
 
+from jupyter_core.utils import ensure_async
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado.ioloop import PeriodicCallback
 from tornado.web import HTTPError
@@ -69,18 +70,18 @@ class Visitors(AsyncMappingKernelManager):
             warm.cancel()
             return await self._new(words)
         kernel_id = await warm
-        return kernel_id if kernel_id in self else await self._new(words)
+        return kernel_id if await self._alive(kernel_id) else await self._new(words)
 
     async def _new(self, words: dict[str, Any]) -> str:
         # Level 40 keeps quiet about TCP without encryption: it goes no further than loopback.
         words["extra_arguments"] = ["--log-level=40"]
-        kernel_id = await super().start_kernel(**words)
+        # Where the command was typed, as for whatever else it was told: not in the page's folder.
+        words.pop("path", None)
+        words["cwd"] = os.getcwd()
+        return await super().start_kernel(**words)
 
-        def lost() -> None:  # its state is gone: a page that seems to work would be a lie
-            self._later(self.shutdown_kernel(kernel_id, now=True))
-
-        self.add_restart_callback(kernel_id, lost, "restart")
-        return kernel_id
+    async def _alive(self, kernel_id: str) -> bool:
+        return kernel_id in self and await ensure_async(self.get_kernel(kernel_id).is_alive())
 
     # --- the warm one ---
 
@@ -95,7 +96,7 @@ class Visitors(AsyncMappingKernelManager):
         while len(self._inside) + self._coming >= self.most:
             await asyncio.sleep(LOOK)
         self._heating = True
-        kernel_id = await self._new({"kernel_name": "python3", "path": "", "env": os.environ})
+        kernel_id = await self._new({"kernel_name": "python3", "env": os.environ})
         client = self.get_kernel(kernel_id).client()
         client.start_channels()
         try:
@@ -139,7 +140,10 @@ class Visitors(AsyncMappingKernelManager):
             self._until[kernel_id] = time.monotonic() + AWAY
 
     async def look_around(self) -> None:
-        """End the kernels that nobody has come back to."""
+        """End the kernels that nobody has come back to, and let go of those that died."""
+        for kernel_id in list(self._inside):
+            if not await self._alive(kernel_id):
+                await self._end(kernel_id)
         now = time.monotonic()
         for kernel_id in [n for n, until in self._until.items() if until < now]:
             await self._end(kernel_id)

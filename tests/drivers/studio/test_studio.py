@@ -130,13 +130,14 @@ def test_one_tab_is_seen_at_a_time_and_an_unknown_one_changes_nothing(seen):
 
 def test_compare_draws_with_each_model_and_keeps_its_recipe(studio, tiny):
     result = studio["compare"].run()
-    assert len(result) == 2 and result.layout == (2, 1)
+    assert len(result) == 2 and result.layout is None, "side by side"
     assert [kn.recipe(picture)["model"] for picture in result] == result.labels
     one = kn.generate(tiny, QUICK)
     assert (result[1:].arrays() == one.arrays()).all(), "as the model alone draws"
     assert result[1:].recipes == result.recipes[1:]
-    code = studio["compare"]
-    assert len(code.results) == 1 and "Result(2 pictures" in repr(result)
+    studio["compare"].params = QUICK.replace(count=2)
+    four = studio["compare"].run()
+    assert four.layout == (2, 2) and len(set(four.labels)) == 4, "a row a model"
 
 
 def test_the_code_of_a_comparison_is_a_call_of_versus(seen):
@@ -144,6 +145,14 @@ def test_the_code_of_a_comparison_is_a_call_of_versus(seen):
     seen["compare"].run()
     code = seen._made["compare"].control.view().trays.history.code
     assert code.startswith("result = kn.versus(kn.Params('a fox'") and code.endswith("result")
+
+
+def test_every_panel_begins_with_a_prompt(tiny_roles, tiny):
+    studio = kn.studio(tiny_roles, models=[tiny])
+    for name in ("generate", "upscale", "compare"):
+        assert studio[name].params.prompt == "A red fox in a snowy forest"
+        if name != "upscale":
+            assert studio[name].reason() is None, "Run can be pressed at once"
 
 
 # --- the gallery ---

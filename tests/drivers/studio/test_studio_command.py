@@ -91,7 +91,7 @@ def test_it_listens_on_this_machine_alone_and_knows_where_to_save(nothing_is_ser
     assert parameters == {
         "MODEL": "mini-2.2",
         "SERVICE": "",
-        "OUT": str(Path("outputs", "17_studio").absolute()),
+        "OUT": str(Path("outputs", "17_studio")),
     }
     assert named["token"] is None and named["open_page"] and named["visitors"] == 8
 

@@ -50,7 +50,9 @@ def house(monkeypatch, tmp_path):
         await asyncio.sleep(0)
         kernel_id = f"kernel-{next(numbers)}"
         kernel = SimpleNamespace(
-            client=lambda: Door(ran=ran), last_activity=datetime.datetime.now(datetime.UTC)
+            client=lambda: Door(ran=ran),
+            last_activity=datetime.datetime.now(datetime.timezone.utc),
+            is_alive=lambda: True,
         )
         self._kernels[kernel_id] = kernel
         self._kernel_connections[kernel_id] = 0
@@ -67,7 +69,6 @@ def house(monkeypatch, tmp_path):
         "start_kernel": start,
         "shutdown_kernel": end,
         "shutdown_all": end_all,
-        "add_restart_callback": lambda *words: None,
     }.items():
         monkeypatch.setattr(AsyncMappingKernelManager, name, stand_in)
     monkeypatch.setattr(visitors, "_PAUSE", 0.0)
@@ -174,6 +175,20 @@ def test_a_forgotten_page_gives_way_and_one_in_use_does_not(house):
         await full.shutdown_all()
 
     asyncio.run(wait_at_the_door())
+
+
+def test_a_kernel_that_died_makes_room_and_none_is_started_in_its_place(house):
+    async def look():
+        quiet = house()
+        dead, here = [await quiet.start_kernel() for _ in range(2)]
+        for kernel_id in (dead, here):
+            quiet.notify_connect(kernel_id)
+        quiet._kernels[dead].is_alive = lambda: False
+        await quiet.look_around()
+        assert set(quiet._kernels) == {here} == quiet._inside
+        await quiet.shutdown_all()
+
+    asyncio.run(look())
 
 
 def test_kernels_that_nobody_comes_back_to_are_ended(house, monkeypatch):

@@ -6,7 +6,7 @@ const SEEN = "kandi_nb.studio.tour"; // in the browser's own storage: no cookie,
 export default {
   render({ model, el }) {
     const off = [];
-    const bar = make(el, "div", "kandi-bar");
+    const bar = make(el, "div", "kandi-head");
     const list = make(bar, "div", "kandi-tabs");
     const ask = make(bar, "button", "jupyter-button kandi-ask");
     const status = make(el, "div", "kandi-status");
