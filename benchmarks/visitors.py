@@ -1,4 +1,4 @@
-"""What a visitor of the studio costs: memory, and seconds from the address to the first control.
+"""What a visitor of the studio costs: memory, and seconds until the first control.
 
     python benchmarks/visitors.py [--visitors 3]
 

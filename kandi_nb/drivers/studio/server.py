@@ -14,7 +14,6 @@ from typing import Any
 import tornado.httpserver
 import tornado.ioloop
 import voila
-from jupyter_core.utils import run_sync
 from traitlets.config import Config
 from voila.app import Voila
 
@@ -65,7 +64,9 @@ class StudioServer(Voila):
 
     def stop(self) -> None:
         """End all kernels."""
-        run_sync(self.kernel_manager.shutdown_all)(now=True)
+        # In the loop in which they were started: theirs is not the one Jupyter would make.
+        ended = self.kernel_manager.shutdown_all(now=True)
+        self.ioloop.asyncio_loop.run_until_complete(ended)
 
 
 def run(

@@ -75,7 +75,7 @@ class Visitors(AsyncMappingKernelManager):
     async def _new(self, words: dict[str, Any]) -> str:
         # Level 40 keeps quiet about TCP without encryption: it goes no further than loopback.
         words["extra_arguments"] = ["--log-level=40"]
-        # Where the command was typed, as for whatever else it was told: not in the page's folder.
+        # Where the command was typed, like all that it was told; the page's folder is ours.
         words.pop("path", None)
         words["cwd"] = os.getcwd()
         return await super().start_kernel(**words)
