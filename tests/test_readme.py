@@ -149,8 +149,8 @@ def test_the_panel_is_shown_small_light_and_dark():
         with Image.open(ROOT / path) as picture:
             assert picture.width >= 800
             brightness.append(ImageStat.Stat(picture.convert("L")).median[0])
-    light, dark = brightness
-    assert light > 200 and dark < 60
+    light, dark, brush = brightness
+    assert brush > 100 and light > 200 and dark < 60
 
 
 def test_the_studio_is_shown_small():

@@ -186,7 +186,9 @@ class Hand {
     if (arrow && onStage) return () => this.step(arrow, event.shiftKey ? 10 : 1);
     if (key === " " && onStage) return () => this.press(event.altKey);
     if (key === "escape" && this.gesture) return () => this.giveUp();
-    if (field) return null;
+    const clears = key === "delete" || key === "backspace";
+    if (field || (clears && !onStage)) return null;
+    if (clears) return () => view.clear();
     const sized = Math.max(1, Math.round(view.size / 8));
     return {
       e: () => (view.erase(true), view.choose("brush")),
@@ -198,8 +200,6 @@ class Hand {
       "=": () => screen.zoom(1.5),
       "-": () => screen.zoom(1 / 1.5),
       0: () => screen.fit(),
-      delete: () => view.whole((mask) => paintRectangle(mask, wholeOf(mask), 0)),
-      backspace: () => view.whole((mask) => paintRectangle(mask, wholeOf(mask), 0)),
     }[key];
   }
 

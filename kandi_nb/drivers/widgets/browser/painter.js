@@ -178,9 +178,7 @@ class View {
     this.undoing = this.button(third, "Undo", "take back (Ctrl+Z)", () => this.undo());
     this.redoing = this.button(third, "Redo", "do again (Ctrl+Y)", () => this.redo());
     this.button(third, "Invert", "repaint what was kept (I)", () => this.whole(invert));
-    this.button(third, "Clear", "keep everything (Delete)", () =>
-      this.whole((mask) => paintRectangle(mask, wholeOf(mask), 0)),
-    );
+    this.button(third, "Clear", "keep everything (Delete)", () => this.clear());
     this.button(third, "−", "zoom out", () => this.screen.zoom(1 / 1.5), "Zoom out");
     this.button(third, "Fit", "show the whole picture (0)", () => this.screen.fit());
     this.button(third, "+", "zoom in", () => this.screen.zoom(1.5), "Zoom in");
@@ -256,6 +254,10 @@ class View {
     this.hand.giveUp();
     this.shared.tell("changed", this.painting.paint(how));
     this.finish();
+  }
+
+  clear() {
+    this.whole((mask) => paintRectangle(mask, wholeOf(mask), 0));
   }
 
   finish() {

@@ -97,7 +97,7 @@ class Screen {
     const context = this.below.getContext("2d");
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.clearRect(0, 0, this.below.width, this.below.height);
-    if (!this.picture) return;
+    if (!this.picture?.width) return; // none yet, or closed
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.imageSmoothingEnabled = this.scale * ratio < this.picture.width / width;
     context.drawImage(this.picture, this.left, this.top, width * this.scale, height * this.scale);
