@@ -27,7 +27,7 @@ export PYTHONNOUSERSITE = 1
 ONE_THREAD := OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1}
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lab bench judge soak
+.PHONY: help setup run test lab studio bench judge soak
 
 help:  ## list the targets
 	@awk -F ':.*##' '/^[a-z]+:.*##/ {printf "make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -43,6 +43,9 @@ test: $(STAMP)  ## run the test suite, without network
 
 lab: $(STAMP)  ## open JupyterLab on copies of the notebooks, in work/ (FRESH=1: new ones)
 	@$(PY) -m kandi_nb.cli lab $(if $(filter-out 0,$(FRESH)),--fresh) $(ARGS)
+
+studio: $(STAMP)  ## serve every task as a page, at 127.0.0.1:7860 (ARGS="--port 8000")
+	@$(PY) -m kandi_nb.cli studio $(ARGS)
 
 bench: $(STAMP)  ## measure goals and options; writes docs/benchmarks.md
 	@HF_HUB_OFFLINE=1 $(PY) benchmarks/report.py $(ARGS)

@@ -14,6 +14,7 @@ from typing import Any
 
 from .drivers import commands, painting
 from .drivers.batches import command as batches
+from .drivers.client import URL
 from .drivers.options import (
     DEVICES,
     add_machine_options,
@@ -23,6 +24,7 @@ from .drivers.options import (
     add_setting_options,
 )
 from .drivers.service.options import add_options
+from .drivers.studio import command as pages
 from .model.threads import wait_passively
 from .pictures.join import WAYS
 from .words.errors import Cancelled, KandiError, KandiWarning
@@ -247,6 +249,10 @@ def _parser() -> argparse.ArgumentParser:
     add_model_option(serve)
     serve.add_argument("--device", help=DEVICES)
     add_options(serve)
+
+    page = add("studio", commands.studio, "serve every task as a page for browsers, by Voilà")
+    add_model_option(page)
+    pages.add_options(page, URL)
 
     measure = add("bench", commands.bench, "measure how long pictures take on this machine")
     add_model_option(measure)

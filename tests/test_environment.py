@@ -29,7 +29,7 @@ PYTHONS = ["3.10", "3.11", "3.12", "3.13", "3.14"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 # One browser test, skipped without it; files for a page that does without them.
 PIP_ONLY = {"axe-playwright-python", "fastapi-offline"}
-TARGETS = ["help", "setup", "run", "test", "lab", "bench", "judge", "soak"]
+TARGETS = ["help", "setup", "run", "test", "lab", "studio", "bench", "judge", "soak"]
 
 
 def project():

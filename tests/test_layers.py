@@ -39,6 +39,8 @@ TABLE = {
     "drivers.widgets": "place traits runner encoding painter frame mixing mixer",
     "drivers.panels": "settings calls examples history recalled runner state cells kit "
     "controls tray brush sides trays rows view panel place",
+    "drivers.studio": "compare gallery choices tabs mixing bar studio page visitors server "
+    "command",
     "drivers.ledger": "claims verdicts judged measures figures ledger cost",
     "drivers": "bench parcels trials trial animation requests client options commands "
     "painting",

@@ -38,6 +38,7 @@ PROMISED = [
     *("anatomy", "versus"),
     *("mask_painter", "mixer"),
     *("ledger", "cost"),
+    *("mask_painter", "mixer", "studio"),
 ]
 
 

@@ -41,6 +41,11 @@ DOCS = {
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXPECTED_NOTEBOOKS = 16
+    for name in ("training", "export", "structure", "scale", "service", "rented_gpu", "studio")
+}
+EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+EXPECTED_NOTEBOOKS = 15
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", EVERYTHING, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]
@@ -59,6 +64,7 @@ SECTIONS = [
     "Your first hour",
     "No GPU? None needed",
     "Notebooks",
+    "The studio",
     "Calls",
     "Without a browser",
     "Real checkpoints",
@@ -153,6 +159,16 @@ def test_the_panel_is_shown_small_light_and_dark():
             brightness.append(ImageStat.Stat(picture.convert("L")).median[0])
     light, dark, brush = brightness
     assert brush > 100 and light > 200 and dark < 60
+
+
+def test_the_studio_is_shown_small():
+    from PIL import Image
+
+    ((alt, path),) = re.findall(r"!\[([^]]*)\]\(([^)]+)\)", section("The studio"))
+    assert len(alt.split()) >= 12 and "make studio" in section("The studio")
+    assert (ROOT / path).stat().st_size <= 200_000
+    with Image.open(ROOT / path) as picture:
+        assert picture.format == "PNG" and picture.width >= 1000
 
 
 def test_what_only_those_who_build_need_stands_in_docs():

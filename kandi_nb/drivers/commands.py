@@ -185,6 +185,16 @@ def serve(options: argparse.Namespace) -> None:
     serve(options)
 
 
+def studio(options: argparse.Namespace) -> None:
+    from .studio.command import serve_studio
+
+    if options.service:
+        from .client import Client
+
+        Client(options.service)  # raises where there is none
+    serve_studio(options)
+
+
 def bench(options: argparse.Namespace) -> None:
     from ..model.loading.load import load
     from ..tasks.generate import generate

@@ -15,6 +15,8 @@ def cell(run: Run, history: History, panel: Any) -> str:
     Models and inputs are called by the notebook's own variables. An input that was drawn by
     this panel is drawn first; one that only the panel has is taken from there.
     """
+    if own := getattr(run.call.function, "as_code", None):
+        return own(run.params, _name(run.k, "k"))
     before: list[str] = []
     words = [_name(run.k, "k"), f"kn.{run.params!r}"]
     words += [

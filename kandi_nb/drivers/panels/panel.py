@@ -233,6 +233,8 @@ class Panel(State):
         """Write the pictures that are shown to a folder, `panel.folder` by default."""
         if self.history.chosen is None:
             raise KandiError("nothing is drawn yet that could be saved; panel.run() draws")
+        if folder is None and self.folder is None:
+            raise KandiError("this panel has no folder: panel.save(folder) names one")
         return self.history.chosen.result.save(self.folder if folder is None else folder)
 
     # --- what is seen ---

@@ -110,16 +110,18 @@ class SaveRow:
     def __init__(self, panel: Panel, kit: Kit, doing: Doing) -> None:
         self.panel = panel
         self.folder = kit("Text", layout="grow", description="folder", continuous_update=False)
-        self.folder.observe(
-            lambda change: doing("folder", lambda: setattr(panel, "folder", change["new"])),
-            "value",
-        )
         save = kit("Button", layout="own", description="Save")
         save.tooltip = "write the pictures that are shown, with their recipes, to the folder"
-        save.on_click(lambda _: self.save())
         self.row = kit("HBox", layout=None, children=[self.folder, save])
         self.said = kit("HTML", layout=None)
-        self.widgets = [self.row, self.said]
+        if panel.folder is not None:
+            save.on_click(lambda _: self.save())
+            self.folder.observe(
+                lambda change: doing("folder", lambda: setattr(panel, "folder", change["new"])),
+                "value",
+            )
+        # Whoever may not write to this machine's disk gets no widget that could be made to.
+        self.widgets = [] if panel.folder is None else [self.row, self.said]
 
     def save(self) -> None:
         """Save what is shown and say where."""
@@ -139,7 +141,7 @@ class SaveRow:
 
     def refresh(self) -> None:
         """Show the folder where there is something to save."""
-        write(self.folder, value=self.panel.folder)
+        write(self.folder, value=self.panel.folder or "")
         show(self.row, self.panel.history.chosen is not None)
 
     def forget(self) -> None:

@@ -134,13 +134,13 @@ class State:
         self._changed("preview")
 
     @property
-    def folder(self) -> str:
-        """Return the folder that Save writes to."""
+    def folder(self) -> str | None:
+        """Return the folder that Save writes to; None: there is no Save."""
         return self._folder
 
     @folder.setter
     def folder(self, folder: Any) -> None:
-        self._folder = str(folder)
+        self._folder = None if folder is None else str(folder)
         self._changed("folder")
 
     # --- what is wrong ---

@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -17,6 +18,7 @@ import yaml
 from kandi_nb import cli
 from kandi_nb.drivers.queue.limits import Limits
 from kandi_nb.drivers.service.serving import PORT, TOKEN
+from kandi_nb.drivers.studio.command import PORT as STUDIO
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
@@ -57,7 +59,7 @@ def test_the_command_of_the_image_is_understood():
     program, *options = json.loads(entry) + json.loads(words)
     parsed = cli._parser().parse_args(options)
     assert program == "kandi-nb" and parsed.host == "0.0.0.0" and parsed.port == PORT
-    assert step("EXPOSE") == [str(PORT)]
+    assert step("EXPOSE") == [f"{PORT} {STUDIO}"]
 
 
 def test_the_image_runs_as_nobody_in_particular():
@@ -81,7 +83,7 @@ def test_the_health_check_runs_and_tells_good_from_bad(tiny):
 
 
 def test_compose_has_both_profiles_and_the_published_bounds(compose):
-    services = compose["services"]
+    services = {n: entry for n, entry in compose["services"].items() if n != "studio"}
     assert {name: entry["profiles"] for name, entry in services.items()} == {
         "cpu": ["cpu"],
         "gpu": ["gpu"],
@@ -98,6 +100,25 @@ def test_compose_has_both_profiles_and_the_published_bounds(compose):
         assert grace > Limits().patience + 5, "SIGKILL comes after its own end"
     (device,) = services["gpu"]["deploy"]["resources"]["reservations"]["devices"]
     assert device["capabilities"] == ["gpu"]
+
+
+def test_the_studio_stands_beside_the_service_and_draws_with_it(compose):
+    studio, services = compose["services"]["studio"], compose["services"]
+    assert studio["image"] == services["cpu"]["image"]
+    assert set(studio["profiles"]) == {"cpu", "gpu"} == set(studio["depends_on"])
+    program, *words = studio["entrypoint"] + studio["command"]
+    options = cli._parser().parse_args(words)
+    assert program == "kandi-nb" and options.port == STUDIO and options.no_browser
+    host = urlsplit(options.service).hostname
+    for name in ("cpu", "gpu"):
+        assert host in services[name]["networks"]["default"]["aliases"]
+        assert not studio["depends_on"][name]["required"], "one of the two is not there"
+    assert urlsplit(options.service).port == PORT
+    assert ":?" in studio["environment"][TOKEN] and studio["read_only"]
+    assert studio["ports"][0].endswith(f"127.0.0.1}}:{STUDIO}:{STUDIO}")
+    assert str(STUDIO) in studio["healthcheck"]["test"][-1]
+    extras = re.search(r'"\.\[([\w,]+)\]"', (DEPLOY / "Dockerfile").read_text())[1]
+    assert set(extras.split(",")) == {"serve", "notebooks"}, "what the studio needs, too"
 
 
 def test_the_unit_of_systemd_is_understood():

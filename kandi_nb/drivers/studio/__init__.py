@@ -1,0 +1,1 @@
+"""The studio: every task in tabs, in a notebook, or as a page for visitors by Voilà."""
