@@ -45,6 +45,7 @@ _HOMES = {
     "Kandinsky": "model.loading.kandinsky",
     "load": "model.loading.load",
     "schedulers": "model.schedulers.table",
+    "Adapter": "model.adapters.adapter",
     "generate": "tasks.generate",
     "edit": "tasks.edit",
     "inpaint": "tasks.inpaint",
@@ -64,6 +65,8 @@ _HOMES = {
     "cosines": "words.cosines",
     "tokens": "tasks.tokens",
     "versus": "tasks.versus",
+    "teach": "tasks.teaching.teach",
+    "checker": "tasks.teaching.checker",
     "bench": "drivers.bench",
     "batch": "drivers.batches.batch",
     "read_batch": "drivers.batches.index",
@@ -75,6 +78,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Adapter",
     "Cancelled",
     "Client",
     "Embedding",
@@ -89,6 +93,7 @@ __all__ = [
     "batch",
     "bench",
     "check",
+    "checker",
     "clip",
     "colours",
     "compare",
@@ -130,6 +135,7 @@ __all__ = [
     "stroke",
     "sweep",
     "table",
+    "teach",
     "tokens",
     "upscale",
     "versus",

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .drivers import commands, painting
+from .drivers import commands, painting, teaching
 from .drivers.batches import command as batches
 from .drivers.options import (
     DEVICES,
@@ -206,6 +206,11 @@ def _parser() -> argparse.ArgumentParser:
         mixing.add_argument("--force", action="store_true", help="replace FILE if it exists")
         add_machine_options(mixing)
         add_setting_options(mixing, "mix", without=("count",) if mixing is path else ())
+
+    teach = add("teach", teaching.teach, "teach a model what pictures show, as an adapter file")
+    teaching.add_options(teach)
+    add_model_option(teach)
+    teach.add_argument("--device", help=DEVICES)
 
     batch = add("batch", batches.batch, "draw a table of prompts so that nothing can be lost")
     batches.add_options(batch)

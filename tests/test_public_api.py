@@ -36,6 +36,7 @@ PROMISED = [
     *("Client", "random_seed", "serve"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
     *("anatomy", "versus"),
+    *("Adapter", "checker", "teach"),
 ]
 
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..words.errors import KandiError, shown
 from ..words.fields import FIELDS, Setting, number_or_text
 
 DEFAULT_MODEL = "mini-2.2"
@@ -47,13 +48,45 @@ def add_setting_options(
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a model is loaded with: its device and its scheduler."""
+    """Add what a model is loaded with: its device, its scheduler and its adapters."""
     parser.add_argument("--device", help=DEVICES)
+    parser.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="FILE[:SCALE]",
+        help="a LoRA file, as `kandi-nb teach` writes it, such as snowman.safetensors:0.8; "
+        "again for another one",
+    )
     parser.add_argument(
         "--scheduler",
         metavar="NAME",
         help='such as "ddim" or "dpm++" (default: the model\'s own)',
     )
+
+
+def adapters_of(words: Sequence[str]) -> dict[str, float] | None:
+    """Return path → scale of FILE[:SCALE]; None for none. Raises KandiError.
+
+    >>> adapters_of(["snowman.safetensors:0.8", "C:/hat.safetensors"])
+    {'snowman.safetensors': 0.8, 'C:/hat.safetensors': 1.0}
+    """
+    scales: dict[str, float] = {}
+    for word in words:
+        path, colon, scale = word.rpartition(":")
+        if not colon or "/" in scale or "\\" in scale or scale.endswith(".safetensors"):
+            path, scale = word, "1"
+        try:
+            number = float(scale)
+        except ValueError:
+            raise KandiError(
+                "--adapter is FILE or FILE:SCALE, such as snowman.safetensors:0.8, not "
+                f"{shown(word)}"
+            ) from None
+        if path in scales:
+            raise KandiError(f"--adapter names {path} twice; leave one out")
+        scales[path] = number
+    return scales or None
 
 
 def add_setting_option(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:

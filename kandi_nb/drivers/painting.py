@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, shown
 from ..words.fields import FIELDS
+from .options import adapters_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -188,7 +189,12 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
 def _load(options: argparse.Namespace) -> Kandinsky:
     from ..model.loading.load import load
 
-    return load(options.model, device=options.device, scheduler=options.scheduler)
+    return load(
+        options.model,
+        device=options.device,
+        scheduler=options.scheduler,
+        adapter=adapters_of(options.adapter),
+    )
 
 
 def _params(options: argparse.Namespace) -> Params:
