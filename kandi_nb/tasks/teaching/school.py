@@ -16,12 +16,13 @@ from ..generate import generate
 from .courses import loss_of
 from .lessons import Lesson
 from .prepared import Prepared
-from .training import Course, State, Training, over_the_same_weights
+from .training import Course, State, Training, compute_twice, over_the_same_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 PREVIEWED = 3  # captions that a preview draws
+PREVIEW = Params(steps=15, prior_steps=10)  # enough to see by
 _PERCENT = 100  # steps of the bar where a teaching is told its minutes
 
 
@@ -73,8 +74,7 @@ class School:
             return False
         network = over_the_same_weights(self.k, network)
         if self.lighter:
-            network.enable_gradient_checkpointing()
-            network.train()  # only then it does; nothing else differs, as nothing is dropped
+            compute_twice(network)
         loss = loss_of(course.part, self.k, self.prepared, self.batch)
         training = Training(course, network, loss)
         try:
@@ -136,7 +136,7 @@ class Previewer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", KandiWarning)
             drawn = generate(
-                self.k.with_adapter(adapter), Params(), prompts=self.captions, progress=False
+                self.k.with_adapter(adapter), PREVIEW, prompts=self.captions, progress=False
             )
         self.seen(drawn.images, share)
         self.last = self.clock()

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -220,6 +221,22 @@ def over_the_same_weights(k: Kandinsky, network: Any) -> Any:
         }
         known |= {id(buffer): buffer for buffer in network.buffers()}
         return copy.deepcopy(network, known)
+
+
+def compute_twice(network: Any) -> None:
+    """Let a network for training keep few activations, and compute them anew going back.
+
+    By diffusers' own way where the class has one, which works in training mode alone; nothing
+    else differs there, as nothing is dropped out. A prior's blocks are wrapped here.
+    """
+    from torch.utils.checkpoint import checkpoint
+
+    if network._supports_gradient_checkpointing:
+        network.enable_gradient_checkpointing()
+        network.train()
+        return
+    for block in network.transformer_blocks:
+        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
 
 
 def _with_lora(network: Any, course: Course) -> Mapping[str, Any]:
