@@ -216,6 +216,7 @@ def test_teach_writes_an_adapter_that_draw_takes_by_name_and_scale(here, tiny_fo
     assert cli.main(["draw", "a square", "-o", "s.png", *both, *model, *QUICK]) == 0
     noted = recipe("s.png")["options"]["adapters"]
     assert [(each["name"], each["scale"]) for each in noted] == [("squares", 0.8), ("other", 1)]
+    capsys.readouterr()
     draw = ["draw", "a square", *model, *QUICK, "--adapter"]
     assert "FILE:SCALE" in bad(capsys, *draw, "squares.safetensors:much")
     assert "there is no adapter" in bad(capsys, *draw, "none.safetensors")

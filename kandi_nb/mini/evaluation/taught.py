@@ -20,7 +20,7 @@ READ = ("object", "colour", "place")
 def read_old(
     models: Mapping[str, Kandinsky], count: int = 40, params: Params | None = None
 ) -> Table:
-    """Return the share of old scenes that models draw right: a row each of object, colour, place.
+    """Return the share of old scenes that models draw right: rows object, colour, place.
 
     `models` is such as {"before": k, "after": k.with_adapter(a)}. The scenes are held-out ones,
     in the five languages in turn, each from a seed of its own, the same for all models.
