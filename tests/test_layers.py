@@ -30,7 +30,8 @@ TABLE = {
     "tasks": "checks remembered prior decoder run sources depth generate edit inpaint outpaint "
     "upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
-    "tasks.teaching": "losses lessons prepared training courses limits school teach checker",
+    "tasks.teaching": "losses lessons prepared training courses kept limits school teach "
+    "checker",
     "drivers.notebooks": "files parameters kernels hidden_errors headless pictures gallery "
     "jobs run junit new copies",
     "drivers.queue": "limits metrics orders line worker",

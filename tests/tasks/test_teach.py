@@ -24,7 +24,7 @@ from kandi_nb.words.errors import KandiError, KandiWarning
 
 QUICK = kn.Params("a fox", steps=2, prior_steps=2, seed=3)
 FEW = {"prior": 3, "decoder": 3}
-SMALL = {"batch": 2, "rank": 2, "progress": False}
+SMALL = {"batch": 2, "rank": 2, "keep": False, "progress": False}
 
 
 def squares(count=4, size=(64, 64)):
@@ -138,6 +138,26 @@ def test_a_memory_plan_teaches_the_same(tiny, tiny_folder):
             assert torch.allclose(there.weights[part][place].up, pair.up, atol=1e-4)
     with pytest.raises(KandiError, match="keeps weights in fewer bits"):
         kn.teach(kn.load(tiny_folder, device="cpu", memory="resident+fp8"), *pictures)
+
+
+def test_what_is_to_be_kept_moves_less(tiny):
+    pictures, kept = squares(2), ["a dog", "a cat"]
+    how = {"steps": {"prior": 30}, "parts": "prior", "rate": 0.02}
+    wild, tame = (
+        tiny.with_adapter(kn.teach(tiny, *pictures, **how, **SMALL | {"keep": keep}))
+        for keep in (False, kept)
+    )
+    before, free, held = (kn.embed(k, kept).tensor for k in (tiny, wild, tame))
+    assert (held - before).norm() < 0.8 * (free - before).norm()
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [("a dog", "keep is True, False or a list"), ([3], "list of texts"), ([" "], "empty text")],
+)
+def test_bad_texts_to_keep_are_named(tiny, keep, message):
+    with pytest.raises(KandiError, match=message):
+        kn.teach(tiny, *squares(2), steps=FEW, **SMALL | {"keep": keep})
 
 
 def test_pictures_of_any_size_are_taught_in_batches_of_one_shape(tiny):

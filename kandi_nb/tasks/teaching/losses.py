@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
@@ -53,7 +53,7 @@ def diffusion_loss(
     return (weight * error).mean() + BOUND * bound, error.flatten(), bound
 
 
-def embedding_errors(
+def predicted_embeddings(
     model: torch.nn.Module,
     embeddings: torch.Tensor,
     noise: torch.Tensor,
@@ -62,13 +62,13 @@ def embedding_errors(
     text_embeds: torch.Tensor,
     states: torch.Tensor,
     mask: torch.Tensor,
-) -> torch.Tensor:
-    """Return how far a prior is off, (b,): the mean squared error of embeddings (b, dim).
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a prior makes of noised embeddings (b, dim), and what it should.
 
     ``noise`` is (b, dim), ``t`` (b,) the steps and ``a`` (b,) their cumulative alphas;
     ``text_embeds`` (b, dim), ``states`` (b, tokens, width) and ``mask`` (b, tokens) are what
     CLIP reads. The prior predicts the clean, standardised embedding (`prediction_type`
-    "sample"), as the published one does.
+    "sample"), as the published one does. Both are float32 (b, dim).
     """
     dtype = next(model.parameters()).dtype
     clean = (embeddings - model.clip_mean.float()) / model.clip_std.float()
@@ -81,4 +81,10 @@ def embedding_errors(
         encoder_hidden_states=states.to(dtype),
         attention_mask=mask,
     ).predicted_image_embedding
-    return (predicted.float() - clean).square().mean(1)
+    return predicted.float(), clean
+
+
+def embedding_errors(*words: Any) -> torch.Tensor:
+    """Return how far a prior is off, (b,): mean squared errors; see `predicted_embeddings`."""
+    predicted, clean = predicted_embeddings(*words)
+    return (predicted - clean).square().mean(1)

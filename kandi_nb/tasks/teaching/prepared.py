@@ -11,7 +11,7 @@ from ...model.shortage import in_halves
 from ...pictures.canvas import Canvas, canvas_size
 from ..embeddings.clip import check_picture, encode
 from ..loop.windows import encode as latents_of
-from ..prior import NOTHING
+from ..prior import NOTHING, positive
 from ..prior import embeddings as embeddings_of
 from ..sources import as_images
 from .lessons import Lesson
@@ -19,6 +19,8 @@ from .lessons import Lesson
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
+
+    from ...pictures.result import Result
 
 _BATCH = 16  # pictures or texts at once
 
@@ -41,7 +43,8 @@ class Prepared:
 
     `latents` are [c, h, w] each, `embeddings` [n, dim], `captions` [n] say which text goes with
     a picture, `nothing` [dim] is the embedding of a black picture. `read` is what the prior's
-    CLIP reads in the texts, `decoded` what a decoder that reads them itself does.
+    CLIP reads in the texts, `decoded` what a decoder that reads them itself does. The last
+    `kept` are what the model draws anyway, with the embeddings that its prior imagines.
     """
 
     latents: tuple[torch.Tensor, ...]
@@ -50,38 +53,59 @@ class Prepared:
     nothing: torch.Tensor
     read: Texts
     decoded: Texts | None
+    kept: int = 0
 
     def batch(self, most: int, generator: torch.Generator) -> torch.Tensor:
-        """Return places of pictures of one size, at random."""
+        """Return places of new pictures of one size, at random."""
         import torch
 
-        first = int(torch.randint(len(self.latents), (), generator=generator))
+        count = len(self.latents) - self.kept
+        first = int(torch.randint(count, (), generator=generator))
         shape = self.latents[first].shape
-        alike = [n for n, latents in enumerate(self.latents) if latents.shape == shape]
+        alike = [n for n in range(count) if self.latents[n].shape == shape]
         chosen = torch.randint(len(alike), (most,), generator=generator)
         return torch.tensor(alike)[chosen]
 
+    def kept_batch(self, most: int, generator: torch.Generator) -> torch.Tensor:
+        """Return places of old pictures, at random."""
+        import torch
 
-def prepare(k: Kandinsky, lessons: Sequence[Lesson], mirrored: bool) -> Prepared:
-    """Let the frozen networks look at pictures and captions once; hold `k` for it."""
+        first = len(self.latents) - self.kept
+        return torch.randint(first, len(self.latents), (most,), generator=generator)
+
+
+def prepare(
+    k: Kandinsky, lessons: Sequence[Lesson], mirrored: bool, kept: Result | None = None
+) -> Prepared:
+    """Let the frozen networks look at pictures and captions once; hold `k` for it.
+
+    `kept` is what the model draws anyway and shall go on drawing.
+    """
     import torch
     from PIL import ImageOps
 
     pictures = [on_canvas(k, lesson.picture) for lesson in lessons]
     if mirrored:
         pictures += list(map(ImageOps.mirror, pictures))
-    distinct = list(dict.fromkeys(lesson.caption for lesson in lessons))
-    rows = [distinct.index(lesson.caption) for lesson in lessons] * (2 if mirrored else 1)
     for picture in pictures:
         check_picture(picture)
+    texts = [lesson.caption for lesson in lessons] * (2 if mirrored else 1)
+    old = [] if kept is None else list(kept.params)
+    wants = [positive(params) for params in old]
+    imagined = embeddings_of(k, [*wants, NOTHING], lambda: None)
+    embeddings = [*encode(k, pictures), *(imagined[want][0].float().cpu() for want in wants)]
+    pictures += [] if kept is None else list(kept.images)
+    texts += [params.prompt for params in old]
+    distinct = list(dict.fromkeys(texts))
     decoded = _batched(k, [*distinct, ""], _decoders_texts) if _reads(k) else None
     return Prepared(
         latents=tuple(_own(row) for row in _batched_rows(k, pictures, _latents)),
-        embeddings=_own(torch.stack(encode(k, pictures))),
-        captions=torch.tensor(rows),
-        nothing=_own(embeddings_of(k, [NOTHING], lambda: None)[NOTHING][0]),
+        embeddings=_own(torch.stack(embeddings)),
+        captions=torch.tensor([distinct.index(text) for text in texts]),
+        nothing=_own(imagined[NOTHING][0]),
         read=_batched(k, [*distinct, ""], _priors_texts),
         decoded=decoded,
+        kept=len(old),
     )
 
 

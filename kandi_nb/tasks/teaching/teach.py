@@ -17,6 +17,7 @@ from ...words.errors import KandiError
 from ...words.files import writable
 from ..loop.texts import complain, unknown_words
 from .courses import SMALL
+from .kept import drawn, texts_of
 from .lessons import Lesson, lessons_of
 from .limits import check_numbers, check_pupil, checked_parts, share_of, steps_of
 from .prepared import prepare
@@ -40,6 +41,7 @@ def teach(
     rate: float = 2e-3,
     batch: int | None = None,
     mirrored: bool = False,
+    keep: bool | Sequence[str] = True,
     checkpointing: bool | None = None,
     seed: int = 0,
     name: str | None = None,
@@ -60,7 +62,9 @@ def teach(
 
     `rank` is that of the matrices, `scale` what they count for, `rate` the peak of the learning
     rate, `batch` pictures a step (by default 32 and 16 for small pictures, else 16 and 2).
-    `mirrored` also shows each picture mirrored. `checkpointing` computes activations twice, for
+    `mirrored` also shows each picture mirrored. `keep` are texts that shall be drawn as before:
+    some of common things in five languages, or your own list; False lets the model forget.
+    `checkpointing` computes activations twice, for
     less memory: by default for pictures beyond 128 pixels. `folder` keeps checkpoints: the
     same call goes on where it was stopped or killed, and more minutes go on further; the
     adapter lies there as adapter.safetensors. `snapshots` also returns so many states on the
@@ -81,13 +85,15 @@ def teach(
     words = _words(k, lessons)
     named = name or (words[0] if words else _folders_name(pictures))
     settings = {"rank": rank, "scale": scale, "rate": rate, "seed": seed, "mirrored": mirrored}
-    subject = _subject(k, lessons, {**settings, "batch": batch})
+    kept_texts = texts_of(keep, k)
+    subject = _subject(k, lessons, {**settings, "batch": batch, "keep": kept_texts})
     ended = (
         "what was learned is in the folder" if folder else "without a folder nothing is kept"
     )
     with interruptible(ended), _kept(folder) as kept:
+        old = drawn(k, kept_texts, seed, stop)
         with k.alone(stop):
-            prepared = prepare(k, lessons, mirrored)
+            prepared = prepare(k, lessons, mirrored, old)
         card = {
             "model": k.spec.key,
             "revision": {part: k.revision[part] for part in chosen},

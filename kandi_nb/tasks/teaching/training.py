@@ -11,7 +11,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -221,6 +222,20 @@ def over_the_same_weights(k: Kandinsky, network: Any) -> Any:
         }
         known |= {id(buffer): buffer for buffer in network.buffers()}
         return copy.deepcopy(network, known)
+
+
+@contextmanager
+def muted(network: Any) -> Iterator[None]:
+    """Let a network speak without what it is learning, in the block."""
+    layers = [layer for layer in network.modules() if NAME in getattr(layer, "scaling", ())]
+    scales = [layer.scaling[NAME] for layer in layers]
+    for layer in layers:
+        layer.scaling[NAME] = 0.0
+    try:
+        yield
+    finally:
+        for layer, scale in zip(layers, scales, strict=True):
+            layer.scaling[NAME] = scale
 
 
 def compute_twice(network: Any) -> None:
