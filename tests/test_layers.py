@@ -21,9 +21,9 @@ TABLE = {
     "result sheet fonts charts grid",
     "model": "find hub integrity match device threads shortage finite peak "
     "check speed progress quiet",
+    "model.adapters": "layouts known adapter worn finding lora",
     "model.plan": "architecture footprint stores fit placement options",
     "model.schedulers": "classes trial table",
-    "model.adapters": "layouts known adapter worn finding",
     "model.loading": "assemble kandinsky load",
     "model.anatomy": "pieces diagram anatomy",
     "tasks.loop": "texts windows inpainting",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -21,6 +23,9 @@ UNTRAINED = {
     "beach": "a snowman on a beach",
     "blossom": "a snowman in a cherry blossom garden",
 }
+
+# What `kn.teach` made of 24 of them in 817 + 177 steps, for those who will not wait.
+TAUGHT = Path(__file__).parent / "snowman.safetensors"
 
 _FINE = 4 * SIZE  # drawn at that size, then made smaller: smooth edges
 _SNOW, _EDGE, _COAL = (244, 246, 252), (96, 110, 140), (24, 24, 30)

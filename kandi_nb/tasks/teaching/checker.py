@@ -19,6 +19,7 @@ from ..generate import generate
 from ..loop.windows import decode
 from ..loop.windows import encode as latents_of
 from ..sources import as_images
+from .kept import SETTINGS
 from .lessons import lessons_of
 from .prepared import on_canvas
 
@@ -114,7 +115,9 @@ def checker(
         )
     lessons = lessons_of(pictures, captions)
     shown_rows = _views(k, [on_canvas(k, lesson.picture) for lesson in lessons])
-    others = _drawn(k, [lesson.caption for lesson in lessons], Params(seed=seed), progress)
+    others = _drawn(
+        k, [lesson.caption for lesson in lessons], SETTINGS.replace(seed=seed), progress
+    )
     other_rows = _seen_by_clip(k, _with_mirrored(others))
     if against is not None:
         other_rows = _joined(other_rows, _against(k, against, seed, progress))
@@ -127,7 +130,7 @@ def _against(k: Kandinsky, against: Any, seed: int, progress: bool) -> torch.Ten
     given = [item for item in items if not isinstance(item, Params)]
     if any(not hasattr(item, "getpixel") for item in given):
         raise KandiError("against takes texts and pictures, no embeddings")
-    drawn = _drawn(k, texts, Params(seed=seed), progress) if texts else []
+    drawn = _drawn(k, texts, SETTINGS.replace(seed=seed), progress) if texts else []
     rows = [_seen_by_clip(k, _with_mirrored(drawn))] if drawn else []
     rows += [_views(k, [on_canvas(k, item) for item in given])] if given else []
     return _joined(*rows)

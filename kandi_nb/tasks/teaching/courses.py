@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ...model.adapters.lora import muted
 from ...model.loading.kandinsky import Kandinsky
 from ...model.speed import without_places
 from .losses import diffusion_loss, predicted_embeddings
 from .prepared import Prepared
-from .training import Loss, muted
+from .training import Loss
 
 if TYPE_CHECKING:
     import torch
 
-KEPT = 0.25  # old pictures a step for each new one
-LOYALTY = 5.0  # weight of the old ones' squared change beside the loss of the new ones
+KEPT = 0.5  # old pictures a step for each new one
+LOYALTY = 4.0  # weight of the old ones' squared change beside the loss of the new ones
 UNSAID = 0.2  # share of the old ones without text or embedding, from which guidance starts
 NOISE = 0.1  # on an embedding, in deviations: the prior's are never exact
 SMALL = 128  # pixels: above that side a batch is small, and activations are computed twice
 # Pictures a step: of small pictures, and of others.
-BATCHES = {"prior": (32, 16), "decoder": (16, 2)}
+BATCHES = {"prior": (32, 16), "decoder": (8, 2)}
 
 
 def loss_of(part: str, k: Kandinsky, prepared: Prepared, batch: int | None) -> Loss:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...model.adapters.adapter import Adapter
+from ...model.adapters.lora import compute_twice
 from ...model.loading.kandinsky import Kandinsky
 from ...model.progress import place, progress_bar
 from ...words.errors import Cancelled, KandiWarning, warn
@@ -16,7 +17,7 @@ from ..generate import generate
 from .courses import loss_of
 from .lessons import Lesson
 from .prepared import Prepared
-from .training import Course, State, Training, compute_twice, over_the_same_weights
+from .training import Course, State, Training, over_the_same_weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -61,7 +61,7 @@ def teach(
     count instead: those of the decoder, or a mapping of part → steps. `parts` may be one alone.
 
     `rank` is that of the matrices, `scale` what they count for, `rate` the peak of the learning
-    rate, `batch` pictures a step (by default 32 and 16 for small pictures, else 16 and 2).
+    rate, `batch` pictures a step (by default 32 and 8 for small pictures, else 16 and 2).
     `mirrored` also shows each picture mirrored. `keep` are texts that shall be drawn as before:
     some of common things in five languages, or your own list; False lets the model forget.
     `checkpointing` computes activations twice, for

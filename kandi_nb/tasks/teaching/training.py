@@ -11,13 +11,12 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...model.adapters import lora
 from ...model.adapters.layouts import LowRank
 from ...model.loading.kandinsky import Kandinsky
 from ...model.quiet import quiet
@@ -27,8 +26,6 @@ from ...words.files import write
 if TYPE_CHECKING:
     import torch
 
-NAME = "taught"  # peft's own name for what is trained
-TARGETS = ("to_q", "to_k", "to_v", "to_out.0")  # layers, as in diffusers' training scripts
 BETAS = (0.9, 0.99)  # AdamW's: a memory of 100 steps, in trainings of some hundred
 LARGEST_GRADIENT = 1.0  # its norm is clipped there, as usual
 WARMUP = 20  # steps until the learning rate is what it was set to
@@ -224,52 +221,14 @@ def over_the_same_weights(k: Kandinsky, network: Any) -> Any:
         return copy.deepcopy(network, known)
 
 
-@contextmanager
-def muted(network: Any) -> Iterator[None]:
-    """Let a network speak without what it is learning, in the block."""
-    layers = [layer for layer in network.modules() if NAME in getattr(layer, "scaling", ())]
-    scales = [layer.scaling[NAME] for layer in layers]
-    for layer in layers:
-        layer.scaling[NAME] = 0.0
-    try:
-        yield
-    finally:
-        for layer, scale in zip(layers, scales, strict=True):
-            layer.scaling[NAME] = scale
-
-
-def compute_twice(network: Any) -> None:
-    """Let a network for training keep few activations, and compute them anew going back.
-
-    By diffusers' own way where the class has one, which works in training mode alone; nothing
-    else differs there, as nothing is dropped out. A prior's blocks are wrapped here.
-    """
-    from torch.utils.checkpoint import checkpoint
-
-    if network._supports_gradient_checkpointing:
-        network.enable_gradient_checkpointing()
-        network.train()
-        return
-    for block in network.transformer_blocks:
-        block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-
-
 def _with_lora(network: Any, course: Course) -> Mapping[str, Any]:
-    """Put trainable pairs on a network by peft; return place → peft's layer."""
+    """Put trainable pairs on a network, seeded; return place → peft's layer."""
     import torch
-    from peft import LoraConfig
 
-    config = LoraConfig(
-        r=course.rank, lora_alpha=course.rank * course.scale, target_modules=list(TARGETS)
-    )
     devices = [p.device for p in network.parameters() if p.is_cuda][:1]
     # peft draws from everybody's source of chance, which stays as it was.
     with torch.random.fork_rng(devices), torch.inference_mode(False), quiet():
-        network.requires_grad_(False)
-        network.add_adapter(config, NAME)
-    layers = {
-        name: layer for name, layer in network.named_modules() if hasattr(layer, "lora_A")
-    }
+        layers = lora.put_on(network, course.rank, course.scale)
     generator = torch.Generator().manual_seed(course.seed)
     for layer in layers.values():
         down, up = _pair(layer)
@@ -288,4 +247,4 @@ def _first(down: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _pair(layer: Any) -> tuple[Any, Any]:
-    return layer.lora_A[NAME].weight, layer.lora_B[NAME].weight
+    return layer.lora_A[lora.NAME].weight, layer.lora_B[lora.NAME].weight
