@@ -16,6 +16,7 @@ from .drivers import commands, painting, teaching
 from .drivers.batches import command as batches
 from .drivers.options import (
     DEVICES,
+    add_adapter_option,
     add_machine_options,
     add_model_option,
     add_painting_options,
@@ -216,6 +217,7 @@ def _parser() -> argparse.ArgumentParser:
     batches.add_options(batch)
     add_model_option(batch)
     batch.add_argument("--device", help=DEVICES)
+    add_adapter_option(batch)
     for name, setting in FIELDS.items():
         add_setting_option(batch, name, setting)
 

@@ -21,7 +21,7 @@ TABLE = {
     "result sheet fonts charts grid",
     "model": "find hub integrity match device threads shortage finite peak "
     "check speed progress quiet",
-    "model.adapters": "layouts known adapter worn finding lora",
+    "model.adapters": "layouts known adapter scales worn finding lora",
     "model.plan": "architecture footprint stores fit placement options",
     "model.schedulers": "classes trial table",
     "model.loading": "assemble kandinsky load",

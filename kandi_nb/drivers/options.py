@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..words.errors import KandiError, shown
 from ..words.fields import FIELDS, Setting, number_or_text
 
 DEFAULT_MODEL = "mini-2.2"
@@ -50,6 +49,16 @@ def add_setting_options(
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
     """Add what a model is loaded with: its device, its scheduler and its adapters."""
     parser.add_argument("--device", help=DEVICES)
+    add_adapter_option(parser)
+    parser.add_argument(
+        "--scheduler",
+        metavar="NAME",
+        help='such as "ddim" or "dpm++" (default: the model\'s own)',
+    )
+
+
+def add_adapter_option(parser: argparse.ArgumentParser) -> None:
+    """Add what a model was taught beside its weights."""
     parser.add_argument(
         "--adapter",
         action="append",
@@ -58,35 +67,6 @@ def add_machine_options(parser: argparse.ArgumentParser) -> None:
         help="a LoRA file, as `kandi-nb teach` writes it, such as snowman.safetensors:0.8; "
         "again for another one",
     )
-    parser.add_argument(
-        "--scheduler",
-        metavar="NAME",
-        help='such as "ddim" or "dpm++" (default: the model\'s own)',
-    )
-
-
-def adapters_of(words: Sequence[str]) -> dict[str, float] | None:
-    """Return path → scale of FILE[:SCALE]; None for none. Raises KandiError.
-
-    >>> adapters_of(["snowman.safetensors:0.8", "C:/hat.safetensors"])
-    {'snowman.safetensors': 0.8, 'C:/hat.safetensors': 1.0}
-    """
-    scales: dict[str, float] = {}
-    for word in words:
-        path, colon, scale = word.rpartition(":")
-        if not colon or "/" in scale or "\\" in scale or scale.endswith(".safetensors"):
-            path, scale = word, "1"
-        try:
-            number = float(scale)
-        except ValueError:
-            raise KandiError(
-                "--adapter is FILE or FILE:SCALE, such as snowman.safetensors:0.8, not "
-                f"{shown(word)}"
-            ) from None
-        if path in scales:
-            raise KandiError(f"--adapter names {path} twice; leave one out")
-        scales[path] = number
-    return scales or None
 
 
 def add_setting_option(parser: argparse.ArgumentParser, name: str, setting: Setting) -> None:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError, shown
 from ..words.fields import FIELDS
-from .options import adapters_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -187,13 +186,14 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
 
 
 def _load(options: argparse.Namespace) -> Kandinsky:
+    from ..model.adapters.scales import scales_of
     from ..model.loading.load import load
 
     return load(
         options.model,
         device=options.device,
         scheduler=options.scheduler,
-        adapter=adapters_of(options.adapter),
+        adapter=scales_of(options.adapter),
     )
 
 

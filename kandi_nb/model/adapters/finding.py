@@ -9,7 +9,7 @@ from typing import Any
 from ...words.errors import KandiError, shortened, shown
 from .adapter import Adapter
 from .known import known
-from .worn import Worn
+from .scales import Worn
 
 _MOST_FILES = 64  # that are looked into, of one folder
 _LARGEST = 2**30  # bytes: a LoRA has a few megabytes, and other weights lie about, too

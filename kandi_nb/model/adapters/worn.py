@@ -8,104 +8,21 @@ a hook on the layer adds scale × up · down · input to what it says instead.
 
 from __future__ import annotations
 
-import math
-import numbers
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...words.errors import KandiError, shown, warn
+from ...words.errors import KandiError, warn
 from ...words.models import SPECS, ModelSpec
 from .adapter import Adapter
 from .layouts import LowRank
+from .scales import Worn, check_takes, together, worn_of
 
 if TYPE_CHECKING:
     import torch
 
     from ..loading.kandinsky import Kandinsky
-
-
-class Worn(NamedTuple):
-    """Hold an adapter and how strongly it counts: 0 not at all, 1 as it was taught."""
-
-    adapter: Adapter
-    scale: float
-
-    def noted(self) -> dict[str, Any]:
-        """Return what a recipe says of it."""
-        return {
-            "name": self.adapter.name,
-            "sha256": self.adapter.mark,
-            "scale": self.scale,
-        }
-
-    @property
-    def key(self) -> tuple[str, float]:
-        """Return what two have in common that give the same pixels."""
-        return self.adapter.mark, self.scale
-
-
-def worn_of(adapters: Any, scale: Any = 1.0) -> tuple[Worn, ...]:
-    """Return adapters with their scales, files read; raise KandiError.
-
-    `adapters` is an Adapter, a path, a list of these, a mapping of these → scale, or None for
-    none. `scale` is one number, or a list of one for each.
-    """
-    if adapters is None:
-        return ()
-    if isinstance(adapters, Mapping):
-        adapters, scale = list(adapters), list(adapters.values())
-    each = list(adapters) if isinstance(adapters, (list, tuple)) else [adapters]
-    scales = list(scale) if isinstance(scale, (list, tuple)) else [scale] * len(each)
-    if len(scales) != len(each):
-        raise KandiError(
-            f"{len(scales)} scales do not go with {len(each)} adapters; give one for each"
-        )
-    return together(Worn(_read(a), _scale(s)) for a, s in zip(each, scales, strict=True))
-
-
-def together(worn: Iterable[Worn]) -> tuple[Worn, ...]:
-    """Return adapters as one tuple; one that is there twice counts with its latest scale.
-
-    Raises KandiError for two different ones of one name, which a recipe could not tell apart.
-    """
-    chosen: dict[str, Worn] = {}
-    for each in worn:
-        name = each.adapter.name
-        if name in chosen and chosen[name].adapter.mark != each.adapter.mark:
-            raise KandiError(
-                f"two adapters are named {shown(name)}; rename one of them: "
-                'adapter.renamed("…"), or kn.Adapter.load(path, name="…")'
-            )
-        chosen[name] = each
-    return tuple(chosen.values())
-
-
-def _read(adapter: Any) -> Adapter:
-    if isinstance(adapter, Adapter):
-        return adapter
-    if isinstance(adapter, (str, os.PathLike)):
-        return Adapter.load(adapter)
-    raise KandiError(f"an adapter is a kn.Adapter or a path of one, not {shown(adapter)}")
-
-
-def _scale(scale: Any) -> float:
-    number = isinstance(scale, numbers.Real) and not isinstance(scale, bool)
-    if not number or not math.isfinite(scale):
-        raise KandiError(f"an adapter's scale is a number such as 0.8, not {shown(scale)}")
-    return float(scale)
-
-
-def check_takes(spec: ModelSpec) -> None:
-    """Raise KandiError, with the reason, for a model that takes no adapters."""
-    if "prior" not in spec.roles:
-        raise KandiError(
-            f"{spec.key} takes no adapters: diffusers reads no LoRA for Kandinsky 3 "
-            "(load_lora_weights raises), so what it learned could be used nowhere else; take "
-            "kandinsky-2.2 or mini-2.2"
-        )
 
 
 def check_fits(worn: Sequence[Worn], spec: ModelSpec, networks: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from ...words.plans import Plan
 from ...words.recent import Recent
 from .. import integrity, threads
 from ..adapters import worn as wearing
+from ..adapters.scales import Worn
 from ..find import places, restorable
 from ..plan.placement import Placement
 from ..progress import interruptible, progress_bar
@@ -64,7 +65,7 @@ class Kandinsky:
     # One entry while a task runs. Belongs to the lock, so that copies share both.
     _running: list[bool] = field(default_factory=list)
     placement: Placement = None
-    adapters: tuple[wearing.Worn, ...] = ()
+    adapters: tuple[Worn, ...] = ()
     # Networks by their id → the layers that adapters change.
     _fitted: dict[int, list[wearing.Layer]] = field(default_factory=dict)
     _undo: list[Callable[[], None]] = field(default_factory=list)  # what takes them off again

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...words.errors import KandiError, shown
 from ...words.models import SPECS, ModelSpec
 from ...words.plans import Plan
-from ..adapters.worn import check_takes, worn_of
+from ..adapters.scales import check_takes, worn_of
 from ..device import device as device_for
 from ..device import dtype as dtype_for
 from ..device import free

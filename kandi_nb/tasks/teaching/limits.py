@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...model.adapters.worn import check_takes
+from ...model.adapters.scales import check_takes
 from ...words.errors import KandiError, shown
 from ..checks import check_model
 
