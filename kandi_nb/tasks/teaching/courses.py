@@ -45,7 +45,8 @@ def loss_of(part: str, k: Kandinsky, prepared: Prepared, batch: int | None) -> L
         state = generator.get_state()
         now = predicted(network, index, generator, unsaid)
         with torch.no_grad(), muted(network):
-            before = predicted(network, index, generator.set_state(state), unsaid)
+            generator.set_state(state)  # the same noise
+            before = predicted(network, index, generator, unsaid)
         return total + LOYALTY * (now - before).square().mean()
 
     return loss
