@@ -98,8 +98,10 @@ class School:
         if not (due or seen or last):
             return
         self.weights[course.part] = training.weights()
-        if due and len(earlier) < self.snapshots:
+        # States from before a kill are gone: what was learned by then stands for them.
+        while len(earlier) < self.snapshots * min(1.0, training.done) - 1e-9 and due:
             earlier.append(self.weights[course.part])
+            due = training.done >= (len(earlier) + 1) / self.snapshots
         if seen:
             self.look(self._adapter(self.weights), training.done)
 
