@@ -13,7 +13,7 @@ ARGS   ?=
 
 PY := $(VENV)/bin/python
 LOG := $(VENV)/setup.log
-EXTRAS := dev,notebooks,serve
+EXTRAS := dev,notebooks,serve,teach
 # The stamp's name holds the folder: a copied clone must not run the code of the first one.
 STAMP := $(VENV)/.ready-$(shell printf %s "$(CURDIR)" | cksum | cut -d ' ' -f 1)
 PIP := $(PY) -m pip install --quiet --no-input --disable-pip-version-check

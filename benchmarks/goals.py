@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import teaching
+
 import kandi_nb as kn
 
 # One scene in five languages, as the guides' claim on multilingual prompts has it.
@@ -41,6 +43,7 @@ IMPORT_GOAL = 0.3  # seconds
 MEMORY_GOAL = 1.3  # of what a canvas of one window takes, for one of eight
 PEAK_GOAL = 1.1  # times the peak memory of the largest model alone
 GOALS = ["grid", "one", "import", "edit", "inpaint", "outpaint", "mix", "film", "versus"]
+GOALS += ["teach", "adapter"]
 GENERATIONS = ["mini-2.1", "mini-2.2", "mini-3"]
 LOOP = "a loop over plain pipelines : one call"
 PIXEL_GOAL = 2  # of 255: how far a batch may be from single runs
@@ -386,6 +389,29 @@ def one(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
         print(f"    time: {shares(where_time_goes(k, ours))}")
 
 
+def teach(k: kn.Kandinsky, repeats: int) -> None:
+    """Training: embeddings and latents computed once against a loop that encodes each step."""
+    measured, pictures = teaching.teach(k, repeats)
+    rates = [pictures / statistics.median(side) for side in (measured.a, measured.b)]
+    goal = teaching.TEACHING_GOAL
+    print("teaching the decoder, a loop that encodes at every step against encoding once")
+    print(f"    {measured}")
+    print(f"    {rates[0]:.0f} and {rates[1]:.0f} training pictures a second")
+    met = measured.ratio >= goal
+    note("teach", measured, "encoding at each step : once", f"at least {goal:g} ×", met)
+    print(f"    at least {goal:g} times as many: {verdict(met)} ({measured.ratio:.2f})")
+
+
+def adapter(k: kn.Kandinsky, params: kn.Params, repeats: int) -> None:
+    """One picture, the prior included, with an adapter against without."""
+    measured, goal = teaching.adapter(k, params, repeats), teaching.ADAPTER_GOAL
+    print("one picture with an adapter against without")
+    print(f"    {measured}")
+    met = measured.ratio <= goal
+    note("a picture with an adapter", measured, "with : without", f"at most {goal:g} ×", met)
+    print(f"    at most {goal:g} times: {verdict(met)} ({measured.ratio:.2f})")
+
+
 def imports(repeats: int) -> None:
     """(c) `import kandi_nb` in fresh processes."""
     code = (
@@ -498,6 +524,10 @@ def main(words: list[str] | None = None) -> int:
                 mix(k, guide, params, options.repeats)
             if "film" in wanted:
                 film(k, params)
+            if "teach" in wanted:
+                teach(k, options.repeats)
+            if "adapter" in wanted:
+                adapter(k, params, options.repeats * 3)
             for name, measure in {
                 "edit": edit,
                 "inpaint": inpaint,

@@ -45,6 +45,7 @@ _HOMES = {
     "Kandinsky": "model.loading.kandinsky",
     "load": "model.loading.load",
     "schedulers": "model.schedulers.table",
+    "Adapter": "model.adapters.adapter",
     "generate": "tasks.generate",
     "edit": "tasks.edit",
     "inpaint": "tasks.inpaint",
@@ -64,6 +65,8 @@ _HOMES = {
     "cosines": "words.cosines",
     "tokens": "tasks.tokens",
     "versus": "tasks.versus",
+    "teach": "tasks.teaching.teach",
+    "checker": "tasks.teaching.checker",
     "bench": "drivers.bench",
     "ledger": "drivers.ledger.ledger",
     "cost": "drivers.ledger.cost",
@@ -80,6 +83,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Adapter",
     "Cancelled",
     "Client",
     "Embedding",
@@ -94,6 +98,7 @@ __all__ = [
     "batch",
     "bench",
     "check",
+    "checker",
     "clip",
     "colours",
     "compare",
@@ -140,6 +145,7 @@ __all__ = [
     "studio",
     "sweep",
     "table",
+    "teach",
     "tokens",
     "upscale",
     "versus",

@@ -12,11 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .drivers import commands, painting
+from .drivers import commands, painting, teaching
 from .drivers.batches import command as batches
 from .drivers.client import URL
 from .drivers.options import (
     DEVICES,
+    add_adapter_option,
     add_machine_options,
     add_model_option,
     add_painting_options,
@@ -209,10 +210,16 @@ def _parser() -> argparse.ArgumentParser:
         add_machine_options(mixing)
         add_setting_options(mixing, "mix", without=("count",) if mixing is path else ())
 
+    teach = add("teach", teaching.teach, "teach a model what pictures show, as an adapter file")
+    teaching.add_options(teach)
+    add_model_option(teach)
+    teach.add_argument("--device", help=DEVICES)
+
     batch = add("batch", batches.batch, "draw a table of prompts so that nothing can be lost")
     batches.add_options(batch)
     add_model_option(batch)
     batch.add_argument("--device", help=DEVICES)
+    add_adapter_option(batch)
     for name, setting in FIELDS.items():
         add_setting_option(batch, name, setting)
 

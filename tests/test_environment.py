@@ -40,6 +40,7 @@ def wanted():
     """Return name → Requirement of everything pyproject.toml asks for."""
     extras = project()["optional-dependencies"]
     lines = project()["dependencies"] + extras["dev"] + extras["notebooks"] + extras["serve"]
+    lines += extras["teach"]
     found = {canonicalize_name(Requirement(line).name): Requirement(line) for line in lines}
     assert len(found) == len(lines) > 20
     return found

@@ -21,6 +21,7 @@ TABLE = {
     "result sheet fonts charts grid",
     "model": "find hub integrity match device threads shortage finite peak check speed "
     "progress quiet",
+    "model.adapters": "layouts known adapter scales worn finding lora",
     "model.plan": "architecture footprint stores fit placement options",
     "model.schedulers": "classes trial table",
     "model.loading": "assemble kandinsky load",
@@ -29,6 +30,8 @@ TABLE = {
     "tasks": "checks remembered prior decoder run sources depth generate edit inpaint "
     "outpaint upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
+    "tasks.teaching": "losses lessons prepared training courses kept limits school teach "
+    "checker",
     "drivers.notebooks": "files parameters warm kernels hidden_errors headless pictures "
     "gallery jobs run junit new copies",
     "drivers.queue": "limits metrics orders line worker",
@@ -43,7 +46,7 @@ TABLE = {
     "command",
     "drivers.ledger": "claims verdicts judged measures figures ledger cost",
     "drivers": "bench parcels trials trial animation requests client options commands "
-    "painting",
+    "painting teaching",
 }
 FOLDERS = list(TABLE)
 LAYERS = {

@@ -39,6 +39,7 @@ PROMISED = [
     *("mask_painter", "mixer"),
     *("ledger", "cost"),
     *("mask_painter", "mixer", "studio"),
+    *("Adapter", "checker", "teach"),
 ]
 
 

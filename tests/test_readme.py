@@ -40,7 +40,7 @@ DOCS = {
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-EXPECTED_NOTEBOOKS = 16
+EXPECTED_NOTEBOOKS = 19
     for name in ("training", "export", "structure", "scale", "service", "rented_gpu", "studio")
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])

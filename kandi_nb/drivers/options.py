@@ -47,12 +47,25 @@ def add_setting_options(
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a model is loaded with: its device and its scheduler."""
+    """Add what a model is loaded with: its device, its scheduler and its adapters."""
     parser.add_argument("--device", help=DEVICES)
+    add_adapter_option(parser)
     parser.add_argument(
         "--scheduler",
         metavar="NAME",
         help='such as "ddim" or "dpm++" (default: the model\'s own)',
+    )
+
+
+def add_adapter_option(parser: argparse.ArgumentParser) -> None:
+    """Add what a model was taught beside its weights."""
+    parser.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="FILE[:SCALE]",
+        help="a LoRA file, as `kandi-nb teach` writes it, such as snowman.safetensors:0.8; "
+        "again for another one",
     )
 
 

@@ -186,9 +186,15 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
 
 
 def _load(options: argparse.Namespace) -> Kandinsky:
+    from ..model.adapters.scales import scales_of
     from ..model.loading.load import load
 
-    return load(options.model, device=options.device, scheduler=options.scheduler)
+    return load(
+        options.model,
+        device=options.device,
+        scheduler=options.scheduler,
+        adapter=scales_of(options.adapter),
+    )
 
 
 def _params(options: argparse.Namespace) -> Params:

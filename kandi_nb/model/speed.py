@@ -135,10 +135,10 @@ def _short(prior: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     if kept == places or behind <= 0:
         return prior, {}
     less = {"attention_mask": mask[:, :kept], "encoder_hidden_states": states[:, :kept]}
-    return _cut(prior, kept, places), less
+    return without_places(prior, kept, places), less
 
 
-def _cut(prior: Any, kept: int, places: int) -> Any:
+def without_places(prior: Any, kept: int, places: int) -> Any:
     """Return a second prior on the same weights, with the first places of the text alone.
 
     A copy, because the prior itself would have to be mended after an interrupt, which may come

@@ -60,6 +60,7 @@ def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
         **{f"input {name}": _input(each) for name, each in one["inputs"].items()},
         **{f"revision of {role}": value for role, value in one["revision"].items()},
         **one["options"],
+        **({"adapters": _adapters(one["options"])} if one["options"].get("adapters") else {}),
         **{f"version of {package}": value for package, value in one["versions"].items()},
     }
 
@@ -74,6 +75,17 @@ def _input(described: Mapping[str, Any]) -> str:
     size = " × ".join(map(str, described.get("size") or described["shape"]))
     words = [described.get("file") or described.get("name"), size, described["sha256"][:12]]
     return ", ".join(filter(None, words))
+
+
+def _adapters(options: Mapping[str, Any]) -> Any:
+    """Return a few words for adapters: name and scale, and the start of the hash."""
+    try:
+        return ", ".join(
+            f"{each['name']} × {each['scale']:g} ({each['sha256'][:12]})"
+            for each in options["adapters"]
+        )
+    except (KeyError, TypeError, ValueError):  # a recipe that somebody changed by hand
+        return options["adapters"]
 
 
 def labels(

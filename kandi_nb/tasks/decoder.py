@@ -32,8 +32,9 @@ BATCH_MOST = 32  # pictures: beyond that a batch only takes memory, not less tim
 
 
 def batch_key(k: Kandinsky, params: Params) -> tuple:
-    """Return what filled params of one decoder batch have in common."""
-    return params.steps, params.guidance, params.width, params.height
+    """Return what filled params of one decoder batch have in common, and the adapters."""
+    worn = tuple(each.key for each in k.adapters)
+    return params.steps, params.guidance, params.width, params.height, worn
 
 
 def batch_limit(width: int, height: int) -> int:

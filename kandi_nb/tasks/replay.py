@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..model.adapters.finding import named_in
 from ..model.hub import first_line
 from ..model.loading.kandinsky import Kandinsky
 from ..model.loading.load import load
@@ -36,7 +38,9 @@ def replay(
     """Draw a picture again from its recipe; return a Result with one picture.
 
     `source` is the path of a PNG, or a picture of a Result. Unless `k` is given, the recipe's
-    model is loaded, in the recipe's number format; either draws with the recipe's scheduler.
+    model is loaded, in the recipe's number format; either draws with the recipe's scheduler and
+    adapters. Those are told by their hash: adapters that were used since Python began, or
+    .safetensors files beside the picture, a folder above, here and in outputs/.
     Pictures that the task started from travel in the PNG; where they were left out, give them
     by name, as `image=` or `mask=`. Warns of
     whatever may change pixels: other weights, versions, number format, device or scheduler.
@@ -55,6 +59,7 @@ def replay(
     pictures = _inputs(made, inputs)
     k = _load(made) if k is None else k
     check_model(k, made["task"])
+    k = _with_adapters(k, made["options"], source)
     k = _with_scheduler(k, made["options"].get("scheduler"))
     k.open([role for role in made["revision"] if role in k.spec.roles])
     kept = {name: made["options"][name] for name in task.options if name in made["options"]}
@@ -110,6 +115,18 @@ def _with_scheduler(k: Kandinsky, name: Any) -> Kandinsky:
         return k.with_scheduler(name)
     except KandiError:
         return k  # the picture may differ, which is said
+
+
+def _with_adapters(k: Kandinsky, options: Mapping[str, Any], source: Any) -> Kandinsky:
+    """Return the model with a recipe's adapters and no others; raise KandiError."""
+    beside = Path(getattr(source, "filename", "") or ".").parent
+    if isinstance(source, (str, os.PathLike)):
+        beside = expanded(source).parent
+    worn = named_in(options, [beside, beside.parent, Path.cwd(), Path.cwd() / "outputs"])
+    if worn == k.adapters:
+        return k
+    plain = k.with_adapter(None) if k.adapters else k
+    return plain.with_adapter(dict(worn)) if worn else plain
 
 
 def _inputs(made: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:

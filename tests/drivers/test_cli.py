@@ -38,6 +38,7 @@ COMMANDS = [
     "strip",
     "mix",
     "path",
+    "teach",
     "batch",
     "run",
     "new",
@@ -196,6 +197,34 @@ def test_draw_several_and_without_a_name(here, tiny_folder, capsys):
     assert cli.main(words) == 0
     (path,) = capsys.readouterr().out.split()
     assert Path(path).name == "a-fox-0.png" and Path(path).is_file()
+
+
+def test_teach_writes_an_adapter_that_draw_takes_by_name_and_scale(here, tiny_folder, capsys):
+    (here / "squares").mkdir()
+    for number in range(2):
+        Image.new("RGB", (64, 64), (200, 40 * number, 0)).save(f"squares/{number}.png")
+        Path(f"squares/{number}.txt").write_text(f"a square number {number}")
+    model = ["--model", str(tiny_folder)]
+    words = ["teach", "squares", "--steps", "3", "--batch", "2", "--rank", "2", *model]
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out == "squares.safetensors\n"
+    assert "squares.safetensors exists" in bad(capsys, *words)
+    again = ["-o", "other.safetensors", "--part", "decoder", "--keep", "kept"]
+    assert cli.main([*words, *again]) == 0
+    assert Path("kept/decoder.checkpoint.safetensors").exists()
+    both = ["--adapter", "squares.safetensors:0.8", "--adapter", "other.safetensors"]
+    assert cli.main(["draw", "a square", "-o", "s.png", *both, *model, *QUICK]) == 0
+    noted = recipe("s.png")["options"]["adapters"]
+    assert [(each["name"], each["scale"]) for each in noted] == [("squares", 0.8), ("other", 1)]
+    capsys.readouterr()
+    draw = ["draw", "a square", *model, *QUICK, "--adapter"]
+    assert "FILE:SCALE" in bad(capsys, *draw, "squares.safetensors:much")
+    assert "there is no adapter" in bad(capsys, *draw, "none.safetensors")
+    assert "must end in .safetensors" in bad(capsys, "teach", "squares", "-o", "s.pt")
+    assert "there is no folder" in bad(capsys, "teach", "nowhere")
+    assert "minutes is a number above 0" in bad(
+        capsys, "teach", "squares", "-o", "x.safetensors", "--minutes", "-1", *model
+    )
 
 
 @pytest.fixture

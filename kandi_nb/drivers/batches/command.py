@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import sys
 from pathlib import Path
+from typing import Any
 
 from ...words.errors import Cancelled
 from ...words.fields import FIELDS
@@ -53,7 +54,7 @@ def batch(options: argparse.Namespace) -> int:
         with in_log(), contextlib.redirect_stdout(sys.stderr):
             done = batch(
                 options.task,
-                options.model,
+                _model(options),
                 options.table,
                 out=options.out,
                 workers=options.workers,
@@ -62,7 +63,7 @@ def batch(options: argparse.Namespace) -> int:
                 retry=options.retry,
                 sample=options.sample,
                 defaults=Params(**given),
-                device=options.device,
+                device=None if options.adapter else options.device,
                 dry_run=options.dry_run,
                 inputs=not options.no_inputs,
             )
@@ -72,3 +73,13 @@ def batch(options: argparse.Namespace) -> int:
         return INTERRUPTED
     print(done)
     return FAILED if done.failed else 0
+
+
+def _model(options: argparse.Namespace) -> Any:
+    """Return the model's key or folder, or the model itself where it has adapters."""
+    if not options.adapter:
+        return options.model
+    from ...model.adapters.scales import scales_of
+    from ...model.loading.load import load
+
+    return load(options.model, device=options.device, adapter=scales_of(options.adapter))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,7 @@ from ...words.tables import Table
 from ..world.vocabulary import ANIMALS, COLOURS, HEADWEAR, OBJECTS, PLACES, STYLES
 from . import write_de, write_en, write_fr, write_ru, write_zh
 from .reading import expects, read
+from .reading import unknown_words as unknown_words
 
 _NAMES = {
     "plain": "plain background",
@@ -28,20 +29,23 @@ _MOST = 6  # unknown words that a warning names
 _ALIKE = 0.8
 
 
-def advise(prompt: str) -> str | None:
+def advise(prompt: str, taught: Collection[str] = ()) -> str | None:
     """Say in a line what of a prompt the bundled model does not know; None if it knows all.
 
     It names the unknown words, each with a known one that is spelled alike, several objects at
     once (the model draws one), headwear on something that is no animal, and a prompt without
-    any known object or place.
+    any known object or place. Words that an adapter has `taught` are known, too.
     """
     said, unknown = read(prompt)
+    learned = len(unknown)
+    unknown = [word for word in unknown if word not in taught]
+    learned -= len(unknown)
     things = tuple(thing for thing in said.get("object", []) if thing != "nothing")
     worn = said.get("headwear", ["none"])[0]
     reasons = []
     if unknown:
         reasons.append(f"has not learned {', '.join(map(_with_hint, unknown[:_MOST]))}")
-    elif "object" not in said:
+    elif "object" not in said and not learned:
         reasons.append("finds no object that it has learned in this prompt")
     if len(things) > 1:
         reasons.append(f"draws one object at a time, and this names {_listed(things)}")

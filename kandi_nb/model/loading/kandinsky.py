@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import gc
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,8 @@ from ...words.models import SPECS, ModelSpec
 from ...words.plans import Plan
 from ...words.recent import Recent
 from .. import integrity, threads
+from ..adapters import worn as wearing
+from ..adapters.scales import Worn
 from ..find import places, restorable
 from ..plan.placement import Placement
 from ..progress import interruptible, progress_bar
@@ -45,7 +47,8 @@ class Kandinsky:
     asked for; what several share is one object. `revision` says role → commit on the hub, or
     the fingerprint of a folder's weights. A task holds `lock` while it runs, see `alone`.
     `embeddings` remembers the latest image embeddings. `scheduler` is None for the model's own.
-    `placement` keeps networks where the memory plan says.
+    `placement` keeps networks where the memory plan says. `adapters` are what it was taught
+    beside its weights, see `with_adapter`.
     """
 
     spec: ModelSpec
@@ -62,6 +65,10 @@ class Kandinsky:
     # One entry while a task runs. Belongs to the lock, so that copies share both.
     _running: list[bool] = field(default_factory=list)
     placement: Placement = None
+    adapters: tuple[Worn, ...] = ()
+    # Networks by their id → the layers that adapters change.
+    _fitted: dict[int, list[wearing.Layer]] = field(default_factory=dict)
+    _undo: list[Callable[[], None]] = field(default_factory=list)  # what takes them off again
 
     def __post_init__(self) -> None:
         if self.placement is None:
@@ -72,7 +79,8 @@ class Kandinsky:
         size = self.spec.native_size
         plan = "" if self.memory == RESIDENT else str(self.memory)
         words = [repr(self.spec.key), self.device, dtype, f"{size} × {size} pixels"]
-        return f"Kandinsky({', '.join([*words, *filter(None, [self.scheduler, plan])])})"
+        worn = [f"{each.adapter.name} × {each.scale:g}" for each in self.adapters]
+        return f"Kandinsky({', '.join([*words, *filter(None, [self.scheduler, plan]), *worn])})"
 
     @property
     def memory(self) -> Plan:
@@ -81,7 +89,9 @@ class Kandinsky:
 
     def retreat(self) -> bool:
         """Go on by the next memory plan, saying so; False when there is none."""
-        before, after = self.memory, self.placement.retreat()
+        before = self.memory
+        with wearing.taken_off(self):
+            after = self.placement.retreat()
         if after:
             warn(
                 f"memory is short on {self.device}: {self.spec.key} goes on by the plan "
@@ -112,6 +122,7 @@ class Kandinsky:
             "device": self.device.partition(":")[0],
             "scheduler": type(self.decoder.scheduler).__name__,
             **({"quantisation": self.memory.store} if self.memory.store else {}),
+            **({"adapters": [w.noted() for w in self.adapters]} if self.adapters else {}),
         }
 
     def loop(self) -> Loop:
@@ -139,6 +150,24 @@ class Kandinsky:
             self._pipelines[role].scheduler = (
                 own if self.scheduler is None else build(self.scheduler, own)
             )
+
+    def with_adapter(self, adapter: Any, scale: Any = 1.0) -> Kandinsky:
+        """Return this model with what an adapter taught; weights and lock are shared.
+
+        This one stays as it is, pixel for pixel. `adapter` is an Adapter or the path of one, a
+        list of these with a list of scales, or a mapping of these → scale; it joins those that
+        are there. None takes all away. `scale` 0 gives the model's own pixels, 1 what was
+        taught; more exaggerates it. Raises KandiError for adapters of other models or parts,
+        for different ones of one name, pickles, and Kandinsky 3.
+        """
+        return dataclasses.replace(
+            self,
+            adapters=wearing.joined(self, adapter, scale),
+            embeddings=Recent(EMBEDDINGS_KEPT),  # the prior imagines others
+            _pipelines=dict(self._pipelines),
+            _fitted={},
+            _undo=[],
+        )
 
     def pipeline(self, role: str) -> Any:
         """Return the diffusers pipeline of a role, loaded now if it was not.
@@ -237,7 +266,7 @@ class Kandinsky:
             self._running.append(True)
             try:
                 self.open(roles)
-                with torch.inference_mode():
+                with wearing.put_on(self), torch.inference_mode():
                     yield
             finally:
                 self.placement.rest()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ...words.errors import KandiError, shown
 from ...words.models import SPECS, ModelSpec
 from ...words.plans import Plan
+from ..adapters.scales import check_takes, worn_of
 from ..device import device as device_for
 from ..device import dtype as dtype_for
 from ..device import free
@@ -33,6 +34,7 @@ def load(
     scheduler: str | None = None,
     variant: str | None = None,
     memory: str | Plan = "resident",
+    adapter: Any = None,
 ) -> Kandinsky:
     """Load a model by its key, such as "mini-2.2" or "kandinsky-2.2", or from a folder.
 
@@ -44,7 +46,9 @@ def load(
     model's own; `kn.schedulers(k)` says which of them work. `variant`, such as "fp16", asks for
     that kind of weight files; left out, 3 takes "fp16" where there is some, the others the
     plain ones. `memory` is a plan of `kn.plan`, by its name, or "auto" for the first that fits
-    what is free now; when memory is short all the same, the next one is taken. Raises
+    what is free now; when memory is short all the same, the next one is taken. `adapter` is
+    what it was taught beside its weights, as `k.with_adapter` takes it: a LoRA file of 2.1 or
+    2.2, a kn.Adapter, a list of these, or a mapping of these → scale. Raises
     KandiError, before any weights are read, for unknown names, schedulers that do not work,
     plans that this machine cannot carry out, and missing or damaged files; Cancelled when the
     kernel is interrupted.
@@ -55,7 +59,11 @@ def load(
         if not isinstance(variant, str) or not variant.isidentifier():
             raise KandiError(f'variant is a word such as "fp16", not {shown(variant)}')
         chosen = dataclasses.replace(chosen, variant=variant, must_vary=True)
-    return _loaded(chosen, folders, device_for(device), dtype, memory, scheduler=name)
+    worn = worn_of(adapter)
+    if worn:
+        check_takes(chosen)
+    k = _loaded(chosen, folders, device_for(device), dtype, memory, scheduler=name)
+    return k.with_adapter(dict(worn)) if worn else k
 
 
 def load_instead(

@@ -6,6 +6,7 @@ Tokenizers keep their settings from one call to the next, so each is used under 
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,17 +22,32 @@ if TYPE_CHECKING:
 
 def warn_about_texts(k: Kandinsky, runs: Sequence[Params]) -> None:
     """Warn once a text of what the model does not see or does not know."""
-    texts = dict.fromkeys(t for run in runs for t in (run.prompt, run.negative) if t)
-    with k.lock:
-        complaints = [complaint for text in texts for complaint in _complaints(k, text)]
-    for complaint in complaints:
-        warn(complaint)
+    complain(k, [t for run in runs for t in (run.prompt, run.negative) if t])
     if k.spec.advice:
         module, _, name = k.spec.advice.partition(":")
         advise = getattr(importlib.import_module(module), name)
+        taught = {word for a, scale in k.adapters if scale for word in a.words}
         for prompt in dict.fromkeys(run.prompt for run in runs if run.prompt):
-            if advice := advise(prompt):
+            if advice := advise(prompt, taught):
                 warn(advice)
+
+
+def complain(k: Kandinsky, texts: Sequence[str]) -> None:
+    """Warn once a text of what the model does not see of it."""
+    with k.lock:
+        each = [
+            complaint for text in dict.fromkeys(texts) for complaint in _complaints(k, text)
+        ]
+    for complaint in each:
+        warn(complaint)
+
+
+def unknown_words(k: Kandinsky, text: str) -> list[str]:
+    """Return the words, in lower case, that a model has not learned; all if it cannot tell."""
+    if not k.spec.advice:
+        return re.findall(r"[^\W\d_]+", text.lower())
+    module = importlib.import_module(k.spec.advice.partition(":")[0])
+    return module.unknown_words(text)
 
 
 def _complaints(k: Kandinsky, text: str) -> Iterator[str]:

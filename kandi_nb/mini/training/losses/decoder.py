@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from ....tasks.teaching.losses import diffusion_loss
 from .. import networks
 from ..loop import Loss, Plan
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
 DROPPED = 0.1  # share of embeddings replaced by the black picture's, which guidance needs
 NOISE = 0.1  # on the standardised embedding: the prior's are never exact
-GAMMA = 5  # of the min-SNR weights, as Hang et al. 2023 recommend
-BOUND = 0.01  # weight of the variance's bound; Nichol & Dhariwal 2021 take 0.001
 LATE = 700  # of 1000 steps: above it little but noise is left
 
 # ``index`` (b,) and generator → keyword arguments of the UNet that say what to draw.
@@ -31,44 +30,6 @@ def schedule(settings: dict | None = None) -> torch.Tensor:
     from diffusers import DDPMScheduler
 
     return DDPMScheduler(**(settings or networks.decoder_scheduler())).alphas_cumprod
-
-
-def diffusion_loss(
-    out: torch.Tensor,
-    noise: torch.Tensor,
-    clean: torch.Tensor,
-    noisy: torch.Tensor,
-    t: torch.Tensor,
-    alphas: torch.Tensor,
-):
-    """Return the loss of a prediction ``out`` (b, 2 c, h, w) of noise and its variance.
-
-    A UNet with ``out`` (b, c, h, w) predicts the noise alone. ``noise``, ``clean`` and
-    ``noisy`` are (b, c, h, w), ``t`` (b,) the steps and ``alphas`` (1000,) their schedule.
-    Returned are the loss, a scalar, the squared error of each sample (b,), and the bound.
-
-    The squared error of the noise with min-SNR weights (Hang et al. 2023, gamma 5) plus, for
-    the variance only, the variational bound of Nichol & Dhariwal 2021 (their eq. 15 and 16).
-    """
-    alone = out.shape[1] == noise.shape[1]
-    predicted, between = (out.float(), None) if alone else out.float().chunk(2, 1)
-    a = alphas[t].view(-1, 1, 1, 1)
-    before = torch.where(t > 0, alphas[(t - 1).clamp_min(0)], 1.0).view(-1, 1, 1, 1)
-    weight = (GAMMA * (1 - a) / a).clamp_max(1)
-    error = (predicted - noise).square().mean((1, 2, 3), keepdim=True)
-    if between is None:
-        return (weight * error).mean(), error.flatten(), torch.zeros(())
-    beta = 1 - a / before
-    small = (beta * (1 - before) / (1 - a)).clamp_min(1e-8).log()
-    guess = (noisy - (1 - a).sqrt() * predicted.detach()) / a.sqrt()
-    guess = guess.clamp(-4, 4)  # `clip_sample_range` of the scheduler
-    # Between the posterior means: the noisy latent's share is the same in both and cancels.
-    gap = before.sqrt() * beta / (1 - a) * (guess - clean)
-    mix = (between + 1) / 2
-    wide = mix * beta.log() + (1 - mix) * small
-    bound = wide - small + (small - wide).exp() + gap.square() * (-wide).exp() - 1
-    bound = (0.5 * bound.mean((1, 2, 3)) * (t > 0)).mean()
-    return (weight * error).mean() + BOUND * bound, error.flatten(), bound
 
 
 def pictured(embeddings: torch.Tensor, nothing: torch.Tensor) -> Conditioning:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ....tasks.teaching.losses import embedding_errors
 from ...captions import caption
 from ...world.scenes import Scene
 from ...world.vocabulary import LANGUAGES
@@ -72,19 +73,11 @@ def loss_of(
         with torch.no_grad():
             out = text(ids)
             states = F.pad(out.last_hidden_state, (0, 0, 0, WINDOW - ids.shape[1]))
-        clean = embeddings[index].to(p.device)
-        clean = (clean - model.clip_mean.float()) / model.clip_std.float()
         t = torch.randint(1000, (batch,), generator=generator).to(p.device)
-        a = alphas.to(p.device)[t][:, None]
-        noisy = a.sqrt() * clean + (1 - a).sqrt() * torch.randn_like(clean)
-        predicted = model(
-            noisy.to(p.dtype),
-            t,
-            proj_embedding=out.text_embeds.to(p.dtype),
-            encoder_hidden_states=states.to(p.dtype),
-            attention_mask=mask,
-        ).predicted_image_embedding
-        error = (predicted.float() - clean).square().mean(1)
+        wanted = embeddings[index].to(p.device)
+        noise = torch.randn_like(wanted)
+        a = alphas.to(p.device)[t]
+        error = embedding_errors(model, wanted, noise, t, a, out.text_embeds, states, mask)
         late = error[t > LATE]
         return error.mean(), {"from_noise": late.mean().item() if len(late) else 0.0}
 
