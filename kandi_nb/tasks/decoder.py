@@ -1,13 +1,7 @@
-"""The second stage: an embedding, and what else a role takes, → pixels.
-
-Only here do our settings become arguments of diffusers' decoders, and here stand the guards
-against what those do unasked. Everything is read off the pipelines' own signatures, so that
-2.1, 2.2 and 3 and all their roles take the same way.
-"""
+"""The second stage: an embedding, and what else a role takes, → pixels, in our own loop."""
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -92,50 +86,12 @@ def draw(
     """Run the pipeline of jobs with one role and key; return their pictures in order.
 
     `on_latents(pipeline, number, latents)` sees the latents after each step but the last, and
-    the windows as well where our own loop draws in some.
+    the windows as well where it draws in some.
     """
-    first = jobs[0]
-    pipeline = k.pipeline(first.role)
-    if "images" in first.arguments:
-        return _repainted(pipeline, jobs, embeddings, tick, on_latents)
-    if k.prior is None:  # Kandinsky 3, whose pipelines are wrong about texts and guidance
-        return _painted(pipeline, jobs, tick, on_latents)
-    takes = inspect.signature(type(pipeline).__call__).parameters
-    arguments: dict[str, Any] = {
-        "num_inference_steps": first.params.steps,
-        "guidance_scale": first.params.guidance,
-        # One generator each: a picture's noise then does not depend on the size of the batch.
-        "generator": [generator(job.params.seed) for job in jobs],
-        **_together([job.arguments for job in jobs]),
-    }
-    if "latents" in arguments:
-        arguments["latents"] = arguments["latents"].to(pipeline.unet.dtype)
-    if "width" in takes:
-        arguments |= {"width": first.params.width, "height": first.params.height}
-    if "image_embeds" in takes:
-        # Cast here, because the pipelines forget it at guidance 1.
-        fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
-        rows = _rows(jobs, embeddings)
-        arguments["image_embeds"], arguments["negative_image_embeds"] = (
-            row.to(**fits) for row in rows
-        )
-        if "hint" in arguments:  # which one pipeline casts above guidance 1 only
-            arguments["hint"] = arguments["hint"].to(**fits)
-    if "prompt" in takes:
-        arguments["prompt"], arguments["negative_prompt"] = _texts(jobs)
-
-    def after_step(number: int, latents: torch.Tensor) -> None:
-        if on_latents is not None and number < first.steps - 1:
-            on_latents(pipeline, number, latents)
-        tick()
-
-    arguments |= _callback(takes, after_step)
-    try:
-        with checked_pixels(pipeline):
-            return pipeline(**arguments).images
-    except BaseException:  # the keyboard too
-        pipeline.maybe_free_model_hooks()
-        raise
+    pipeline = k.pipeline(jobs[0].role)
+    way = _repainted if "images" in jobs[0].arguments else _painted
+    with checked_pixels(pipeline):
+        return way(pipeline, jobs, embeddings, tick, on_latents)
 
 
 def _repainted(
@@ -145,42 +101,39 @@ def _repainted(
     tick: Tick,
     on_latents: Callable[..., None] | None,
 ) -> list[Image]:
-    """Run the networks of a pipeline in our own loop, each job from its own picture."""
-    positive, negative = _rows(jobs, embeddings) if jobs[0].wants else (None, None)
-
-    with checked_pixels(pipeline):
-        return repaint(
-            pipeline,
-            positive,
-            negative,
-            **{"masks": None} | _together([job.arguments for job in jobs]),
-            strength=jobs[0].params.strength,
-            **_for_our_loop(pipeline, jobs, tick, on_latents),
-        )
+    """Draw each job from its own picture."""
+    return repaint(
+        pipeline,
+        *_rows(jobs, embeddings),
+        **{"masks": None} | _together([job.arguments for job in jobs]),
+        strength=jobs[0].params.strength,
+        **_for_loop(pipeline, jobs, tick, on_latents),
+    )
 
 
 def _painted(
     pipeline: Any,
     jobs: Sequence[Job],
+    embeddings: Mapping[Want, torch.Tensor],
     tick: Tick,
-    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
+    on_latents: Callable[..., None] | None,
 ) -> list[Image]:
-    """Draw with Kandinsky 3 in our own loop, each job out of its own noise."""
+    """Draw each job out of its own noise."""
     params = jobs[0].params
-    with checked_pixels(pipeline):
-        return paint(
-            pipeline,
-            (params.width, params.height),
-            **_together([job.arguments for job in jobs]),
-            **_for_our_loop(pipeline, jobs, tick, on_latents),
-        )
+    return paint(
+        pipeline,
+        *_rows(jobs, embeddings),
+        (params.width, params.height),
+        **_together([job.arguments for job in jobs]),
+        **_for_loop(pipeline, jobs, tick, on_latents),
+    )
 
 
-def _for_our_loop(
+def _for_loop(
     pipeline: Any,
     jobs: Sequence[Job],
     tick: Tick,
-    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
+    on_latents: Callable[..., None] | None,
 ) -> dict[str, Any]:
     """Return what `paint` and `repaint` take of jobs with one key."""
 
@@ -190,6 +143,7 @@ def _for_our_loop(
 
     prompts, negatives = _texts(jobs)
     return {
+        # One generator each: a picture's noise then does not depend on the size of the batch.
         "generators": [generator(job.params.seed) for job in jobs],
         "steps": jobs[0].params.steps,
         "guidance": jobs[0].params.guidance,
@@ -202,10 +156,12 @@ def _for_our_loop(
 
 def _rows(
     jobs: Sequence[Job], embeddings: Mapping[Want, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the positive and the negative embeddings of a batch, [n, dim] each."""
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Return the positive and the negative embeddings of a batch, [n, dim], None without."""
     import torch
 
+    if not jobs[0].wants:
+        return None, None
     positive, negative = (
         torch.cat([embeddings[job.wants[place]] for job in jobs]) for place in (0, 1)
     )
@@ -229,15 +185,3 @@ def _together(arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         else value
         for name, value in arguments[0].items()
     }
-
-
-def _callback(takes: Any, after_step: Callable[[int, torch.Tensor], None]) -> dict[str, Any]:
-    """Return the arguments that make a pipeline call back; 2.1 has the older way."""
-    if "callback_on_step_end" not in takes:
-        return {"callback": lambda number, t, latents: after_step(number, latents)}
-
-    def on_step_end(pipeline: Any, number: int, t: Any, tensors: dict) -> dict:
-        after_step(number, tensors["latents"])
-        return tensors  # the pipelines go on with what they get back
-
-    return {"callback_on_step_end": on_step_end}

@@ -15,7 +15,10 @@ from ..check import torchvision_fault
 from ..finite import not_finite
 from ..hub import first_line
 from ..shortage import is_shortage
-from ..speed import ease, norm_in_place, skip_padding
+from ..speed.convolutions import ease
+from ..speed.networks import look_up
+from ..speed.norms import norm_in_place
+from ..speed.padding import skip_padding
 
 if TYPE_CHECKING:
     from ..plan.placement import Placement
@@ -84,6 +87,7 @@ def _network(
         )
     if folder.name == "unet":
         ease(network, placement.device)
+        look_up(network)
     elif folder.name == "movq":
         norm_in_place(network)
     elif folder.name == "prior":
