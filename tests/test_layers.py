@@ -20,12 +20,13 @@ TABLE = {
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
     "model": "find hub integrity match device threads shortage finite peak "
-    "check speed progress quiet",
+    "check progress quiet",
+    "model.speed": "convolutions attention steps networks norms prefix padding traced modes",
     "model.plan": "architecture footprint stores fit placement options",
     "model.schedulers": "classes trial table",
     "model.loading": "assemble kandinsky load",
     "model.anatomy": "pieces diagram anatomy",
-    "tasks.loop": "texts windows inpainting",
+    "tasks.loop": "texts windows conditions inpainting",
     "tasks": "checks remembered prior decoder run sources depth generate edit inpaint outpaint "
     "upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",

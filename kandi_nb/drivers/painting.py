@@ -188,7 +188,8 @@ def _paint(options: argparse.Namespace, task: Callable[..., Result], **inputs: A
 def _load(options: argparse.Namespace) -> Kandinsky:
     from ..model.loading.load import load
 
-    return load(options.model, device=options.device, scheduler=options.scheduler)
+    chosen = {"scheduler": options.scheduler, "speed": options.speed}
+    return load(options.model, device=options.device, **chosen)
 
 
 def _params(options: argparse.Namespace) -> Params:

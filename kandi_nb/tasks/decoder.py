@@ -1,7 +1,12 @@
-"""The second stage: an embedding, and what else a role takes, → pixels, in our own loop."""
+"""The second stage: an embedding, and what else a role takes, → pixels.
+
+Our own loop draws. A diffusers pipeline does where a job names what pipelines alone take, as
+the evaluation of checkpoints does; only then do our settings become its arguments.
+"""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
 
 # Pixels of one decoder batch: four pictures of 768 × 768 (about what 8 GB of GPU memory take).
 BATCH_PIXELS = 4 * 768 * 768
+OURS = {"latents", "hints"}  # what our loop takes beyond embeddings to draw from noise
 BATCH_MOST = 32  # pictures: beyond that a batch only takes memory, not less time
 
 
@@ -89,9 +95,16 @@ def draw(
     the windows as well where it draws in some.
     """
     pipeline = k.pipeline(jobs[0].role)
-    way = _repainted if "images" in jobs[0].arguments else _painted
+    way = _way(jobs[0].arguments)
     with checked_pixels(pipeline):
         return way(pipeline, jobs, embeddings, tick, on_latents)
+
+
+def _way(arguments: Mapping[str, Any]) -> Callable[..., list[Image]]:
+    """Return what draws jobs: our own loop, unless they name what pipelines alone take."""
+    if "images" in arguments:
+        return _repainted
+    return _painted if arguments.keys() <= OURS else _piped
 
 
 def _repainted(
@@ -127,6 +140,53 @@ def _painted(
         **_together([job.arguments for job in jobs]),
         **_for_loop(pipeline, jobs, tick, on_latents),
     )
+
+
+def _piped(
+    pipeline: Any,
+    jobs: Sequence[Job],
+    embeddings: Mapping[Want, torch.Tensor],
+    tick: Tick,
+    on_latents: Callable[..., None] | None,
+) -> list[Image]:
+    """Run the pipeline itself, with guards against what it does unasked.
+
+    Everything is read off its own signature, so that all families and roles take the same way.
+    """
+    first = jobs[0]
+    takes = inspect.signature(type(pipeline).__call__).parameters
+    arguments: dict[str, Any] = {
+        "num_inference_steps": first.params.steps,
+        "guidance_scale": first.params.guidance,
+        # One generator each: a picture's noise then does not depend on the size of the batch.
+        "generator": [generator(job.params.seed) for job in jobs],
+        **_together([job.arguments for job in jobs]),
+    }
+    if "width" in takes:
+        arguments |= {"width": first.params.width, "height": first.params.height}
+    if "image_embeds" in takes:
+        # Cast here, because the pipelines forget it at guidance 1.
+        fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
+        rows = _rows(jobs, embeddings)
+        arguments["image_embeds"], arguments["negative_image_embeds"] = (
+            row.to(**fits) for row in rows
+        )
+        if "hint" in arguments:  # which one pipeline casts above guidance 1 only
+            arguments["hint"] = arguments["hint"].to(**fits)
+    if "prompt" in takes:
+        arguments["prompt"], arguments["negative_prompt"] = _texts(jobs)
+
+    def after_step(number: int, latents: torch.Tensor) -> None:
+        if on_latents is not None and number < first.steps - 1:
+            on_latents(pipeline, number, latents)
+        tick()
+
+    arguments |= _callback(takes, after_step)
+    try:
+        return pipeline(**arguments).images
+    except BaseException:  # the keyboard too
+        pipeline.maybe_free_model_hooks()
+        raise
 
 
 def _for_loop(
@@ -185,3 +245,15 @@ def _together(arguments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         else value
         for name, value in arguments[0].items()
     }
+
+
+def _callback(takes: Any, after_step: Callable[[int, torch.Tensor], None]) -> dict[str, Any]:
+    """Return the arguments that make a pipeline call back; 2.1 has the older way."""
+    if "callback_on_step_end" not in takes:
+        return {"callback": lambda number, t, latents: after_step(number, latents)}
+
+    def on_step_end(pipeline: Any, number: int, t: Any, tensors: dict) -> dict:
+        after_step(number, tensors["latents"])
+        return tensors  # the pipelines go on with what they get back
+
+    return {"callback_on_step_end": on_step_end}

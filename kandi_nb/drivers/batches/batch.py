@@ -168,7 +168,7 @@ def _source(k: Any, device: str | None) -> Source:
     own = bool(k.folders) and not k.spec.bundled
     where = k.folders["decoder"] if own else k.spec.key
     dtype = str(k.dtype).removeprefix("torch.")
-    return Source(where, k.device, dtype, k.options, k.scheduler)
+    return Source(where, k.device, dtype, k.options, k.scheduler, k.speed)
 
 
 def _announce(task: Asked, given: Mapping[str, Any], inputs: bool) -> None:

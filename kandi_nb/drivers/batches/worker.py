@@ -38,7 +38,7 @@ class Source:
     """Say where a process gets its model: a key or folder to load, or an object that travels.
 
     `options` are those that the caller's own model has, which the loaded one must have too;
-    `scheduler` is None for the model's own.
+    `scheduler` is None for the model's own, `speed` that of `load`.
     """
 
     model: Any
@@ -46,6 +46,7 @@ class Source:
     dtype: str | None = None
     options: Mapping[str, Any] | None = None
     scheduler: str | None = None
+    speed: str = "exact"
 
     def open(self, number: int = 0, workers: int = 1) -> Any:
         """Load the model in one of several processes, which share out cores and GPUs."""
@@ -53,7 +54,7 @@ class Source:
             return self.model
         share_out(workers)
         own = {"device": _own_gpu(self.device, number), "scheduler": self.scheduler}
-        k = load(self.model, dtype=self.dtype, **own)
+        k = load(self.model, dtype=self.dtype, speed=self.speed, **own)
         for name, value in (self.options or {}).items():
             if name != "device" and k.options.get(name) != value:
                 raise KandiError(

@@ -25,6 +25,8 @@ from ..schedulers.classes import build
 from ..schedulers.table import loop_of, usable
 from ..schedulers.trial import Loop
 from ..shortage import in_halves
+from ..speed import modes
+from ..speed.traced import Traced
 from .assemble import Component, assemble
 
 if TYPE_CHECKING:
@@ -44,7 +46,8 @@ class Kandinsky:
     Each role (prior, decoder, edit, inpaint …) is a diffusers pipeline, loaded when it is first
     asked for; what several share is one object. `revision` says role → commit on the hub, or
     the fingerprint of a folder's weights. A task holds `lock` while it runs, see `alone`.
-    `embeddings` remembers the latest image embeddings. `scheduler` is None for the model's own.
+    `embeddings` remembers the latest image embeddings. `scheduler` is None for the model's own,
+    or that of "fast". `speed` is that of `load`.
     `placement` keeps networks where the memory plan says.
     """
 
@@ -56,6 +59,7 @@ class Kandinsky:
     lock: Any = field(default_factory=threading.RLock)
     embeddings: Recent = field(default_factory=lambda: Recent(EMBEDDINGS_KEPT))
     scheduler: str | None = None
+    speed: str = "exact"
     _own: dict[str, Any] = field(default_factory=dict)  # role → the scheduler of its folder
     _pipelines: dict[str, Any] = field(default_factory=dict)
     _components: list[Component] = field(default_factory=list)
@@ -72,7 +76,8 @@ class Kandinsky:
         size = self.spec.native_size
         plan = "" if self.memory == RESIDENT else str(self.memory)
         words = [repr(self.spec.key), self.device, dtype, f"{size} × {size} pixels"]
-        return f"Kandinsky({', '.join([*words, *filter(None, [self.scheduler, plan])])})"
+        speed = "" if self.speed == "exact" else self.speed
+        return f"Kandinsky({', '.join([*words, *filter(None, [self.scheduler, plan, speed])])})"
 
     @property
     def memory(self) -> Plan:
@@ -87,6 +92,8 @@ class Kandinsky:
                 f"memory is short on {self.device}: {self.spec.key} goes on by the plan "
                 f"{after} instead of {before} ({after.note})"
             )
+            for pipeline in self._pipelines.values():
+                pipeline.traced = None  # weights move from now on
         return after is not None
 
     @property
@@ -111,6 +118,7 @@ class Kandinsky:
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.device.partition(":")[0],
             "scheduler": type(self.decoder.scheduler).__name__,
+            "speed": "fast" if self.speed == "fast" else "exact",  # no other changes pixels
             **({"quantisation": self.memory.store} if self.memory.store else {}),
         }
 
@@ -127,18 +135,38 @@ class Kandinsky:
         and "dpm++". Raises KandiError for one that is unknown, crashes or draws wrongly.
         """
         wanted = None if name is None else usable(name, self.loop())
-        light = dataclasses.replace(self, scheduler=wanted, _pipelines={})
+        return self._lightly(scheduler=wanted)
+
+    def with_speed(self, speed: str) -> Kandinsky:
+        """Return this model at another speed of `load`; weights and lock are shared.
+
+        Raises KandiError for one that it cannot have.
+        """
+        wanted = modes.checked(speed, self.spec, self.device, self.memory)
+        return self._lightly(speed=wanted)
+
+    def _lightly(self, **changes: Any) -> Kandinsky:
+        light = dataclasses.replace(self, **changes, _pipelines={})
         for role, pipeline in list(self._pipelines.items()):
             light._pipelines[role] = copy.copy(pipeline)
-            light._set_scheduler(role)
+            light._set_up(role)
         return light
 
-    def _set_scheduler(self, role: str) -> None:
-        if role in self._own:  # the prior keeps its own
-            own = self._own[role]
-            self._pipelines[role].scheduler = (
-                own if self.scheduler is None else build(self.scheduler, own)
-            )
+    @property
+    def unless_asked(self) -> Mapping[str, int]:
+        """Return the settings that "fast" takes where none were given; none at other speeds."""
+        return modes.fast(self.spec.key).settings if self.speed == "fast" else {}
+
+    def _set_up(self, role: str) -> None:
+        """Give a pipeline the scheduler and the speed of this model; a prior keeps its own."""
+        if role not in self._own:
+            return
+        pipeline, own, wanted = self._pipelines[role], self._own[role], self.scheduler
+        if wanted is None and self.speed == "fast" and role == "decoder":
+            wanted = modes.fast(self.spec.key).scheduler
+        pipeline.scheduler = own if wanted is None else build(wanted, own)
+        recorded = self.speed in modes.RECORDED
+        pipeline.traced = Traced(self.speed == "compiled") if recorded else None
 
     def pipeline(self, role: str) -> Any:
         """Return the diffusers pipeline of a role, loaded now if it was not.
@@ -203,7 +231,7 @@ class Kandinsky:
         self._pipelines[role] = pipeline
         if hasattr(pipeline, "unet"):
             self._own[role] = pipeline.scheduler
-        self._set_scheduler(role)
+        self._set_up(role)
 
     def forget(self) -> None:
         """Drop the remembered embeddings, so that the next run computes them anew."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from .attention import is_plain, quick_attention, texts_of
 from .steps import Steps, begins
+from .traced import can_record
 
 
 def look_up(unet: Any) -> None:
@@ -86,9 +87,17 @@ def _unet_forward(usual: type, fill: Any) -> Any:
         steps = self.steps
         if steps.timesteps is not None and not steps.filled:
             fill(self, sample, **named)
-        if steps.known and steps.call is not None:
-            return (steps.call(self, sample, timestep, args, named),)
-        return usual.forward(self, sample, timestep, *args, **named)
+        if not steps.known or steps.traced is None:
+            return usual.forward(self, sample, timestep, *args, **named)
+        if steps.recorded is None:
+            steps.recorded = can_record(self)
+        if not steps.recorded:
+            return usual.forward(self, sample, timestep, *args, **named)
+        known = steps.now, steps.told, steps.mask
+        try:
+            return (steps.traced(self, usual, sample, named),)
+        finally:
+            steps.now, steps.told, steps.mask = known
 
     return forward
 
@@ -136,9 +145,7 @@ def _fill_third(
     """Fill the tables of a UNet of Kandinsky 3."""
     from diffusers.models.unets import unet_kandinsky3 as third
 
-    norms = [
-        m for m in unet.modules() if isinstance(m, third.Kandinsky3ConditionalGroupNorm)
-    ]
+    norms = [m for m in unet.modules() if isinstance(m, third.Kandinsky3ConditionalGroupNorm)]
     levels = (*unet.down_blocks, *unet.up_blocks)
     # The first attention of a level reads the picture, the others texts, where it has some.
     reads = [

@@ -9,6 +9,7 @@ from typing import Any
 
 from .prefix import Prefix, predicted
 
+
 def skip_padding(prior: Any) -> None:
     """Let a PriorTransformer work on the tokens that texts have, not on all 77 places.
 
@@ -34,7 +35,7 @@ def _skipping(usual: type) -> type:
 
     @functools.wraps(usual.forward)
     def forward(self: Any, *args: Any, **named: Any) -> Any:
-        if (self.prefix.begun or self.prefix.read) and len(args) == 1 and TOLD <= named.keys():
+        if (self.prefix.begun or self.prefix.read) and len(args) == 1 and named.keys() >= TOLD:
             embedding = predicted(self, *args, **named)
             if embedding is not None:
                 return PriorTransformerOutput(predicted_image_embedding=embedding)

@@ -1,4 +1,4 @@
-"""The text before a prior's time and embedding: read at the first step, remembered for the rest.
+"""The text that a prior reads before all else: at the first step, and not again.
 
 A prior reads text, pooled text, time, embedding and a last place where the answer stands, and
 each place sees only those before it. So what all layers make of the text is the same at every

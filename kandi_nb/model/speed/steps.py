@@ -41,7 +41,8 @@ class Steps:
         self.told: torch.Tensor | None = None
         self.mask: torch.Tensor | None = None
         self.whole: dict[str, Any] = {}  # what the UNet itself needs, by its own names
-        self.call: Callable[..., Any] | None = None
+        self.traced: Any = None  # what records the calls of the UNet, if anything does
+        self.recorded: bool | None = None  # None until it is known whether it may be
 
     @property
     def known(self) -> bool:
@@ -74,7 +75,7 @@ class Steps:
         self.at(self.number)
 
     def scale_and_shift(self, layer: Any, width: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return what a layer's norm is multiplied by, and what is added: [rows, width, 1, 1]."""
+        """Return what a norm is multiplied by, and what is added: [rows, width, 1, 1]."""
         start = self.places[layer]
         part = self.now[:, start : start + 2 * width, None, None]
         return part[:, :width], part[:, width:]
@@ -91,20 +92,20 @@ class Steps:
 
 @contextmanager
 def steps_known(
-    unet: Any, timesteps: torch.Tensor, apart: bool = False
+    unet: Any, timesteps: torch.Tensor, apart: bool = False, traced: Any = None
 ) -> Iterator[Callable[[int], None]]:
     """Tell a UNet the times of a run, so that it computes once what is constant.
 
     Yields what to call with the number of each step before it. All calls in the block must be
     told the same beside the latents. A UNet that does not know how, or is to take each call
-    `apart`, goes its usual way.
+    `apart`, goes its usual way. `traced` records its calls.
     """
     steps = None if apart else getattr(unet, "steps", None)
     if not isinstance(steps, Steps):
         yield lambda number: None
         return
     steps.clear()
-    steps.timesteps = timesteps
+    steps.timesteps, steps.traced = timesteps, traced
     try:
         yield steps.at
     finally:
@@ -138,6 +139,4 @@ def _layers(unet: Any) -> Iterator[Any]:
 
 def is_watched(layer: Any) -> bool:
     """Tell whether hooks hang on a layer, or what offloading puts in their place."""
-    return bool(
-        layer._forward_hooks or layer._forward_pre_hooks or "forward" in layer.__dict__
-    )
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or "forward" in layer.__dict__)

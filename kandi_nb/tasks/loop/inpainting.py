@@ -4,8 +4,8 @@ Diffusers' 2.2 inpainting pipeline keeps the first picture's pixels in the whole
 one keeps none by itself, and 3 has none at all; their image-to-image pipelines turn pictures
 that are not square, and fail where strength × steps is below 1. Those of 3 add one to the
 guidance, switch it off up to 1, cut negative texts and mix up the lengths of prompts. So the
-loop is ours here, over their networks, schedulers and encoders. It draws from noise, too: a loop
-that knows all its steps computes once what the pipelines compute at each of them.
+loop is ours here, over their networks, schedulers and encoders. It draws from noise, too: a
+loop that knows all its steps computes once what the pipelines compute at each of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from ...model.speed.steps import steps_known
 from . import windows as tiles
-from .texts import own_lengths, text_states
+from .conditions import condition_of, guided
+from .texts import own_lengths
 from .windows import Box
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def paint(
     try:
         with torch.no_grad():
             texts = (prompts, negatives)
-            condition = _condition(pipeline, positive, negative, texts, hints, guidance > 1)
+            condition = condition_of(pipeline, positive, negative, texts, hints, guidance > 1)
             start = _noise(pipeline, size, latents, generators, steps)
             latents = _denoised(pipeline, condition, start, guidance, (), tick, on_latents)
             return to_pictures(pipeline, latents)
@@ -94,7 +95,7 @@ def repaint(
     try:
         with torch.no_grad():
             texts = (prompts, negatives)
-            condition = _condition(pipeline, positive, negative, texts, hints, guidance > 1)
+            condition = condition_of(pipeline, positive, negative, texts, hints, guidance > 1)
             start = _start(
                 pipeline, images, masks, generators, latents, steps, strength, windows
             )
@@ -224,14 +225,15 @@ def _denoised(
     channels = clean.shape[1]
     # An inpainting UNet sees what is kept, and where; a depth one reads its hint by itself.
     told = unet.config.in_channels == 2 * channels + 1
-    known = steps_known(unet, start.timesteps, apart=bool(windows))
+    traced = getattr(pipeline, "traced", None)
+    known = steps_known(unet, start.timesteps, apart=bool(windows), traced=traced)
     with own_lengths(unet), known as begin:
         for number, t in enumerate(start.timesteps):
             rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
             rows = torch.cat([rows] * 2) if guidance > 1 else rows
             begin(number)
             predicted = tiles.predicted(unet, rows, t, condition, windows, tick)
-            predicted = _guided(predicted, guidance, channels, scheduler)
+            predicted = guided(predicted, guidance, channels, scheduler)
             stepped = scheduler.step(predicted, t, latents, generator=start.generators)
             latents = stepped.prev_sample
             later = start.timesteps[number + 1 : number + 2]
@@ -253,47 +255,6 @@ def _kept(
     """
     known = scheduler.add_noise(start.clean, start.noise, later) if len(later) else start.clean
     return start.keep * known + (1 - start.keep) * latents
-
-
-def _condition(
-    pipeline: Any,
-    positive: torch.Tensor | None,
-    negative: torch.Tensor | None,
-    texts: tuple[Sequence[str] | None, Sequence[str] | None],
-    hints: torch.Tensor | None,
-    guided: bool,
-) -> dict[str, Any]:
-    """Return what the UNet is told beside latents, the negative half first when `guided`."""
-    import torch
-
-    fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
-    prompts, negatives = (None if text is None else list(text) for text in texts)
-    if positive is None:
-        return text_states(pipeline, prompts, negatives, guided)
-    rows = torch.cat([negative, positive]) if guided else positive
-    added = {"image_embeds": rows.to(**fits)}
-    if hints is not None:
-        added["hint"] = torch.cat([hints, hints] if guided else [hints]).to(**fits)
-    if getattr(pipeline, "text_encoder", None) is None:
-        return {"encoder_hidden_states": None, "added_cond_kwargs": added}
-    added["text_embeds"], states, _ = pipeline._encode_prompt(
-        prompts, fits["device"], 1, guided, negatives
-    )
-    return {"encoder_hidden_states": states, "added_cond_kwargs": added}
-
-
-def _guided(
-    predicted: torch.Tensor, guidance: float, channels: int, scheduler: Any
-) -> torch.Tensor:
-    """Return u + guidance · (c − u), with the variance beside it if the scheduler reads it."""
-    import torch
-
-    rows, variance = predicted[:, :channels], predicted[:, channels:]
-    if guidance > 1:
-        unguided, guided = rows.chunk(2)
-        rows, variance = unguided + guidance * (guided - unguided), variance.chunk(2)[1]
-    learned = getattr(scheduler.config, "variance_type", None) in ("learned", "learned_range")
-    return torch.cat([rows, variance], 1) if learned else rows
 
 
 def to_pictures(
