@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 SOLUTIONS = sorted((FOLDER / "solutions").glob("*.ipynb"))
-EXPECTED = 14  # notebooks, and as many solutions
+EXPECTED = 15  # notebooks, and as many solutions
 
 Complaints = Iterator[str]
 

@@ -37,7 +37,7 @@ DOCS = {
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-EXPECTED_NOTEBOOKS = 14
+EXPECTED_NOTEBOOKS = 15
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", EVERYTHING, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]

@@ -40,10 +40,11 @@ def bench(
     is done once more beforehand, to warm up. `inputs` go to the task. Raises KandiError.
 
     With `memory` (plans), `dtype`, `threads` or `speed` each combination is measured in a fresh
-    process, and a Table comes back. Its `peak_mb` holds the model, too (on cuda what is allocated, with
-    `reserved_mb`; else resident memory). `drift` and `drift_most` say how far pixels are from
-    the first combination's, of 255, and `effect` what it did: "does nothing" where nothing
-    differs beyond noise, "not run here" for what this machine lacks. `k` may be a model's name.
+    process, and a Table comes back. Its `peak_mb` holds the model, too (on cuda what is
+    allocated, with `reserved_mb`; else resident memory). `drift` and `drift_most` say how far
+    pixels are from the first combination's, of 255, and `effect` what it did: "does nothing"
+    where nothing differs beyond noise, "not run here" for what this machine lacks. `k` may be a
+    model's name.
     """
     if not callable(task):
         raise KandiError(f"bench takes a task itself, such as kn.generate, not {shown(task)}")

@@ -1,4 +1,4 @@
-"""Small convolutions on the CPU by what is quickest there, and a depth hint that is read once."""
+"""Small convolutions by what is quickest on a CPU, and a depth hint that is read once."""
 
 from __future__ import annotations
 
