@@ -39,7 +39,8 @@ TABLE = {
     "progress forecast page loop batch command",
     "drivers.panels": "place settings calls examples history recalled runner state cells kit "
     "controls tray trays rows view panel",
-    "drivers": "bench spent parcels trials trial animation requests client options commands painting",
+    "drivers": "bench spent parcels trials trial animation requests client options "
+    "commands painting",
 }
 FOLDERS = list(TABLE)
 LAYERS = {
