@@ -12,13 +12,14 @@ import kandi_nb as kn
 from kandi_nb.drivers.batches.hashes import run_hash
 from kandi_nb.model.find import find
 from kandi_nb.model.speed import modes, traced
-from kandi_nb.tasks.checks import asked
+from kandi_nb.tasks.checks import asked, every_task
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS
 from kandi_nb.words.params import Params
 from kandi_nb.words.plans import Plan
 
 RESIDENT = Plan("resident")
+every_task()  # which `asked` looks up
 
 
 @pytest.fixture(scope="module")
