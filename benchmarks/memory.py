@@ -23,7 +23,7 @@ from pathlib import Path
 from kandi_nb.model import peak
 from kandi_nb.model.plan import architecture, footprint
 from kandi_nb.model.plan.fit import GB
-from kandi_nb.model.speed import norm_in_place
+from kandi_nb.model.speed.norms import norm_in_place
 from kandi_nb.words import models
 from kandi_nb.words.tables import Table
 

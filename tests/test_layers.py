@@ -21,12 +21,13 @@ TABLE = {
     "result sheet fonts charts grid",
     "model": "find hub integrity match device threads shortage finite peak check speed "
     "progress quiet",
+    "model.speed": "convolutions attention steps networks norms prefix padding traced modes",
     "model.adapters": "layouts known adapter scales worn finding lora",
     "model.plan": "architecture footprint stores fit placement options",
     "model.schedulers": "classes trial table",
     "model.loading": "assemble kandinsky load",
     "model.anatomy": "pieces diagram anatomy",
-    "tasks.loop": "texts windows inpainting",
+    "tasks.loop": "texts windows conditions inpainting",
     "tasks": "checks remembered prior decoder run sources depth generate edit inpaint "
     "outpaint upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
@@ -45,7 +46,7 @@ TABLE = {
     "drivers.studio": "compare gallery choices tabs mixing bar studio page visitors server "
     "command",
     "drivers.ledger": "claims verdicts judged measures figures ledger cost",
-    "drivers": "bench parcels trials trial animation requests client options commands "
+    "drivers": "bench spent parcels trials trial animation requests client options commands "
     "painting teaching",
 }
 FOLDERS = list(TABLE)

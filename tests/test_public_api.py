@@ -28,7 +28,7 @@ PROMISED = [
         "pair",
     ),
     *("options", "panel", "plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
-    *("outpaint", "upscale", "depth_of", "schedulers"),
+    *("outpaint", "upscale", "depth_of", "schedulers", "curve", "spent"),
     *("edit", "inpaint", "Mask", "rectangle", "ellipse", "polygon", "stroke"),
     *("lettering_mask", "lettering", "colours"),
     *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),

@@ -35,17 +35,12 @@ DOCS = {
     name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
     for name in (
         *("training", "export", "structure", "scale", "service", "rented_gpu"),
-        "troubleshooting",
+        *("studio", "troubleshooting"),
     )
 }
 EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 EXPECTED_NOTEBOOKS = 19
-    for name in ("training", "export", "structure", "scale", "service", "rented_gpu", "studio")
-}
-EVERYTHING = "\n\n".join([TEXT, *DOCS.values()])
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-EXPECTED_NOTEBOOKS = 15
 
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", EVERYTHING, re.M | re.S)
 SNIPPETS = [code for language, code in BLOCKS if language == "python"]

@@ -29,6 +29,7 @@ def bench(
     memory: Sequence[str] | None = None,
     dtype: Sequence[str] | None = None,
     threads: Sequence[int] | None = None,
+    speed: Sequence[str] | None = None,
     **inputs: Any,
 ) -> list[dict[str, Any]] | Table:
     """Time a task over runs and return one row for each, ready for `kn.plot`.
@@ -38,11 +39,12 @@ def bench(
     and `peak_mb` (beyond the model itself; on a CPU it is exact on Linux only). The first run
     is done once more beforehand, to warm up. `inputs` go to the task. Raises KandiError.
 
-    With `memory` (plans), `dtype` or `threads` each combination is measured in a fresh process,
-    and a Table comes back. Its `peak_mb` holds the model, too (on cuda what is allocated, with
-    `reserved_mb`; else resident memory). `drift` and `drift_most` say how far pixels are from
-    the first combination's, of 255, and `effect` what it did: "does nothing" where nothing
-    differs beyond noise, "not run here" for what this machine lacks. `k` may be a model's name.
+    With `memory` (plans), `dtype`, `threads` or `speed` each combination is measured in a fresh
+    process, and a Table comes back. Its `peak_mb` holds the model, too (on cuda what is
+    allocated, with `reserved_mb`; else resident memory). `drift` and `drift_most` say how far
+    pixels are from the first combination's, of 255, and `effect` what it did: "does nothing"
+    where nothing differs beyond noise, "not run here" for what this machine lacks. `k` may be a
+    model's name.
     """
     if not callable(task):
         raise KandiError(f"bench takes a task itself, such as kn.generate, not {shown(task)}")
@@ -58,7 +60,7 @@ def bench(
     if not all(isinstance(params, Params) for params in listed):
         raise KandiError("bench takes a list of Params; make one with kn.sweep")
     check_repeats(repeats)
-    options = {"memory": memory, "dtype": dtype, "threads": threads}
+    options = {"memory": memory, "dtype": dtype, "threads": threads, "speed": speed}
     if any(values is not None for values in options.values()):
         from .trials import trials
 

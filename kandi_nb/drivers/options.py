@@ -47,13 +47,19 @@ def add_setting_options(
 
 
 def add_machine_options(parser: argparse.ArgumentParser) -> None:
-    """Add what a model is loaded with: its device, its scheduler and its adapters."""
+    """Add what a model is loaded with: its device, scheduler, speed and adapters."""
     parser.add_argument("--device", help=DEVICES)
     add_adapter_option(parser)
     parser.add_argument(
         "--scheduler",
         metavar="NAME",
         help='such as "ddim" or "dpm++" (default: the model\'s own)',
+    )
+    parser.add_argument(
+        "--speed",
+        default="exact",
+        metavar="NAME",
+        help="exact, traced, compiled or fast (default: exact)",
     )
 
 

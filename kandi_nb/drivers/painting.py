@@ -193,6 +193,7 @@ def _load(options: argparse.Namespace) -> Kandinsky:
         options.model,
         device=options.device,
         scheduler=options.scheduler,
+        speed=options.speed,
         adapter=scales_of(options.adapter),
     )
 

@@ -33,7 +33,7 @@ def _packed(value: Any, name: str, folder: Path) -> Any:
     if isinstance(value, (list, tuple)):
         return [_packed(each, name, folder) for each in value]
     if isinstance(value, Params):
-        return {KIND: "params", "value": value.to_dict()}
+        return {KIND: "params", "value": value.asked()}
     if isinstance(value, Mask):
         return _file("mask", value.image, folder)
     if isinstance(value, Embedding):

@@ -37,8 +37,8 @@ def _measured(job: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     _import_libraries(job["model"])
     free()
     with track_peak(device) as loading:
-        memory = {"memory": job["memory"]} if "memory" in job else {}
-        k = load(job["model"], device=device, dtype=job.get("dtype"), **memory)
+        chosen = {name: job[name] for name in ("memory", "speed") if name in job}
+        k = load(job["model"], device=device, dtype=job.get("dtype"), **chosen)
     rows = []
     for number, params in enumerate(runs):
         with track_peak(device) as running:

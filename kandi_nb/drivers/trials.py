@@ -17,6 +17,7 @@ from ..model.device import dtype as dtype_for
 from ..model.find import find
 from ..model.plan.stores import lacks
 from ..model.progress import progress_bar
+from ..model.speed.modes import SPEEDS
 from ..tasks.checks import every_task
 from ..words.errors import KandiError, shown
 from ..words.params import Params
@@ -63,7 +64,7 @@ def trials(
             "model": key,
             "device": device,
             "repeats": repeats,
-            "runs": [run.to_dict() for run in runs],
+            "runs": [run.asked() for run in runs],
             "inputs": parcels.packed(dict(inputs), place),
         }
         title = f"{len(combinations)} process{'es' if len(combinations) > 1 else ''}"
@@ -113,7 +114,12 @@ def _checked(options: Mapping[str, Any], device: str) -> dict[str, list[Any]]:
         listed = [values] if isinstance(values, (str, int)) else values
         if not isinstance(listed, Sequence) or not listed:
             raise KandiError(f"{name} is a list of what to try, not {shown(values)}")
-        read = {"memory": _plan, "dtype": lambda v: _dtype(v, device), "threads": _threads}
+        read = {
+            "memory": _plan,
+            "dtype": lambda v: _dtype(v, device),
+            "threads": _threads,
+            "speed": _speed,
+        }
         choices[name] = [read[name](value) for value in listed]
     return choices
 
@@ -124,6 +130,12 @@ def _plan(value: Any) -> str:
 
 def _dtype(value: Any, device: str) -> str:
     return str(dtype_for(device, value)).removeprefix("torch.")
+
+
+def _speed(value: Any) -> str:
+    if value not in SPEEDS:
+        raise KandiError(f"unknown speed {shown(value)}; known: {', '.join(SPEEDS)}")
+    return value
 
 
 def _threads(value: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.metadata
 import os
 import sys
@@ -211,10 +212,14 @@ def package_versions() -> dict[str, str]:
     """Return package → version of what pixels depend on, without importing any of it."""
     # Our own is asked of the package, which may run from a bare source folder.
     ours = getattr(sys.modules["kandi_nb"], "__version__", "unknown")
-    found = {"kandi_nb": ours}
-    for package in ("torch", "diffusers", "transformers"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    packages = ("torch", "diffusers", "transformers")
+    return {"kandi_nb": ours, **{package: _version(package) for package in packages}}
+
+
+@functools.cache
+def _version(package: str) -> str:
+    """Return what is installed, read once: of a small picture it was a hundredth."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

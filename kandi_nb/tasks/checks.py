@@ -132,10 +132,25 @@ def asked(
     check_model(k, name)
     runs = singles(params, prompts)
     runs = used(k, name, runs, _replaced(k, runs, instead))
+    runs = [_quick(k, name, run) for run in runs]
     unsaid = "embedding" not in instead and any(run.prompt is None for run in runs)
     if TASKS[name].prompt and unsaid:
         raise KandiError(f'{name} needs a prompt: Params("a red fox in space")')
     return [filled(k, run) for run in runs] if sized else runs
+
+
+def _quick(k: Any, task: str, run: Params) -> Params:
+    """Return the params with what the model's speed sets where nothing was given.
+
+    Steps are of what is drawn from noise: what starts from a picture takes only some of them.
+    """
+    settings = {
+        name: value
+        for name, value in getattr(k, "unless_asked", {}).items()
+        if name not in run.explicit
+        and not (name == "steps" and FIELDS["strength"].used_by(task, k.spec.roles))
+    }
+    return run.replace(**settings) if settings else run
 
 
 def _replaced(k: Kandinsky, runs: list[Params], instead: Collection[str]) -> set[str]:

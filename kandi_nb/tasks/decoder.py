@@ -1,8 +1,7 @@
 """The second stage: an embedding, and what else a role takes, → pixels.
 
-Only here do our settings become arguments of diffusers' decoders, and here stand the guards
-against what those do unasked. Everything is read off the pipelines' own signatures, so that
-2.1, 2.2 and 3 and all their roles take the same way.
+Our own loop draws. A diffusers pipeline does where a job names what pipelines alone take, as
+the evaluation of checkpoints does; only then do our settings become its arguments.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
 # Pixels of one decoder batch: four pictures of 768 × 768 (about what 8 GB of GPU memory take).
 BATCH_PIXELS = 4 * 768 * 768
+OURS = {"latents", "hints"}  # what our loop takes beyond embeddings to draw from noise
 BATCH_MOST = 32  # pictures: beyond that a batch only takes memory, not less time
 
 
@@ -93,14 +93,68 @@ def draw(
     """Run the pipeline of jobs with one role and key; return their pictures in order.
 
     `on_latents(pipeline, number, latents)` sees the latents after each step but the last, and
-    the windows as well where our own loop draws in some.
+    the windows as well where it draws in some.
+    """
+    pipeline = k.pipeline(jobs[0].role)
+    way = _way(jobs[0].arguments)
+    with checked_pixels(pipeline):
+        return way(pipeline, jobs, embeddings, tick, on_latents)
+
+
+def _way(arguments: Mapping[str, Any]) -> Callable[..., list[Image]]:
+    """Return what draws jobs: our own loop, unless they name what pipelines alone take."""
+    if "images" in arguments:
+        return _repainted
+    return _painted if arguments.keys() <= OURS else _piped
+
+
+def _repainted(
+    pipeline: Any,
+    jobs: Sequence[Job],
+    embeddings: Mapping[Want, torch.Tensor],
+    tick: Tick,
+    on_latents: Callable[..., None] | None,
+) -> list[Image]:
+    """Draw each job from its own picture."""
+    return repaint(
+        pipeline,
+        *_rows(jobs, embeddings),
+        **{"masks": None} | _together([job.arguments for job in jobs]),
+        strength=jobs[0].params.strength,
+        **_for_loop(pipeline, jobs, tick, on_latents),
+    )
+
+
+def _painted(
+    pipeline: Any,
+    jobs: Sequence[Job],
+    embeddings: Mapping[Want, torch.Tensor],
+    tick: Tick,
+    on_latents: Callable[..., None] | None,
+) -> list[Image]:
+    """Draw each job out of its own noise."""
+    params = jobs[0].params
+    return paint(
+        pipeline,
+        *_rows(jobs, embeddings),
+        (params.width, params.height),
+        **_together([job.arguments for job in jobs]),
+        **_for_loop(pipeline, jobs, tick, on_latents),
+    )
+
+
+def _piped(
+    pipeline: Any,
+    jobs: Sequence[Job],
+    embeddings: Mapping[Want, torch.Tensor],
+    tick: Tick,
+    on_latents: Callable[..., None] | None,
+) -> list[Image]:
+    """Run the pipeline itself, with guards against what it does unasked.
+
+    Everything is read off its own signature, so that all families and roles take the same way.
     """
     first = jobs[0]
-    pipeline = k.pipeline(first.role)
-    if "images" in first.arguments:
-        return _repainted(pipeline, jobs, embeddings, tick, on_latents)
-    if k.prior is None:  # Kandinsky 3, whose pipelines are wrong about texts and guidance
-        return _painted(pipeline, jobs, tick, on_latents)
     takes = inspect.signature(type(pipeline).__call__).parameters
     arguments: dict[str, Any] = {
         "num_inference_steps": first.params.steps,
@@ -109,8 +163,6 @@ def draw(
         "generator": [generator(job.params.seed) for job in jobs],
         **_together([job.arguments for job in jobs]),
     }
-    if "latents" in arguments:
-        arguments["latents"] = arguments["latents"].to(pipeline.unet.dtype)
     if "width" in takes:
         arguments |= {"width": first.params.width, "height": first.params.height}
     if "image_embeds" in takes:
@@ -132,56 +184,17 @@ def draw(
 
     arguments |= _callback(takes, after_step)
     try:
-        with checked_pixels(pipeline):
-            return pipeline(**arguments).images
+        return pipeline(**arguments).images
     except BaseException:  # the keyboard too
         pipeline.maybe_free_model_hooks()
         raise
 
 
-def _repainted(
+def _for_loop(
     pipeline: Any,
     jobs: Sequence[Job],
-    embeddings: Mapping[Want, torch.Tensor],
     tick: Tick,
     on_latents: Callable[..., None] | None,
-) -> list[Image]:
-    """Run the networks of a pipeline in our own loop, each job from its own picture."""
-    positive, negative = _rows(jobs, embeddings) if jobs[0].wants else (None, None)
-
-    with checked_pixels(pipeline):
-        return repaint(
-            pipeline,
-            positive,
-            negative,
-            **{"masks": None} | _together([job.arguments for job in jobs]),
-            strength=jobs[0].params.strength,
-            **_for_our_loop(pipeline, jobs, tick, on_latents),
-        )
-
-
-def _painted(
-    pipeline: Any,
-    jobs: Sequence[Job],
-    tick: Tick,
-    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
-) -> list[Image]:
-    """Draw with Kandinsky 3 in our own loop, each job out of its own noise."""
-    params = jobs[0].params
-    with checked_pixels(pipeline):
-        return paint(
-            pipeline,
-            (params.width, params.height),
-            **_together([job.arguments for job in jobs]),
-            **_for_our_loop(pipeline, jobs, tick, on_latents),
-        )
-
-
-def _for_our_loop(
-    pipeline: Any,
-    jobs: Sequence[Job],
-    tick: Tick,
-    on_latents: Callable[[Any, int, torch.Tensor], None] | None,
 ) -> dict[str, Any]:
     """Return what `paint` and `repaint` take of jobs with one key."""
 
@@ -191,6 +204,7 @@ def _for_our_loop(
 
     prompts, negatives = _texts(jobs)
     return {
+        # One generator each: a picture's noise then does not depend on the size of the batch.
         "generators": [generator(job.params.seed) for job in jobs],
         "steps": jobs[0].params.steps,
         "guidance": jobs[0].params.guidance,
@@ -203,10 +217,12 @@ def _for_our_loop(
 
 def _rows(
     jobs: Sequence[Job], embeddings: Mapping[Want, torch.Tensor]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the positive and the negative embeddings of a batch, [n, dim] each."""
+) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+    """Return the positive and the negative embeddings of a batch, [n, dim], None without."""
     import torch
 
+    if not jobs[0].wants:
+        return None, None
     positive, negative = (
         torch.cat([embeddings[job.wants[place]] for job in jobs]) for place in (0, 1)
     )

@@ -87,7 +87,7 @@ def _along(
                 k,
                 single.replace(width=width, height=height),
                 role=ROLE,
-                arguments={"hint": hint(Canvas(follows.size, (width, height)).lay(follows))},
+                arguments={"hints": hint(Canvas(follows.size, (width, height)).lay(follows))},
                 inputs={"depth": follows},
             )
         )

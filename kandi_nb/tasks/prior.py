@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..model.finite import check_finite
 from ..model.shortage import enough_memory, in_halves
+from ..model.speed.prefix import text_known
 from .remembered import Remembered
 
 if TYPE_CHECKING:
@@ -173,12 +174,13 @@ def _prior(
     try:
         # The pipeline would let the image encoder look at a black picture after every call.
         k.prior.get_zero_embed = lambda batch_size=1, device=None: None
-        rows = k.prior(
-            [text.text for text in batch],
-            num_inference_steps=batch[0].steps,
-            guidance_scale=guidance,
-            generator=[generator(text.seed) for text in batch],
-        ).image_embeds
+        with text_known(k.prior.prior):
+            rows = k.prior(
+                [text.text for text in batch],
+                num_inference_steps=batch[0].steps,
+                guidance_scale=guidance,
+                generator=[generator(text.seed) for text in batch],
+            ).image_embeds
     except BaseException:  # the keyboard too: give offloaded components back before it goes on
         k.prior.maybe_free_model_hooks()
         raise

@@ -60,6 +60,7 @@ def replay(
     k = _load(made) if k is None else k
     check_model(k, made["task"])
     k = _with_adapters(k, made["options"], source)
+    k = _at_speed(k, made["options"].get("speed"))
     k = _with_scheduler(k, made["options"].get("scheduler"))
     k.open([role for role in made["revision"] if role in k.spec.roles])
     kept = {name: made["options"][name] for name in task.options if name in made["options"]}
@@ -105,6 +106,16 @@ def _load(made: Mapping[str, Any]) -> Kandinsky:
             "hand it over: kn.replay(picture, k)"
         )
     return load(name, dtype=made["options"].get("dtype"))
+
+
+def _at_speed(k: Kandinsky, speed: Any) -> Kandinsky:
+    """Return the model at a recipe's speed, as it is where it cannot have that."""
+    if speed is None or speed == k.options["speed"]:
+        return k
+    try:
+        return k.with_speed(speed)
+    except KandiError:
+        return k  # the picture may differ, which is said
 
 
 def _with_scheduler(k: Kandinsky, name: Any) -> Kandinsky:

@@ -44,6 +44,9 @@ def _with_plain_errors(cls: type) -> type:
         if args and "prompt" in named:
             raise KandiError("prompt is given twice, without and with its name; give it once")
         fill(self, *args, **named)
+        # Not a field: two Params are equal whoever chose their values.
+        asked = {*named, *(["prompt"] if args else [])}
+        object.__setattr__(self, "explicit", frozenset(asked))
 
     cls.__init__ = __init__
     return cls
@@ -61,7 +64,8 @@ class Params:
     and equals the single run `replace(seed=seed + i, count=1)`. The prior has its own
     `prior_seed`, so that the embedding depends on the text alone. `guidance` is the weight g in
     u + g · (c − u), the noise predicted without and with the prompt, for every model; 1 is
-    none. Raises KandiError.
+    none. `explicit` names the settings that were given, not left to their defaults: what
+    `speed="fast"` leaves alone. Raises KandiError.
     """
 
     prompt: str | None = FIELDS["prompt"].default
@@ -98,7 +102,9 @@ class Params:
 
     def replace(self, /, **changes: Any) -> Params:
         """Return a copy with some settings changed; unknown names raise KandiError."""
-        return dataclasses.replace(self, **changes)
+        changed = dataclasses.replace(self, **changes)
+        object.__setattr__(changed, "explicit", self.explicit | changes.keys())
+        return changed
 
     def singles(self) -> list[Params]:
         """Return one Params per picture of the run: `seed + i` and `count=1`."""
@@ -107,6 +113,10 @@ class Params:
     def to_dict(self) -> dict[str, Any]:
         """Return all settings as a plain dict that JSON can hold."""
         return {name: getattr(self, name) for name in FIELDS}
+
+    def asked(self) -> dict[str, Any]:
+        """Return the settings that were given, as a plain dict; `from_dict` takes it back."""
+        return {name: getattr(self, name) for name in FIELDS if name in self.explicit}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Params:

@@ -12,7 +12,7 @@ import torch
 import kandi_nb as kn
 from kandi_nb.model.plan import architecture, fit, footprint
 from kandi_nb.model.plan.architecture import Part, parts
-from kandi_nb.model.speed import norm_in_place
+from kandi_nb.model.speed.norms import norm_in_place
 from kandi_nb.words import models, plans
 from kandi_nb.words.errors import KandiError
 

@@ -168,7 +168,8 @@ def _source(k: Any, device: str | None) -> Source:
     own = bool(k.folders) and not k.spec.bundled
     where = k.folders["decoder"] if own else k.spec.key
     dtype = str(k.dtype).removeprefix("torch.")
-    return Source(where, k.device, dtype, k.options, k.scheduler, tuple(k.adapters))
+    own = (k.scheduler, k.speed, tuple(k.adapters))
+    return Source(where, k.device, dtype, k.options, *own)
 
 
 def _announce(task: Asked, given: Mapping[str, Any], inputs: bool) -> None:

@@ -38,7 +38,8 @@ class Source:
     """Say where a process gets its model: a key or folder to load, or an object that travels.
 
     `options` are those that the caller's own model has, which the loaded one must have too;
-    `scheduler` is None for the model's own; `adapters` are with their scales.
+    `scheduler` is None for the model's own, `speed` that of `load`; `adapters` are with their
+    scales.
     """
 
     model: Any
@@ -46,6 +47,7 @@ class Source:
     dtype: str | None = None
     options: Mapping[str, Any] | None = None
     scheduler: str | None = None
+    speed: str = "exact"
     adapters: tuple = ()
 
     def open(self, number: int = 0, workers: int = 1) -> Any:
@@ -54,7 +56,8 @@ class Source:
             return self.model
         share_out(workers)
         own = {"device": _own_gpu(self.device, number), "scheduler": self.scheduler}
-        k = load(self.model, dtype=self.dtype, adapter=dict(self.adapters) or None, **own)
+        own |= {"speed": self.speed, "adapter": dict(self.adapters) or None}
+        k = load(self.model, dtype=self.dtype, **own)
         for name, value in (self.options or {}).items():
             if name != "device" and k.options.get(name) != value:
                 raise KandiError(

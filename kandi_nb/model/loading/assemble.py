@@ -15,7 +15,10 @@ from ..check import torchvision_fault
 from ..finite import not_finite
 from ..hub import first_line
 from ..shortage import is_shortage
-from ..speed import ease, norm_in_place, skip_padding
+from ..speed.convolutions import ease
+from ..speed.networks import look_up
+from ..speed.norms import norm_in_place
+from ..speed.padding import skip_padding
 
 if TYPE_CHECKING:
     from ..plan.placement import Placement
@@ -82,15 +85,21 @@ def _network(
             f"{folder} holds weights that are not finite in "
             f"{str(placement.dtype).removeprefix('torch.')} ({weight})"
         )
-    if folder.name == "unet":
-        ease(network, placement.device)
-    elif folder.name == "movq":
-        norm_in_place(network)
-    elif folder.name == "prior":
-        skip_padding(network)
+    quicken(folder.name, network, placement.device)
     components.append(Component(folder, network))
     placement.settle(folder.name, network, read)
     return network
+
+
+def quicken(name: str, network: Any, device: str) -> None:
+    """Let a network, "unet", "movq" or "prior", give the same for less work, in place."""
+    if name == "unet":
+        ease(network, device)
+        look_up(network)
+    elif name == "movq":
+        norm_in_place(network)
+    elif name == "prior":
+        skip_padding(network)
 
 
 def is_same(component: Component, folder: Path, class_name: str, variant: str | None) -> bool:

@@ -27,6 +27,8 @@ from ..schedulers.classes import build
 from ..schedulers.table import loop_of, usable
 from ..schedulers.trial import Loop
 from ..shortage import in_halves
+from ..speed import modes
+from ..speed.traced import Traced
 from .assemble import Component, assemble
 
 if TYPE_CHECKING:
@@ -46,9 +48,9 @@ class Kandinsky:
     Each role (prior, decoder, edit, inpaint …) is a diffusers pipeline, loaded when it is first
     asked for; what several share is one object. `revision` says role → commit on the hub, or
     the fingerprint of a folder's weights. A task holds `lock` while it runs, see `alone`.
-    `embeddings` remembers the latest image embeddings. `scheduler` is None for the model's own.
-    `placement` keeps networks where the memory plan says. `adapters` are what it was taught
-    beside its weights, see `with_adapter`.
+    `embeddings` remembers the latest image embeddings. `scheduler` is None for the model's own,
+    or that of "fast". `speed` is that of `load`. `placement` keeps networks where the memory
+    plan says. `adapters` are what it was taught beside its weights, see `with_adapter`.
     """
 
     spec: ModelSpec
@@ -59,6 +61,7 @@ class Kandinsky:
     lock: Any = field(default_factory=threading.RLock)
     embeddings: Recent = field(default_factory=lambda: Recent(EMBEDDINGS_KEPT))
     scheduler: str | None = None
+    speed: str = "exact"
     _own: dict[str, Any] = field(default_factory=dict)  # role → the scheduler of its folder
     _pipelines: dict[str, Any] = field(default_factory=dict)
     _components: list[Component] = field(default_factory=list)
@@ -80,7 +83,9 @@ class Kandinsky:
         plan = "" if self.memory == RESIDENT else str(self.memory)
         words = [repr(self.spec.key), self.device, dtype, f"{size} × {size} pixels"]
         worn = [f"{each.adapter.name} × {each.scale:g}" for each in self.adapters]
-        return f"Kandinsky({', '.join([*words, *filter(None, [self.scheduler, plan]), *worn])})"
+        speed = "" if self.speed == "exact" else self.speed
+        options = filter(None, [self.scheduler, plan, speed, *worn])
+        return f"Kandinsky({', '.join([*words, *options])})"
 
     @property
     def memory(self) -> Plan:
@@ -97,6 +102,8 @@ class Kandinsky:
                 f"memory is short on {self.device}: {self.spec.key} goes on by the plan "
                 f"{after} instead of {before} ({after.note})"
             )
+            for pipeline in self._pipelines.values():
+                pipeline.traced = None  # weights move from now on
         return after is not None
 
     @property
@@ -121,6 +128,7 @@ class Kandinsky:
             "dtype": str(self.dtype).removeprefix("torch."),
             "device": self.device.partition(":")[0],
             "scheduler": type(self.decoder.scheduler).__name__,
+            "speed": "fast" if self.speed == "fast" else "exact",  # no other changes pixels
             **({"quantisation": self.memory.store} if self.memory.store else {}),
             **({"adapters": [w.noted() for w in self.adapters]} if self.adapters else {}),
         }
@@ -138,18 +146,38 @@ class Kandinsky:
         and "dpm++". Raises KandiError for one that is unknown, crashes or draws wrongly.
         """
         wanted = None if name is None else usable(name, self.loop())
-        light = dataclasses.replace(self, scheduler=wanted, _pipelines={})
+        return self._lightly(scheduler=wanted)
+
+    def with_speed(self, speed: str) -> Kandinsky:
+        """Return this model at another speed of `load`; weights and lock are shared.
+
+        Raises KandiError for one that it cannot have.
+        """
+        wanted = modes.checked(speed, self.spec, self.device, self.memory)
+        return self._lightly(speed=wanted)
+
+    def _lightly(self, **changes: Any) -> Kandinsky:
+        light = dataclasses.replace(self, **changes, _pipelines={})
         for role, pipeline in list(self._pipelines.items()):
             light._pipelines[role] = copy.copy(pipeline)
-            light._set_scheduler(role)
+            light._set_up(role)
         return light
 
-    def _set_scheduler(self, role: str) -> None:
-        if role in self._own:  # the prior keeps its own
-            own = self._own[role]
-            self._pipelines[role].scheduler = (
-                own if self.scheduler is None else build(self.scheduler, own)
-            )
+    @property
+    def unless_asked(self) -> Mapping[str, int]:
+        """Return the settings that "fast" takes where none were given; none at other speeds."""
+        return modes.fast(self.spec.key).settings if self.speed == "fast" else {}
+
+    def _set_up(self, role: str) -> None:
+        """Give a pipeline the scheduler and the speed of this model; a prior keeps its own."""
+        if role not in self._own:
+            return
+        pipeline, own, wanted = self._pipelines[role], self._own[role], self.scheduler
+        if wanted is None and self.speed == "fast" and role == "decoder":
+            wanted = modes.fast(self.spec.key).scheduler
+        pipeline.scheduler = own if wanted is None else build(wanted, own)
+        recorded = self.speed in modes.RECORDED
+        pipeline.traced = Traced(self.speed == "compiled") if recorded else None
 
     def with_adapter(self, adapter: Any, scale: Any = 1.0) -> Kandinsky:
         """Return this model with what an adapter taught; weights and lock are shared.
@@ -160,11 +188,9 @@ class Kandinsky:
         taught; more exaggerates it. Raises KandiError for adapters of other models or parts,
         for different ones of one name, pickles, and Kandinsky 3.
         """
-        return dataclasses.replace(
-            self,
+        return self._lightly(
             adapters=wearing.joined(self, adapter, scale),
             embeddings=Recent(EMBEDDINGS_KEPT),  # the prior imagines others
-            _pipelines=dict(self._pipelines),
             _fitted={},
             _undo=[],
         )
@@ -232,7 +258,7 @@ class Kandinsky:
         self._pipelines[role] = pipeline
         if hasattr(pipeline, "unet"):
             self._own[role] = pipeline.scheduler
-        self._set_scheduler(role)
+        self._set_up(role)
 
     def forget(self) -> None:
         """Drop the remembered embeddings, so that the next run computes them anew."""

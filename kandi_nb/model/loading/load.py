@@ -19,6 +19,7 @@ from ..plan import fit, stores
 from ..plan.placement import Placement
 from ..progress import interruptible
 from ..schedulers.classes import scheduler_name
+from ..speed import modes
 from .assemble import Component, kept, native_size
 from .kandinsky import RESIDENT, Kandinsky
 
@@ -34,6 +35,7 @@ def load(
     scheduler: str | None = None,
     variant: str | None = None,
     memory: str | Plan = "resident",
+    speed: str = "exact",
     adapter: Any = None,
 ) -> Kandinsky:
     """Load a model by its key, such as "mini-2.2" or "kandinsky-2.2", or from a folder.
@@ -46,12 +48,21 @@ def load(
     model's own; `kn.schedulers(k)` says which of them work. `variant`, such as "fp16", asks for
     that kind of weight files; left out, 3 takes "fp16" where there is some, the others the
     plain ones. `memory` is a plan of `kn.plan`, by its name, or "auto" for the first that fits
-    what is free now; when memory is short all the same, the next one is taken. `adapter` is
-    what it was taught beside its weights, as `k.with_adapter` takes it: a LoRA file of 2.1 or
-    2.2, a kn.Adapter, a list of these, or a mapping of these → scale. Raises
-    KandiError, before any weights are read, for unknown names, schedulers that do not work,
-    plans that this machine cannot carry out, and missing or damaged files; Cancelled when the
-    kernel is interrupted.
+    what is free now; when memory is short all the same, the next one is taken.
+
+    `speed="exact"` draws the pixels of plain diffusers, within 1 of 255, for less work;
+    "traced" records the calls of the first picture of a size and repeats them; "compiled" has
+    torch.compile fuse them first, which takes a C compiler and about a minute. "fast" draws
+    other pixels: it takes fewer steps by a quicker scheduler, as `kn.curve(key)` has them
+    measured, wherever `scheduler`, `steps` or `prior_steps` were not given, and only in tasks
+    that draw from noise alone.
+
+    `adapter` is what it was taught beside its weights, as `k.with_adapter` takes it: a LoRA
+    file of 2.1 or 2.2, a kn.Adapter, a list of these, or a mapping of these → scale.
+
+    Raises KandiError, before any weights are read, for unknown names, schedulers that do not
+    work, plans and speeds that this machine or this model cannot have, and missing or damaged
+    files; Cancelled when the kernel is interrupted.
     """
     chosen, folders = find(key_or_folder)
     name = None if scheduler is None else scheduler_name(scheduler)
@@ -62,7 +73,8 @@ def load(
     worn = worn_of(adapter)
     if worn:
         check_takes(chosen)
-    k = _loaded(chosen, folders, device_for(device), dtype, memory, scheduler=name)
+    where = device_for(device)
+    k = _loaded(chosen, folders, where, dtype, memory, scheduler=name, speed=speed)
     return k.with_adapter(dict(worn)) if worn else k
 
 
@@ -109,6 +121,7 @@ def _loaded(
     memory: Any = "resident",
     components: Iterable[Component] = (),
     scheduler: str | None = None,
+    speed: Any = "exact",
 ) -> Kandinsky:
     number_format = dtype_for(where, dtype)
     plan = _planned(memory, chosen, folders, where, number_format)
@@ -118,6 +131,7 @@ def _loaded(
         number_format,
         folders,
         scheduler=scheduler,
+        speed=modes.checked(speed, chosen, where, plan),
         placement=Placement(plan, where, number_format),
         _components=[*components],
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..speed import norm_in_place
+from ..speed.norms import norm_in_place
 from .architecture import Part, build, call, narrow
 
 # What takes no part in an option (a table of what each really does is kept with the tests):

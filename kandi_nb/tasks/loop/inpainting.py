@@ -1,10 +1,11 @@
-"""Repaint pictures, whole or where masks cover them: one loop of steps for 2.1, 2.2 and 3.
+"""Paint and repaint, whole or where masks cover pictures: one loop of steps for 2.1, 2.2, 3.
 
 Diffusers' 2.2 inpainting pipeline keeps the first picture's pixels in the whole batch, its 2.1
 one keeps none by itself, and 3 has none at all; their image-to-image pipelines turn pictures
 that are not square, and fail where strength × steps is below 1. Those of 3 add one to the
 guidance, switch it off up to 1, cut negative texts and mix up the lengths of prompts. So the
-loop is ours here, over their networks, schedulers and encoders; 3 draws from noise by it, too.
+loop is ours here, over their networks, schedulers and encoders. It draws from noise, too: a
+loop that knows all its steps computes once what the pipelines compute at each of them.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...model.speed.steps import steps_known
 from . import windows as tiles
-from .texts import own_lengths, text_states
+from .conditions import condition_of, guided
+from .texts import own_lengths
 from .windows import Box
 
 if TYPE_CHECKING:
@@ -24,18 +27,21 @@ if TYPE_CHECKING:
 
 def paint(
     pipeline: Any,
+    positive: torch.Tensor | None,
+    negative: torch.Tensor | None,
     size: tuple[int, int],
     generators: Sequence[torch.Generator],
     *,
-    prompts: Sequence[str],
-    negatives: Sequence[str] | None,
     steps: int,
     guidance: float,
+    hints: torch.Tensor | None = None,
     latents: torch.Tensor | None = None,
+    prompts: Sequence[str] | None = None,
+    negatives: Sequence[str] | None = None,
     tick: Callable[[], None] = lambda: None,
     on_latents: Callable[[int, torch.Tensor], None] | None = None,
 ) -> list[Image]:
-    """Return a picture of Kandinsky 3 for each prompt, out of noise.
+    """Return one picture for each generator, out of noise.
 
     `size`: width and height, multiples of 64. `latents`: the noise, [n, c, h/8, w/8]. The rest
     is as in `repaint`.
@@ -45,7 +51,7 @@ def paint(
     try:
         with torch.no_grad():
             texts = (prompts, negatives)
-            condition = _condition(pipeline, None, None, texts, None, guidance > 1)
+            condition = condition_of(pipeline, positive, negative, texts, hints, guidance > 1)
             start = _noise(pipeline, size, latents, generators, steps)
             latents = _denoised(pipeline, condition, start, guidance, (), tick, on_latents)
             return to_pictures(pipeline, latents)
@@ -89,7 +95,7 @@ def repaint(
     try:
         with torch.no_grad():
             texts = (prompts, negatives)
-            condition = _condition(pipeline, positive, negative, texts, hints, guidance > 1)
+            condition = condition_of(pipeline, positive, negative, texts, hints, guidance > 1)
             start = _start(
                 pipeline, images, masks, generators, latents, steps, strength, windows
             )
@@ -121,7 +127,10 @@ def steps_taken(steps: int, strength: float) -> int:
 
 @dataclass
 class _Start:
-    """Hold what the steps begin with; `keep` is 1 where a latent cell stays as in `clean`."""
+    """Hold what the steps begin with; `keep` is 1 where a latent cell stays as in `clean`.
+
+    `keeps` is False where it is 0 everywhere.
+    """
 
     clean: torch.Tensor
     noise: torch.Tensor
@@ -129,6 +138,7 @@ class _Start:
     keep: torch.Tensor
     timesteps: torch.Tensor
     generators: list[torch.Generator]
+    keeps: bool
 
 
 def _start(
@@ -163,7 +173,7 @@ def _start(
     latents = scheduler.add_noise(clean, noise, timesteps[:1])
     if new:
         latents = noise * scheduler.init_noise_sigma
-    return _Start(clean, noise, latents, keep, timesteps, list(generators))
+    return _Start(clean, noise, latents, keep, timesteps, list(generators), masks is not None)
 
 
 def _noise(
@@ -194,6 +204,7 @@ def _noise(
         keep=nothing[:, :1],
         timesteps=scheduler.timesteps,
         generators=list(generators),
+        keeps=False,
     )
 
 
@@ -214,64 +225,36 @@ def _denoised(
     channels = clean.shape[1]
     # An inpainting UNet sees what is kept, and where; a depth one reads its hint by itself.
     told = unet.config.in_channels == 2 * channels + 1
-    for number, t in enumerate(start.timesteps):
-        rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
-        rows = torch.cat([rows] * 2) if guidance > 1 else rows
-        with own_lengths(unet):
+    traced = getattr(pipeline, "traced", None)
+    known = steps_known(unet, start.timesteps, apart=bool(windows), traced=traced)
+    with own_lengths(unet), known as begin:
+        for number, t in enumerate(start.timesteps):
+            rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
+            rows = torch.cat([rows] * 2) if guidance > 1 else rows
+            begin(number)
             predicted = tiles.predicted(unet, rows, t, condition, windows, tick)
-        predicted = _guided(predicted, guidance, channels, scheduler)
-        latents = scheduler.step(predicted, t, latents, generator=start.generators).prev_sample
-        later = start.timesteps[number + 1 : number + 2]
-        # What is kept has the noise of the step to come, so that both parts fit together. Going
-        # back under noise to take a step again (resampling, Lugmayr et al. 2022) was tried with
-        # Kandinsky 3: of 67 places around a thing 49 to 51 came out instead of 47, in twice the
-        # time; crowns and things come out without it.
-        known = scheduler.add_noise(clean, start.noise, later) if len(later) else clean
-        latents = keep * known + (1 - keep) * latents
-        if on_latents is not None and len(later):
-            on_latents(number, latents)
+            predicted = guided(predicted, guidance, channels, scheduler)
+            stepped = scheduler.step(predicted, t, latents, generator=start.generators)
+            latents = stepped.prev_sample
+            later = start.timesteps[number + 1 : number + 2]
+            if start.keeps:
+                latents = _kept(scheduler, start, latents, later)
+            if on_latents is not None and len(later):
+                on_latents(number, latents)
     return latents
 
 
-def _condition(
-    pipeline: Any,
-    positive: torch.Tensor | None,
-    negative: torch.Tensor | None,
-    texts: tuple[Sequence[str] | None, Sequence[str] | None],
-    hints: torch.Tensor | None,
-    guided: bool,
-) -> dict[str, Any]:
-    """Return what the UNet is told beside latents, the negative half first when `guided`."""
-    import torch
-
-    fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
-    prompts, negatives = (None if text is None else list(text) for text in texts)
-    if positive is None:
-        return text_states(pipeline, prompts, negatives, guided)
-    rows = torch.cat([negative, positive]) if guided else positive
-    added = {"image_embeds": rows.to(**fits)}
-    if hints is not None:
-        added["hint"] = torch.cat([hints, hints] if guided else [hints]).to(**fits)
-    if getattr(pipeline, "text_encoder", None) is None:
-        return {"encoder_hidden_states": None, "added_cond_kwargs": added}
-    added["text_embeds"], states, _ = pipeline._encode_prompt(
-        prompts, fits["device"], 1, guided, negatives
-    )
-    return {"encoder_hidden_states": states, "added_cond_kwargs": added}
-
-
-def _guided(
-    predicted: torch.Tensor, guidance: float, channels: int, scheduler: Any
+def _kept(
+    scheduler: Any, start: _Start, latents: torch.Tensor, later: torch.Tensor
 ) -> torch.Tensor:
-    """Return u + guidance · (c − u), with the variance beside it if the scheduler reads it."""
-    import torch
+    """Return the latents with what is kept under the noise of the step to come.
 
-    rows, variance = predicted[:, :channels], predicted[:, channels:]
-    if guidance > 1:
-        unguided, guided = rows.chunk(2)
-        rows, variance = unguided + guidance * (guided - unguided), variance.chunk(2)[1]
-    learned = getattr(scheduler.config, "variance_type", None) in ("learned", "learned_range")
-    return torch.cat([rows, variance], 1) if learned else rows
+    So both parts fit together. Going back under noise to take a step again (resampling,
+    Lugmayr et al. 2022) was tried with Kandinsky 3: of 67 places around a thing 49 to 51 came
+    out instead of 47, in twice the time; crowns and things come out without it.
+    """
+    known = scheduler.add_noise(start.clean, start.noise, later) if len(later) else start.clean
+    return start.keep * known + (1 - start.keep) * latents
 
 
 def to_pictures(

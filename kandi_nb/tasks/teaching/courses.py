@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...model.adapters.lora import muted
 from ...model.loading.kandinsky import Kandinsky
-from ...model.speed import without_places
+from ...model.speed.padding import without_places
 from .losses import diffusion_loss, predicted_embeddings
 from .prepared import Prepared
 from .training import Loss

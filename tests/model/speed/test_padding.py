@@ -9,7 +9,7 @@ import torch
 from diffusers import PriorTransformer
 
 from kandi_nb import load
-from kandi_nb.model.speed import skip_padding
+from kandi_nb.model.speed.padding import skip_padding
 
 PLACES = 77
 

@@ -7,14 +7,14 @@ import torch
 from torch.nn import Conv2d, Sequential
 
 from kandi_nb import load
-from kandi_nb.model import speed
-from kandi_nb.model.speed import MOST_NUMBERS, ease
+from kandi_nb.model.speed import convolutions
+from kandi_nb.model.speed.convolutions import MOST_NUMBERS, ease
 
 
 @pytest.fixture(autouse=True)
 def x86(monkeypatch):
     """These tests say what is done on such a processor, wherever they run."""
-    monkeypatch.setattr(speed.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(convolutions.platform, "machine", lambda: "x86_64")
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
 
 
@@ -100,7 +100,7 @@ def test_other_processors_devices_and_builds_stay(monkeypatch):
     model = Conv2d(4, 4, 3)
     ease(model, "cuda:0")
     with monkeypatch.context() as other:
-        other.setattr(speed.platform, "machine", lambda: "arm64")
+        other.setattr(convolutions.platform, "machine", lambda: "arm64")
         ease(model)
     with monkeypatch.context() as other:
         other.setattr(torch.backends.mkldnn, "is_available", lambda: False)

@@ -1,0 +1,103 @@
+"""What `kn.load(…, speed=…)` may be, and what "fast" knows of each model: a measured curve."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ...words.errors import KandiError, did_you_mean, shown
+from ...words.models import ModelSpec
+from ...words.plans import Plan
+from ...words.tables import Table
+from .traced import compiler
+
+CURVES = Path(__file__).parent / "curves"  # written by benchmarks/curve.py
+
+SPEEDS = {
+    "exact": "the pixels of plain diffusers, within 1 of 255, for less work",
+    "traced": "exact, its calls recorded at the first picture and repeated from then on",
+    "compiled": "traced, after torch.compile has fused them: about a minute at first",
+    "fast": "other pixels: fewer steps by a quicker scheduler, where the judge sees no loss",
+}
+RECORDED = ("traced", "compiled")
+
+
+@dataclass(frozen=True)
+class Fast:
+    """Hold what "fast" sets of a model where nothing else is asked for."""
+
+    scheduler: str
+    settings: Mapping[str, int]  # of Params
+
+
+def checked(speed: Any, chosen: ModelSpec, device: str, memory: Plan) -> str:
+    """Return a speed that a model can have here; raise KandiError for others."""
+    if not isinstance(speed, str) or speed not in SPEEDS:
+        hint = did_you_mean(speed, SPEEDS) if isinstance(speed, str) else ""
+        raise KandiError(f"unknown speed {shown(speed)}; {hint}known: {', '.join(SPEEDS)}")
+    if speed == "fast":
+        fast(chosen.key)
+    if speed in RECORDED and device.startswith("mps"):
+        raise KandiError(f'speed="{speed}" is for cpu and cuda; on mps take speed="exact"')
+    if speed in RECORDED and memory.place != "resident":
+        raise KandiError(
+            f'speed="{speed}" needs weights that stay where they are, and {memory} moves them; '
+            'take memory="resident" or speed="exact"'
+        )
+    if speed == "compiled" and compiler() is None:
+        raise KandiError(
+            'speed="compiled" needs a C compiler, such as gcc, and there is none here; take '
+            'speed="traced"'
+        )
+    return speed
+
+
+@cache
+def fast(key: str) -> Fast:
+    """Return what "fast" sets of a model; raise KandiError for one that has no curve."""
+    chosen = _curve(key)["fast"]
+    settings = {n: v for n, v in chosen.items() if n in ("steps", "prior_steps") and v}
+    return Fast(chosen["scheduler"], settings)
+
+
+def curve(model: Any) -> Table:
+    """Return the measured curve of a model: what the judge reads against the time it takes.
+
+    `model` is a key or a loaded model. A row a setting: scheduler, steps, prior_steps; `time`
+    is a share of what plain diffusers take for 25 steps, on one thread of a CPU; object, colour
+    and place are the shares of pictures, of `pictures`, that the judge reads as they were asked
+    for; `all` that of pictures in which it finds all three. `choice` marks what `fast` takes.
+    Raises KandiError for a model without one.
+    """
+    key = getattr(getattr(model, "spec", None), "key", model)
+    measured = _curve(key)
+    columns = ("choice", "scheduler", "steps", "prior_steps", "time")
+    columns += ("object", "colour", "place", "all", "pictures")
+    rows = [
+        {name: row.get(name) for name in columns if name != "choice"}
+        | {"choice": _choice(row, measured["fast"])}
+        for row in measured["rows"]
+    ]
+    return Table(rows, columns=columns, note=measured["note"])
+
+
+def _choice(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    if row.get("plain"):
+        return "plain diffusers"
+    return "fast" if all(row.get(name) == value for name, value in chosen.items()) else ""
+
+
+@cache
+def _curve(key: Any) -> dict[str, Any]:
+    file = CURVES / f"{key}.json" if isinstance(key, str) and "/" not in key else None
+    if file is None or not file.exists():
+        able = ", ".join(path.stem for path in sorted(CURVES.glob("*.json")))
+        raise KandiError(
+            f"{shown(key)} has no curve, so nobody knows what fewer steps cost it; fast works "
+            f'with: {able}; for others take speed="exact" and set scheduler and steps'
+        )
+    return json.loads(file.read_text("utf-8"))
