@@ -70,8 +70,9 @@ def curve(model: Any) -> Table:
     `model` is a key or a loaded model. A row a setting: scheduler, steps, prior_steps; `time`
     is a share of what plain diffusers take for 25 steps, on one thread of a CPU; object, colour
     and place are the shares of pictures, of `pictures`, that the judge reads as they were asked
-    for; `all` that of pictures in which it finds all three. `choice` marks what `fast` takes.
-    Raises KandiError for a model without one.
+    for; `all` that of pictures in which it finds all three. `choice` says which settings are
+    those of plain diffusers, of `exact` and of `fast`. Raises KandiError for a model without
+    one.
     """
     key = getattr(getattr(model, "spec", None), "key", model)
     measured = _curve(key)
@@ -79,16 +80,21 @@ def curve(model: Any) -> Table:
     columns += ("object", "colour", "place", "all", "pictures")
     rows = [
         {name: row.get(name) for name in columns if name != "choice"}
-        | {"choice": _choice(row, measured["fast"])}
+        | {"choice": _choice(row, measured)}
         for row in measured["rows"]
     ]
     return Table(rows, columns=columns, note=measured["note"])
 
 
-def _choice(row: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
-    if row.get("plain"):
-        return "plain diffusers"
-    return "fast" if all(row.get(name) == value for name, value in chosen.items()) else ""
+def _choice(row: Mapping[str, Any], measured: Mapping[str, Any]) -> str:
+    """Return what takes the settings of a row, "" for none."""
+    if row["plain"]:
+        return "plain"
+    exact = {name: measured["rows"][0][name] for name in measured["fast"]}
+    for name, settings in (("fast", measured["fast"]), ("exact", exact)):
+        if all(row[setting] == value for setting, value in settings.items()):
+            return name
+    return ""
 
 
 @cache
