@@ -19,8 +19,8 @@ TABLE = {
     "foresight embedding cosines",
     "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
     "result sheet fonts charts grid",
-    "model": "find hub integrity match device threads shortage finite peak check speed "
-    "progress quiet",
+    "model": "find hub integrity match device threads shortage finite peak check progress "
+    "quiet",
     "model.speed": "convolutions attention steps networks norms prefix padding traced modes",
     "model.adapters": "layouts known adapter scales worn finding lora",
     "model.plan": "architecture footprint stores fit placement options",
@@ -41,8 +41,8 @@ TABLE = {
     "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
     "progress forecast page loop batch command",
     "drivers.widgets": "place traits runner encoding painter frame mixing mixer",
-    "drivers.panels": "settings calls examples history recalled runner state cells kit "
-    "controls tray brush sides trays rows view panel place",
+    "drivers.panels": "settings calls examples history recalled state cells kit controls tray "
+    "brush sides trays rows view panel",
     "drivers.studio": "compare gallery choices tabs mixing bar studio page visitors server "
     "command",
     "drivers.ledger": "claims verdicts judged measures figures ledger cost",

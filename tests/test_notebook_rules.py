@@ -318,7 +318,7 @@ def test_the_notebooks_are_all_there():
     # Names of their own: a tab of JupyterLab shows nothing but the name of the file.
     numbers = [path.name[:2] for path in NOTEBOOKS]
     assert [path.name for path in SOLUTIONS] == [f"{n}_solutions.ipynb" for n in numbers]
-    assert numbers == sorted(set(numbers))
+    assert numbers == [f"{number:02}" for number in range(EXPECTED)]
     for path in NOTEBOOKS:
         assert re.fullmatch(r"\d\d_[a-z0-9]+(_[a-z0-9]+)*\.ipynb", path.name)
 
