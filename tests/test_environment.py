@@ -254,7 +254,8 @@ def test_setup_installs_pinned_torch_first_and_is_quiet(make, tmp_path):
     assert len(done.stdout.splitlines()) == 4 and "noise" not in done.stdout
     installs = [line for line in done.asked.splitlines() if "-m pip install" in line]
     assert len(installs) == 2 and all("-c constraints.txt" in line for line in installs)
-    assert installs[0].endswith(" torch") and installs[1].endswith("-e .[dev,notebooks,serve]")
+    assert installs[0].endswith(" torch")
+    assert installs[1].endswith("-e .[dev,notebooks,serve,teach]")
     assert done.asked.count("PYTHONPATH= PIP_USER=0") == 2, "a shell's settings stay outside"
 
 

@@ -56,7 +56,7 @@ LAYERS = {
     for module in modules.split()
 }
 DOORS = {"__init__", "cli"}  # they may use everything
-MINI_MAY_USE = FOLDERS.index("tasks.embeddings")  # the bundled model stands beside
+MINI_MAY_USE = FOLDERS.index("tasks.teaching")  # the bundled model stands beside
 
 HEAVY = {"torch", "diffusers", "transformers", "matplotlib"}
 HEAVY |= {"ipywidgets", "anywidget", "papermill"}

@@ -36,7 +36,6 @@ PROMISED = [
     *("Client", "random_seed", "serve"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
     *("anatomy", "versus"),
-    *("mask_painter", "mixer"),
     *("ledger", "cost"),
     *("mask_painter", "mixer", "studio"),
     *("Adapter", "checker", "teach"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import gc
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -185,3 +187,15 @@ def native_size(decoder: Any, spec: ModelSpec) -> int:
     trained = getattr(decoder.movq.config, "sample_size", None)
     says = isinstance(trained, int) and trained > MOVQ_SAYS_NOTHING and trained % 64 == 0
     return trained if says else spec.native_size
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Keep the garbage collector out: it would walk all modules of torch while they load."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

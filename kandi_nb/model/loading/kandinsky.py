@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import gc
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from ..schedulers.trial import Loop
 from ..shortage import in_halves
 from ..speed import modes
 from ..speed.traced import Traced
-from .assemble import Component, assemble
+from .assemble import Component, assemble, uncollected
 
 if TYPE_CHECKING:
     import torch
@@ -218,7 +217,7 @@ class Kandinsky:
                 )
         if all(role in self._pipelines for role in wanted):
             return  # without the lock, which another thread may hold for long
-        with self.lock, torch.inference_mode(False), quiet(), _uncollected():
+        with self.lock, torch.inference_mode(False), quiet(), uncollected():
             missing = [role for role in wanted if role not in self._pipelines]
             here = places(self.spec, self.folders, missing)
             threads.choose(here.values(), self.device)
@@ -299,15 +298,3 @@ class Kandinsky:
                 self._running.clear()
         finally:
             self.lock.release()
-
-
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Keep the garbage collector out: it would walk all modules of torch while they load."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
