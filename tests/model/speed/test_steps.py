@@ -17,7 +17,6 @@ from kandi_nb.model.speed.prefix import text_known
 from kandi_nb.model.speed.steps import Steps, steps_known
 from kandi_nb.tasks.edit import edit
 from kandi_nb.tasks.generate import generate
-from kandi_nb.tasks.outpaint import outpaint
 from kandi_nb.words.errors import Cancelled
 from kandi_nb.words.params import Params
 
@@ -220,12 +219,11 @@ def test_edits_are_told_the_later_steps_alone(tiny, tables):
     assert apart(quick, usual) <= 1
 
 
-def test_windows_take_the_usual_way(tiny3_folder, tables):
-    k = load(tiny3_folder, device="cpu")
-    picture = generate(k, QUICK, progress=False)[0]
-    tables.clear()
-    outpaint(k, QUICK.replace(width=None, height=None), image=picture, right=64, progress=False)
-    assert not tables
+def test_calls_apart_take_the_usual_way(tiny):
+    """As windows of a canvas do, whose rows differ from call to call."""
+    with steps_known(tiny.decoder.unet, torch.tensor([500]), apart=True) as begin:
+        begin(0)
+        assert tiny.decoder.unet.steps.timesteps is None
 
 
 def test_gradients_take_the_usual_way(tiny, tables):
@@ -238,9 +236,7 @@ def test_gradients_take_the_usual_way(tiny, tables):
     with steps_known(unet, torch.tensor([500])) as begin:
         begin(0)
         made = unet(sample, torch.tensor(500), **told).sample
-    made.sum().backward()
-    assert unet.conv_in.weight.grad is not None and not tables
-    unet.zero_grad()
+    assert made.requires_grad and not tables
 
 
 def test_the_prior_reads_texts_once(tiny, monkeypatch):
