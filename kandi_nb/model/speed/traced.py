@@ -86,7 +86,9 @@ def _whole(unet: Any, usual: Any, named: dict[str, Any]) -> torch.nn.Module:
         def forward(self, sample: Any, now: Any, told: Any, mask: Any = None) -> Any:
             steps = unet.steps
             steps.now, steps.told, steps.mask = now, told, mask
-            return usual.forward(unet, sample, 0, **{**named, "return_dict": False})[0]
+            # Any time, as the embedding of it is known. A tensor: a card records no copy to it.
+            time = sample.new_zeros(1)
+            return usual.forward(unet, sample, time, **{**named, "return_dict": False})[0]
 
     return Whole().eval()
 
