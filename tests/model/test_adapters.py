@@ -124,6 +124,15 @@ def test_another_scheduler_keeps_it_and_it_keeps_the_scheduler(tiny, hat):
     assert one.options == other.options and "hat × 1" in repr(one)
 
 
+def test_what_is_recorded_without_it_is_not_repeated_with_it(tiny, hat):
+    traced = tiny.with_speed("traced")
+    light = traced.with_adapter(hat)
+    for _ in range(2):
+        for k, usual in ((traced, tiny), (light, tiny.with_adapter(hat))):
+            assert np.abs(pixels(k) - pixels(usual)).max() <= 1
+    assert np.abs(pixels(light) - pixels(traced)).max() > 2
+
+
 def test_threads_with_different_adapters_do_not_meet(tiny, hat, scarf):
     lights = [tiny, tiny.with_adapter(hat), tiny.with_adapter(scarf)]
     alone = [pixels(k) for k in lights]

@@ -190,7 +190,7 @@ def _noise(
     fits = {"device": pipeline._execution_device, "dtype": pipeline.unet.dtype}
     if latents is None:
         factor = 2 ** (len(pipeline.movq.config.block_out_channels) - 1)
-        shape = (len(generators), pipeline.unet.config.in_channels)
+        shape = (len(generators), pipeline.movq.config.latent_channels)
         shape += (size[1] // factor, size[0] // factor)
         latents = randn_tensor(shape, generator=list(generators), **fits)
     noise = latents.to(**fits)

@@ -32,7 +32,8 @@ def both(request):
 
 def test_pixels_stay_for_another_prompt_seed_and_number_of_steps(both):
     exact, k = both
-    for params in (QUICK, QUICK.replace(prompt="an owl", seed=1), QUICK.replace(steps=3)):
+    # Of as many tokens, which is a part of what is recorded with Kandinsky 3.
+    for params in (QUICK, QUICK.replace(prompt="a red owl", seed=1), QUICK.replace(steps=3)):
         assert apart(drawn(k, params), drawn(exact, params)) <= 1
     assert len(k.decoder.traced.kept) == 1, "one recording served all of them"
     assert exact.decoder.traced is None
