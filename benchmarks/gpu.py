@@ -3,6 +3,7 @@
     python benchmarks/gpu.py --out gpu.json              # every part, each in a fresh process
     python benchmarks/gpu.py --out gpu.json --only second,plans-2.2
     python benchmarks/gpu.py --out gpu.json --tiny       # small models, on the CPU if need be
+    python benchmarks/gpu.py --out gpu.json --keep       # and show them in docs/benchmarks.md
 
 Nothing is downloaded: networks are built from the published configurations, tokenizers are the
 bundled ones. A part that fails or takes too long leaves its error and does not end the others.
@@ -23,6 +24,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import report
 
 import kandi_nb as kn
 from kandi_nb.model.loading.assemble import quicken
@@ -45,6 +48,9 @@ def main() -> int:
     parser.add_argument("--only", default="", help=f"parts, of: {','.join(PARTS)}")
     parser.add_argument("--tiny", action="store_true", help="bundled sizes, any device")
     parser.add_argument("--limit", type=int, default=LIMIT, help="seconds of one part")
+    parser.add_argument(
+        "--keep", action="store_true", help="write them to the benchmarks' page"
+    )
     parser.add_argument("--part", help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.part:
@@ -58,7 +64,35 @@ def main() -> int:
         rows[name] = _in_process(name, words)
         words.out.write_text(json.dumps(rows, indent=1), "utf-8")
         print(json.dumps(rows[name], indent=1), flush=True)
+    if words.keep:
+        report.keep("gpu", table(rows), report.circumstances(1) | {"processor": card()})
     return 0
+
+
+def table(parts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return a row of each thing that was timed, of the JSON that a run of this writes."""
+    rows = []
+    for name, part in parts.items():
+        for way, value in part.items():
+            row = {"what": TITLES.get(name, name), "way": way, "seconds": None}
+            if isinstance(value, float) and way != "seconds" and name != "floor":
+                rows.append(row | {"seconds": value})
+            elif isinstance(value, dict) and "seconds" in value:
+                peaks = [value["predicted_gb"], value.get("allocated_gb")]
+                rows.append(row | {"seconds": value["seconds"], "peak_gb": peaks})
+            elif isinstance(value, dict) and (fault := value.get("fault")):
+                rows.append(row | {"note": f"failed: {fault.strip().splitlines()[-1][:120]}"})
+            elif isinstance(value, dict) and "not run" in value:
+                rows.append(row | {"note": f"not run here: {value['not run']}"[:120]})
+        if "fault" in part:
+            rows.append(
+                {
+                    "what": TITLES.get(name, name),
+                    "way": "the rest",
+                    "note": "not run to its end",
+                }
+            )
+    return [row for row in rows if row["way"] not in ("operations_tflop", "first")]
 
 
 def _in_process(name: str, words: argparse.Namespace) -> Any:
@@ -105,6 +139,12 @@ def _one(name: str, tiny: bool, file: Path) -> int:
 
 
 # Models ------------------------------------------------------------------------------------
+
+
+def card() -> str:
+    import torch
+
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else report.processor()
 
 
 def device() -> str:
@@ -443,6 +483,19 @@ PARTS: dict[str, Callable[[Rows, bool], None]] = {
     "formats": formats,
     "layers-2.2": _plans("kandinsky-2.2", 768, 3, _LAST),
     "layers-3": _plans("kandinsky-3", 1024, 3, _LAST),
+}
+
+TITLES = {
+    "second": "2.2, 768 px, 50 steps",
+    "compiled": "2.2, 768 px, 50 steps, torch.compile",
+    "formats": "2.2, 512 px, 25 steps",
+    "third": "3, 1024 px, 25 steps",
+    "plans-2.2": "2.2, 768 px, 10 steps, plan",
+    "plans-3": "3, 1024 px, 25 steps, plan",
+    "plans-3-moved": "3, 1024 px, 25 steps, plan",
+    "plans-3-streamed": "3, 1024 px, 25 steps, plan, groups on a stream",
+    "layers-2.2": "2.2, 768 px, 3 steps, plan",
+    "layers-3": "3, 1024 px, 3 steps, plan",
 }
 
 if __name__ == "__main__":

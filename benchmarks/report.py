@@ -184,6 +184,7 @@ def page(results: dict[str, Any], worse: list[str]) -> str:
         "goals": "Goals: seconds of both sides, and their ratio",
         "options": "Options: each beside the usual way",
         "memory": "Memory predicted : measured, full-size networks of 2.2, random weights",
+        "gpu": "A graphics card: whole pictures at full size, random weights, float16",
     }
     for name, title in titles.items():
         part = results.get(name)
@@ -192,6 +193,8 @@ def page(results: dict[str, Any], worse: list[str]) -> str:
             lines.append("Not run here.")
             continue
         lines += [textwrap.fill(said(part["circumstances"]), 96), "", *markdown(part["rows"])]
+        if name == "gpu":
+            lines += ["", "`peak_gb` is predicted : measured, weights and all."]
         if name == "options" and PLOT.exists():
             lines += ["", f"![seconds and memory of each option]({PLOT.name})"]
     lines += ["", "## Slower than the last time", ""]
@@ -199,11 +202,20 @@ def page(results: dict[str, Any], worse: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def keep(name: str, rows: list[dict[str, Any]], known: dict[str, Any]) -> None:
+    """Write the rows of one part, and the page anew; the others stay as they were measured."""
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
+    results[name] = {"rows": rows, "circumstances": known}
+    RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    PAGE.write_text(page(results, []), "utf-8")
+
+
 def said(known: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {known[name]}" for name in known if name not in PLACE)
+    load = "" if known["load"] is None else f", load {known['load']} at the end"
     return (
-        f"{known['date']}; {known['processor']}, {known['cores']} cores, load {known['load']} "
-        f"at the end, {known['rounds']} rounds; {versions}."
+        f"{known['date']}; {known['processor']}, {known['cores']} cores{load}, "
+        f"{known['rounds']} rounds; {versions}."
     )
 
 
