@@ -17,17 +17,17 @@ import gc
 import os
 import sys
 import time
-from typing import Any
 
+import gpu
 import report
 
+import kandi_nb as kn
 from kandi_nb.drivers.ledger import figures, ledger
 from kandi_nb.drivers.ledger.claims import claims, named
 from kandi_nb.mini import judge
-from kandi_nb.model.plan import architecture
-from kandi_nb.words import fields, models, plans
+from kandi_nb.words import fields, plans
 
-GB = 1e9
+THRIFTIEST = "group-offload"  # of the plans that move no pixel and end in good time
 # What is measured on a card: model, side in pixels, the claims of memory, those of seconds.
 FULL_SIZE = (
     ("kandinsky-2.2", 768, ("memory-2.2",), ("seconds-2.2-3090", "seconds-2.2-4090")),
@@ -55,17 +55,14 @@ def bundled(ids: list[str], count: int | None) -> dict[str, figures.Figure]:
 
 
 def full_size(card: plans.Card) -> dict[str, figures.Figure]:
-    """Measure peaks and seconds of full-size networks with random weights, in float16."""
+    """Measure peaks and seconds of full-size models with random weights, in float16."""
     found = {}
     for model, side, memory, seconds in FULL_SIZE:
-        networks = measured_networks(model, side)
-        weights = sum(row["weights"] for row in networks)
-        whole = max(weights + row["on_top"] for row in networks)
-        alone = max(row["weights"] + row["on_top"] for row in networks)
+        peaks = {}
+        taken, peaks["resident"] = whole_picture(model, side, "resident")
+        _, peaks["exact"] = whole_picture(model, side, THRIFTIEST)
         basis = f"measured at {side} px, full size, random weights, what PyTorch allocates"
-        peaks = {"resident": round(whole / GB, 2), "exact": round(alone / GB, 2)}
         found |= {id: figures.Figure(peaks, basis) for id in memory}
-        taken = sum(row["seconds"] * row["calls"] for row in networks)
         print(f"{model} at {side} px: {peaks}, {taken:.2f} s on {card.name}", flush=True)
         for id in seconds:
             other = plans.read_card(f"RTX {id[-4:]}")
@@ -75,53 +72,16 @@ def full_size(card: plans.Card) -> dict[str, figures.Figure]:
     return found
 
 
-def measured_networks(model: str, side: int) -> list[dict[str, Any]]:
-    """Return of each network the bytes of its weights, those of a call on top, and seconds."""
-    import torch
-
-    rows = []
-    for part in architecture.parts(models.SPECS[model], {}):
-        if part.name == "image_encoder":
-            calls = 0  # there when everything is, and asked nothing
-        else:
-            setting = {"unet": "steps", "prior": "prior_steps"}.get(part.name)
-            calls = fields.FIELDS[setting].default if setting else 1
-        with torch.device("cuda"):
-            network = architecture.build(part)  # in float32: of T5 19 GB for a moment
-        architecture.narrow(network, torch.float16)
-        torch.cuda.empty_cache()
-        weights = torch.cuda.memory_allocated()
-        row = {
-            "part": part.name,
-            "weights": weights,
-            "on_top": 0,
-            "calls": calls,
-            "seconds": 0.0,
-        }
-        if calls:
-            row |= timed(part, network, side, weights)
-        rows.append(row)
-        print(f"  {row}", flush=True)
-        del network
-        gc.collect()
-        torch.cuda.empty_cache()
-    return rows
-
-
-def timed(part: Any, network: Any, side: int, weights: int, rounds: int = 5) -> dict[str, Any]:
-    """Return the bytes that a call takes on top of the weights, and its seconds once warm."""
-    import torch
-
-    with torch.device("cuda"):
-        architecture.call(part, network, side, side, 1)
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        start = time.perf_counter()
-        for _ in range(rounds):
-            architecture.call(part, network, side, side, 1)
-        torch.cuda.synchronize()
-    seconds = (time.perf_counter() - start) / rounds
-    return {"on_top": torch.cuda.max_memory_allocated() - weights, "seconds": seconds}
+def whole_picture(model: str, side: int, plan: str) -> tuple[float, float]:
+    """Return the seconds of a picture of the usual steps, once warm, and its peak in GB."""
+    k = gpu.loaded(model, tiny=False, plan=plan)
+    asked = gpu.params(False, side, fields.FIELDS["steps"].default)
+    with gpu.peak() as top:
+        taken = gpu.seconds(gpu.ours(k, asked), repeats=1 if plan == THRIFTIEST else 3)
+    k = None
+    gc.collect()
+    kn.free()
+    return taken, top["allocated_gb"]
 
 
 def main() -> int:

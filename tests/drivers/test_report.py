@@ -39,7 +39,7 @@ def test_the_page_names_both_sides_the_machine_and_what_was_not_run(report):
     assert "| grid | 4 : 1 | 4 | at least 2 × | True |" in page
     circumstances = " ".join(page.split())
     assert "today; a chip, 2 cores, load 9.1 at the end, 1 rounds" in circumstances
-    assert page.count("Not run here.") == 2
+    assert page.count("Not run here.") == 3
     assert "* grid: 5.00 × → 4.00 ×" in page
 
 
@@ -65,3 +65,27 @@ def test_the_committed_page_is_of_the_committed_results(report):
     written = report.PAGE.read_text("utf-8")
     tables = [line for line in report.page(results, []).splitlines() if line.startswith("|")]
     assert len(tables) > 5 and all(line in written for line in tables)
+
+
+def test_a_card_gets_a_row_for_each_way_and_each_plan(report, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    gpu = importlib.import_module("gpu")
+    plan = {"seconds": 3.0, "predicted_gb": 4.0, "allocated_gb": 5.0}
+    parts = {
+        "floor": {"matmul_tflops": 700.0, "seconds": 1.0},
+        "second": {"plain": 2.0, "traced": 1.0, "operations_tflop": 9.0, "seconds": 60.0},
+        "plans-3": {"resident": plan, "prior-first": {"fault": "a\nlast"}, "fault": "ended"},
+    }
+    rows = gpu.table(parts)
+    assert [(row["way"], row.get("seconds")) for row in rows] == [
+        *(("plain", 2.0), ("traced", 1.0)),
+        *(("resident", 3.0), ("prior-first", None), ("the rest", None)),
+    ]
+    assert rows[2]["peak_gb"] == [4.0, 5.0] and rows[3]["note"] == "failed: last"
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "r.json")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "page.md")
+    report.keep("gpu", rows, report.circumstances(1) | {"load": None})
+    page = (tmp_path / "page.md").read_text("utf-8")
+    assert (
+        "| resident | 3 | 4 : 5 |" in page and "load" not in page.partition("graphics card")[2]
+    )

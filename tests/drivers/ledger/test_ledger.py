@@ -241,11 +241,8 @@ def test_what_a_card_decides_is_named_by_claims_that_are_there(monkeypatch, caps
     assert {c.id for c in named(sized)} == {
         c.id for c in ALL if c.topic in ("memory", "seconds") or c.id == "compare-memory"
     }
-    rows = [
-        {"weights": 3e9, "on_top": 1e9, "calls": 25, "seconds": 0.1},
-        {"weights": 2e9, "on_top": 0, "calls": 0, "seconds": 0.0},
-    ]
-    monkeypatch.setattr(bench, "measured_networks", lambda model, side: rows)
+    pictures = {"resident": (2.5, 6.0), bench.THRIFTIEST: (9.0, 4.0)}
+    monkeypatch.setattr(bench, "whole_picture", lambda model, side, plan: pictures[plan])
     found = bench.full_size(read_card("H100"))
     assert found["memory-3"].value == {"resident": 6.0, "exact": 4.0}
     slower = found["seconds-3-3090"]
