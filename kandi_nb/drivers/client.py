@@ -6,7 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..model.progress import check_stop, interruptible, progress_bar
 from ..pictures.images import pictures
@@ -76,6 +76,24 @@ class Client:
 
     def open(self, roles: Iterable[str]) -> None:
         """Do nothing: a service loads what it needs when it is asked."""
+
+    def with_scheduler(self, name: str | None) -> NoReturn:
+        """Raise KandiError: a service's keeper chose its scheduler."""
+        raise self._chosen("scheduler")
+
+    def with_speed(self, speed: str) -> NoReturn:
+        """Raise KandiError: a service's keeper chose its speed."""
+        raise self._chosen("speed")
+
+    def with_adapter(self, adapter: Any, scale: Any = 1.0) -> NoReturn:
+        """Raise KandiError: a service's keeper chose its adapters."""
+        raise self._chosen("adapters")
+
+    def _chosen(self, what: str) -> KandiError:
+        return KandiError(
+            f"the {what} of {self.url} cannot be changed from here; load the model yourself: "
+            f"kn.load({self.spec.key!r})"
+        )
 
     def forget(self) -> None:
         """Do nothing: what a service remembers is its own."""

@@ -130,13 +130,13 @@ def _with_scheduler(k: Kandinsky, name: Any) -> Kandinsky:
 
 def _with_adapters(k: Kandinsky, options: Mapping[str, Any], source: Any) -> Kandinsky:
     """Return the model with a recipe's adapters and no others; raise KandiError."""
+    if (options.get("adapters") or []) == k.options.get("adapters", []):
+        return k
     beside = Path(getattr(source, "filename", "") or ".").parent
     if isinstance(source, (str, os.PathLike)):
         beside = expanded(source).parent
     worn = named_in(options, [beside, beside.parent, Path.cwd(), Path.cwd() / "outputs"])
-    if worn == k.adapters:
-        return k
-    plain = k.with_adapter(None) if k.adapters else k
+    plain = k.with_adapter(None) if k.options.get("adapters") else k
     return plain.with_adapter(dict(worn)) if worn else plain
 
 

@@ -694,7 +694,7 @@ def test_advice_of_a_bundled_model_is_given_once_a_prompt(tiny, monkeypatch):
     monkeypatch.setattr(
         texts,
         "advise_for_test",
-        lambda prompt: "knows no dogs" if "dog" in prompt else None,
+        lambda prompt, taught: "knows no dogs" if "dog" in prompt else None,
         raising=False,
     )
     with pytest.warns(KandiWarning) as caught:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 OUTPUT = 60  # seconds for what a cell printed to arrive after it: other programs may be busy
+WIDGET = "application/vnd.jupyter.widget-view+json"
 NO_LIMIT = 1e8  # seconds: three years; clocks and sockets cannot count to infinity
 
 
@@ -98,12 +99,20 @@ def execute(
         run.cell, run.error = execution.run()
         run.line = failing_line(execution.notebook) if run.error else None
         execution.notebook.metadata.setdefault("papermill", {})["input_path"] = str(source)
+        _leave_out_unseen_widgets(execution.notebook)
         run.executed = _write(execution.notebook, target)
     except Exception as error:  # whatever it is, it ends this run only
         run.error = run.error or _sentence(error)
     run.status = "failed" if run.error else "ok"
     run.seconds = time.perf_counter() - start
     return run
+
+
+def _leave_out_unseen_widgets(notebook: NotebookNode) -> None:
+    """Take the state of widgets out, often megabytes, where no output shows any of them."""
+    outputs = (output for cell in notebook.cells for output in cell.get("outputs", []))
+    if not any(WIDGET in output.get("data", {}) for output in outputs):
+        notebook.metadata.pop("widgets", None)
 
 
 class _Execution:
