@@ -251,6 +251,11 @@ def test_every_call_exists_and_every_public_name_is_explained():
     assert named == set(kn.__all__)
 
 
+def test_no_call_has_two_rows():
+    calls = re.findall(r"^\| (`kn\..+?) \| ", section("Calls"), re.M)
+    assert len(calls) >= 40 and len(calls) == len(set(calls))
+
+
 def test_calls_in_the_table_can_be_made_as_they_stand():
     calls = re.findall(r"`(kn\.\w+\([^`]*\))`", section("Calls"))
     assert len(calls) >= 20
