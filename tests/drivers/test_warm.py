@@ -27,6 +27,7 @@ import numpy as np
 drawn = [random.random(), float(np.random.rand())]
 print(json.dumps([os.getpid(), os.getppid(), "torch" in sys.modules, os.getcwd(), drawn]))
 """
+PLOTS = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
 
 
 @pytest.fixture
@@ -64,6 +65,14 @@ def test_from_the_second_on_kernels_share_imports_and_nothing_else(write, tmp_pa
     assert not set(drawn[0]) & set(drawn[1])
     time.sleep(0.3)
     assert not any(map(psutil.pid_exists, pids)), "a kernel was left behind"
+
+
+def test_a_figure_of_matplotlib_appears_by_itself_as_ever(write):
+    for number in range(2):
+        write(f"0{number}_x", PLOTS)
+    for run in run_notebooks(at_once=1):
+        outputs = nbformat.read(run.executed, as_version=4).cells[2].outputs
+        assert ["image/png" in output.get("data", {}) for output in outputs] == [True]
 
 
 def test_how_a_forked_kernel_ended_is_known(write):

@@ -31,7 +31,8 @@ FORKS = sys.platform == "linux"
 READY = 120  # seconds for the imports on a busy machine; a kernel of its own starts after that
 MOST = 2  # processes that fork, of half a gigabyte each
 LAUNCHER = ["-m", "ipykernel_launcher"]
-IMPORTS = ["ipykernel.kernelapp", "ipywidgets", "matplotlib.figure", "torch"]
+# Not matplotlib, which asks at its import where figures are to appear.
+IMPORTS = ["ipykernel.kernelapp", "ipywidgets", "torch"]
 # Variables that differ from kernel to kernel, and that no import reads.
 OWN = ("JPY_", "PYTEST_")
 KNOWN = {"env", "cwd"}  # of Jupyter's settings of a process

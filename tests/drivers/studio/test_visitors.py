@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import itertools
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +20,12 @@ from traitlets import Unicode  # noqa: E402
 from traitlets.config import Config, Configurable  # noqa: E402
 
 MOST = 3
+
+
+def completed(coroutine):
+    """Run a coroutine to its end in a thread: the browser tests leave a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 class House(Configurable):
@@ -94,7 +101,7 @@ def test_there_are_never_more_kernels_than_places(house):
         assert len(full._kernels) == MOST
         await full.shutdown_all()
 
-    asyncio.run(open_fifty_tabs())
+    completed(open_fifty_tabs())
 
 
 def test_a_page_that_is_closed_makes_room_at_once(house):
@@ -105,7 +112,7 @@ def test_a_page_that_is_closed_makes_room_at_once(house):
         assert await full.start_kernel() in full._kernels
         await full.shutdown_all()
 
-    asyncio.run(come_and_go())
+    completed(come_and_go())
 
 
 def test_the_next_visitor_finds_a_warm_kernel_and_places_include_it(house):
@@ -122,7 +129,7 @@ def test_the_next_visitor_finds_a_warm_kernel_and_places_include_it(house):
         assert len(ready._kernels) == MOST, "no warm one beyond the places"
         await ready.shutdown_all()
 
-    asyncio.run(warm())
+    completed(warm())
 
 
 def test_a_kernel_that_would_not_warm_is_replaced_by_a_cold_one(house, monkeypatch):
@@ -137,7 +144,7 @@ def test_a_kernel_that_would_not_warm_is_replaced_by_a_cold_one(house, monkeypat
         assert await cold.start_kernel() in cold._kernels
         await cold.shutdown_all()
 
-    asyncio.run(come())
+    completed(come())
 
 
 def test_in_a_full_house_who_lost_the_connection_goes_first(house, monkeypatch):
@@ -156,7 +163,7 @@ def test_in_a_full_house_who_lost_the_connection_goes_first(house, monkeypatch):
         assert gone not in full._kernels and {here, third} <= set(full._kernels)
         await full.shutdown_all()
 
-    asyncio.run(wait_at_the_door())
+    completed(wait_at_the_door())
 
 
 def test_a_forgotten_page_gives_way_and_one_in_use_does_not(house):
@@ -174,7 +181,7 @@ def test_a_forgotten_page_gives_way_and_one_in_use_does_not(house):
         assert ids[2] not in full._kernels and set(ids[:2]) <= set(full._kernels)
         await full.shutdown_all()
 
-    asyncio.run(wait_at_the_door())
+    completed(wait_at_the_door())
 
 
 def test_a_kernel_that_died_makes_room_and_none_is_started_in_its_place(house):
@@ -188,7 +195,7 @@ def test_a_kernel_that_died_makes_room_and_none_is_started_in_its_place(house):
         assert set(quiet._kernels) == {here} == quiet._inside
         await quiet.shutdown_all()
 
-    asyncio.run(look())
+    completed(look())
 
 
 def test_kernels_that_nobody_comes_back_to_are_ended(house, monkeypatch):
@@ -207,4 +214,4 @@ def test_kernels_that_nobody_comes_back_to_are_ended(house, monkeypatch):
         assert never not in quiet._kernels
         await quiet.shutdown_all()
 
-    asyncio.run(look())
+    completed(look())
