@@ -206,6 +206,10 @@ esac
 """
 
 
+# What a `make test ARGS=…` around this test hands on to every program.
+OUTER = ("MAKE", "MFLAGS", "ARGS")
+
+
 @pytest.fixture
 def make(tmp_path):
     """Run make in a copy of the project's make files with a pretended Python."""
@@ -231,7 +235,7 @@ def make(tmp_path):
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")} | environment,
+            env={k: v for k, v in os.environ.items() if not k.startswith(OUTER)} | environment,
         )
         done.asked = log.read_text()
         return done
