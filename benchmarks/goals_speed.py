@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 from curve import LOSS, asked, read
+from goals import PROMPTS
 from plain import Plain
 
 import kandi_nb as kn
@@ -29,13 +30,6 @@ import kandi_nb as kn
 MODELS = ["mini-2.2", "mini-2.1", "mini-3"]
 STEPS = 25
 PARAMS = kn.Params("a red fox in a snowy forest", steps=STEPS, prior_steps=STEPS)
-PROMPTS = [
-    "a red fox in a snowy forest",
-    "красная лиса в снежном лесу",
-    "雪林中的红狐狸",
-    "ein roter Fuchs im verschneiten Wald",
-    "un renard rouge dans une forêt enneigée",
-]
 EXACT, TRACED, FAST, GRID = 0.70, 0.60, 0.30, 6.0
 FIRST, LOADING = 1.5, 0.5
 PIXELS = 1  # of 255

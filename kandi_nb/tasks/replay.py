@@ -60,8 +60,8 @@ def replay(
     k = _load(made) if k is None else k
     check_model(k, made["task"])
     k = _with_adapters(k, made["options"], source)
-    k = _at_speed(k, made["options"].get("speed"))
-    k = _with_scheduler(k, made["options"].get("scheduler"))
+    for name in ("speed", "scheduler"):
+        k = _with(k, made["options"], name)
     k.open([role for role in made["revision"] if role in k.spec.roles])
     kept = {name: made["options"][name] for name in task.options if name in made["options"]}
     for difference in _differences(made, k, [*kept, _MADE_ANEW, _NO_PIXELS]):
@@ -108,22 +108,13 @@ def _load(made: Mapping[str, Any]) -> Kandinsky:
     return load(name, dtype=made["options"].get("dtype"))
 
 
-def _at_speed(k: Kandinsky, speed: Any) -> Kandinsky:
-    """Return the model at a recipe's speed, as it is where it cannot have that."""
-    if speed is None or speed == k.options["speed"]:
+def _with(k: Kandinsky, options: Mapping[str, Any], name: str) -> Kandinsky:
+    """Return the model with a recipe's scheduler or speed, as it is where it cannot have it."""
+    wanted = options.get(name)
+    if wanted is None or wanted == k.options[name]:
         return k
     try:
-        return k.with_speed(speed)
-    except KandiError:
-        return k  # the picture may differ, which is said
-
-
-def _with_scheduler(k: Kandinsky, name: Any) -> Kandinsky:
-    """Return the model with a recipe's scheduler, as it is where that does not work here."""
-    if name is None or name == k.options["scheduler"]:
-        return k
-    try:
-        return k.with_scheduler(name)
+        return getattr(k, f"with_{name}")(wanted)
     except KandiError:
         return k  # the picture may differ, which is said
 
