@@ -8,9 +8,10 @@ kn.generate(k, kn.Params("a red fox in a snowy forest", steps=25, seed=7))
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # name → module: each is imported when somebody first asks for it.
 _HOMES = {
@@ -19,25 +20,25 @@ _HOMES = {
     "KandiWarning": "words.errors",
     "Params": "words.params",
     "sweep": "words.params",
-    "random_seed": "words.seeds",
+    "random_seed": "words.params",
     "models": "words.models",
     "table": "words.tables",
     "Result": "pictures.result",
     "recipe": "pictures.recipe",
     "diff": "pictures.diff",
     "Mask": "pictures.masks",
-    "rectangle": "pictures.shapes",
-    "ellipse": "pictures.shapes",
-    "polygon": "pictures.shapes",
-    "stroke": "pictures.shapes",
-    "lettering_mask": "pictures.lettering",
-    "lettering": "pictures.lettering",
-    "colours": "pictures.colours",
+    "rectangle": "pictures.editing.shapes",
+    "ellipse": "pictures.editing.shapes",
+    "polygon": "pictures.editing.shapes",
+    "stroke": "pictures.editing.shapes",
+    "lettering_mask": "pictures.editing.lettering",
+    "lettering": "pictures.editing.lettering",
+    "colours": "pictures.editing.colours",
     "grid": "pictures.grid",
     "compare": "pictures.grid",
     "plot": "pictures.grid",
     "heat": "pictures.charts",
-    "free": "model.device",
+    "free": "model.machine.device",
     "check": "model.check",
     "plan": "model.plan.fit",
     "anatomy": "model.anatomy.anatomy",
@@ -46,7 +47,7 @@ _HOMES = {
     "load": "model.loading.load",
     "schedulers": "model.schedulers.table",
     "Adapter": "model.adapters.adapter",
-    "curve": "model.speed.modes",
+    "curve": "model.loading.speeds",
     "generate": "tasks.generate",
     "edit": "tasks.edit",
     "inpaint": "tasks.inpaint",
@@ -60,29 +61,35 @@ _HOMES = {
     "path": "tasks.embeddings.mixing",
     "mix_grid": "tasks.embeddings.mixing",
     "animate": "drivers.animation",
+    "steps": "drivers.animation",
     "Embedding": "words.embedding",
     "replay": "tasks.replay",
     "clip": "tasks.embeddings.clip",
     "cosines": "words.cosines",
     "tokens": "tasks.tokens",
     "versus": "tasks.versus",
+    "verify": "drivers.verify.verify",
     "teach": "tasks.teaching.teach",
     "checker": "tasks.teaching.checker",
-    "bench": "drivers.bench",
+    "bench": "drivers.measure.bench",
     "ledger": "drivers.ledger.ledger",
     "cost": "drivers.ledger.cost",
     "batch": "drivers.batches.batch",
-    "read_batch": "drivers.batches.index",
-    "pair": "drivers.bench",
+    "read_batch": "drivers.batches.folder.index",
+    "pair": "drivers.measure.bench",
     "mask_painter": "drivers.widgets.painter",
     "mixer": "drivers.widgets.mixer",
-    "spent": "drivers.spent",
+    "profile": "drivers.measure.profile",
     "panel": "drivers.panels.panel",
     "studio": "drivers.studio.studio",
     "run_notebook": "drivers.notebooks.run",
     "serve": "drivers.service.serving",
-    "Client": "drivers.client",
+    "Client": "drivers.remote.client",
+    "has": "drivers.abilities",
 }
+
+# What a name was before: it works on, and nothing lists it.
+_ALIASES = {"spent": "profile"}
 
 __all__ = [
     "Adapter",
@@ -115,6 +122,7 @@ __all__ = [
     "free",
     "generate",
     "grid",
+    "has",
     "heat",
     "inpaint",
     "ledger",
@@ -136,6 +144,7 @@ __all__ = [
     "plan",
     "plot",
     "polygon",
+    "profile",
     "random_seed",
     "read_batch",
     "recipe",
@@ -144,7 +153,7 @@ __all__ = [
     "run_notebook",
     "schedulers",
     "serve",
-    "spent",
+    "steps",
     "stroke",
     "studio",
     "sweep",
@@ -152,13 +161,18 @@ __all__ = [
     "teach",
     "tokens",
     "upscale",
+    "verify",
     "versus",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ALIASES:
+        return getattr(sys.modules[__name__], _ALIASES[name])
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from .words.errors import NoAttribute, did_you_mean
+
+        raise NoAttribute(f"kn has no {name}; {did_you_mean(name, _HOMES)}dir(kn) lists all")
     value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..words.errors import KandiError
-from ..words.files import expanded
+from ..words.files import expand_path
 from .names import PUBLISHER, WEIGHTS
+from .shared import whole
 
 
 def export(folder: str | os.PathLike, *, weights: Path = WEIGHTS) -> list[Path]:
@@ -23,13 +24,13 @@ def export(folder: str | os.PathLike, *, weights: Path = WEIGHTS) -> list[Path]:
     the hub. A checkpoint that is already there, in whole or in part, raises `KandiError`;
     nothing is overwritten.
     """
-    sources = sorted(path.parent for path in weights.glob("*/model_index.json"))
+    sources = sorted(path.parent for path in whole(weights).glob("*/model_index.json"))
     if not sources:
         raise KandiError(
             f"no bundled checkpoints in {weights}: "
             f"restore them with `git checkout -- {weights}`"
         )
-    target = expanded(folder) / PUBLISHER
+    target = expand_path(folder) / PUBLISHER
     taken = [source.name for source in sources if (target / source.name).exists()]
     if taken:
         raise KandiError(

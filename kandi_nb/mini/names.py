@@ -18,6 +18,22 @@ KANDINSKY_3 = "kandinsky-3"
 JUDGE = "judge/model.safetensors"
 FAMILY = (PRIOR, DECODER, INPAINT, DEPTH, PRIOR_21, DECODER_21, INPAINT_21, KANDINSKY_3)
 
+# Stage → prefix of its weights' names → folder where they lie once they have landed.
+LANDED: dict[str, dict[str, str]] = {
+    "judge": {"": "judge"},
+    "clip": {"text.": f"{PRIOR}/text_encoder", "vision.": f"{PRIOR}/image_encoder"},
+    "movq": {"": f"{DECODER}/movq"},
+    "movq-decoder": {"": f"{DECODER}/movq"},
+    "decoder-2.2": {"": f"{DECODER}/unet"},
+    "inpaint-2.2": {"": f"{INPAINT}/unet"},
+    "depth-2.2": {"": f"{DEPTH}/unet"},
+    "text-2.1": {"encoder.": f"{DECODER_21}/text_encoder"},
+    "decoder-2.1": {"": f"{DECODER_21}/unet"},
+    "inpaint-2.1": {"": f"{INPAINT_21}/unet"},
+    "text-3": {"encoder.": f"{KANDINSKY_3}/text_encoder"},
+    "decoder-3": {"": f"{KANDINSKY_3}/unet"},
+}
+
 
 @contextmanager
 def changing(weights: Path) -> Iterator[None]:

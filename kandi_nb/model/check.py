@@ -12,22 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from ..words.errors import KandiError
+from ..words.extras import pip_install
 from ..words.models import SPECS, ModelSpec
 from ..words.tables import Table
-from . import device, hub, integrity, threads
+from . import hub, integrity
 from .find import check_snapshot, remedy_for
-from .peak import MIB
+from .machine import device, threads
+from .machine.peak import MIB
 
 _Finding = tuple[str, str, str]
 _SHOWN = ("torch", "diffusers", "transformers")
 _LITTLE_MB = 1500  # the libraries and the bundled model together need about a gigabyte
 
 
-def check() -> Table:
+def check(*, brief: bool = False) -> Table:
     """Return a table of what matters on this machine and, for each problem, what to type.
 
     Rows are dicts with the columns what, found and remedy; the remedy is empty when all is
     well. Looks at versions, the device, memory, disk, the bundled weights and the hub's cache.
+    `brief` leaves out what is well: one line where all is.
     """
     rows = [
         {"what": what, "found": found, "remedy": remedy}
@@ -36,25 +39,31 @@ def check() -> Table:
     ]
     wrong = sum(bool(row["remedy"]) for row in rows)
     note = f"{wrong} thing{'s' if wrong > 1 else ''} to mend" if wrong else "all is well"
-    return Table(rows, columns=("what", "found", "remedy"), note=note)
+    where = next(row["found"] for row in rows if row["what"] == "device")
+    return Table(
+        [row for row in rows if row["remedy"] or not brief],
+        columns=("what", "found", "remedy"),
+        empty=f"{note} ({where}); more: kn.check()",
+        note=note,
+    )
 
 
 def _look_at_python() -> Iterator[_Finding]:
     found = platform.python_version()
-    good = (3, 10) <= sys.version_info < (3, 15)
-    remedy = "" if good else "install Python 3.10 to 3.14, then: make setup"
+    good = (3, 11) <= sys.version_info < (3, 15)
+    remedy = "" if good else "install Python 3.11 to 3.14, then: make setup"
     yield "Python", f"{found} on {platform.system()} {platform.machine()}", remedy
 
 
 def _look_at_packages() -> Iterator[_Finding]:
-    ranges = _required()
+    ranges = _requirements()
     for name in dict.fromkeys((*_SHOWN, *ranges)):
         found = _version(name)
         allowed = ranges.get(name)
         if found is None:
-            yield name, "not installed", f'pip install "{name}{allowed or ""}"'
+            yield name, "not installed", pip_install(f"{name}{allowed or ''}")
         elif allowed is not None and not allowed.contains(found, prereleases=True):
-            yield name, f"{found}, tested with {allowed}", f'pip install "{name}{allowed}"'
+            yield name, f"{found}, tested with {allowed}", pip_install(f"{name}{allowed}")
         elif name in _SHOWN:
             yield name, found, ""
     if fault := torchvision_fault():
@@ -67,7 +76,7 @@ def _look_at_machine() -> Iterator[_Finding]:
         number_format = str(device.dtype(where)).removeprefix("torch.")
         yield "device", f"{_device_name(where)}, {number_format}", ""
         if where == "cpu":
-            yield "threads", threads.described(), ""
+            yield "threads", threads.describe_threads(), ""
         if where == "cuda":
             yield "GPU memory", f"{device.available_mb(where) / 1024:.1f} GB free", ""
     if not _version("psutil"):  # named above already
@@ -95,12 +104,13 @@ def _look_at_models() -> Iterator[_Finding]:
 
 def _published_state(known: ModelSpec, spare_gb: float) -> tuple[str, str]:
     try:
-        folders = {role: hub.cached(known, role) for role in known.ids}
+        folders = {role: hub.cached_folder(known, role) for role in known.ids}
     except KandiError as fault:
         found, _, remedy = str(fault).rpartition("; ")
         return found, remedy
-    if all(folders.values()):
-        return _state(known, folders)
+    here = {role: folder for role, folder in folders.items() if folder}
+    if len(here) == len(folders):
+        return _state(known, here)
     fits = "" if spare_gb > known.download_gb else ", more than the disk has left"
     return f"not downloaded ({known.download}{fits})", ""
 
@@ -118,7 +128,7 @@ def _state(known: ModelSpec, folders: dict[str, Path]) -> tuple[str, str]:
     return "ready" if known.bundled or known.pins else "ready, its sizes unverified", ""
 
 
-def _required() -> dict[str, Any]:
+def _requirements() -> dict[str, Any]:
     """Return package → allowed versions, as this package's own metadata say."""
     from packaging.requirements import Requirement
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..words.errors import KandiError, shortened, shown
-from ..words.files import expanded
+from ..words import models
+from ..words.errors import KandiError, quote, shorten
+from ..words.families import family_of
+from ..words.files import expand_path
 from ..words.models import PUBLISHER, SPECS, ModelSpec, spec
 from ..words.tables import Table
 from . import hub, integrity
@@ -22,7 +24,7 @@ def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
     """
     if not isinstance(name, (str, Path)):
         raise KandiError(
-            f"load takes a model key or a folder, not {shown(name)}; known: {', '.join(SPECS)}"
+            f"load takes a model key or a folder, not {quote(name)}; known: {', '.join(SPECS)}"
         )
     if str(name) in SPECS:
         return spec(str(name)), dict(spec(str(name)).folders)
@@ -30,13 +32,27 @@ def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
         ids = {role.id for role in known.roles.values()}
         if str(name) in ids and not known.bundled and not os.path.exists(name):
             return known, {}
-    folder = expanded(name)
+    folder = expand_path(name)
+    if models.WEIGHTS in (folder, *folder.parents):
+        folder = models.whole() / folder.relative_to(models.WEIGHTS)
     if os.path.isdir(folder):
         return _in_folder(folder)
     if isinstance(name, Path) or len(folder.parts) > 1 or str(name).startswith((".", "~")):
-        place = shortened(str(name), 200)
-        raise KandiError(f"there is no folder {place}; give a folder or one of: {_known()}")
+        place = shorten(str(name), 200)
+        raise KandiError(f"there is no folder {place}; give a folder or one of: {_keys()}")
     return spec(name), {}
+
+
+def place_of(spec: ModelSpec, folders: Mapping[str, Path]) -> str:
+    """Return what `find` takes for the same model: its key, or its folder."""
+    if spec.bundled or not folders:
+        return spec.key
+    own = folders["decoder"].resolve()
+    for place in (own, own.parent, own.parent.parent):
+        with suppress(KandiError):
+            if find(place)[0].key == spec.key:
+                return str(place)
+    return str(own)
 
 
 def _in_folder(folder: Path) -> tuple[ModelSpec, dict[str, Path]]:
@@ -93,17 +109,14 @@ def _layout() -> str:
     return f"{'; or '.join(lines)} (the sub-folders may lie in FOLDER/{PUBLISHER})"
 
 
-def _known() -> str:
+def _keys() -> str:
     return ", ".join(SPECS)
 
 
 def remedy_for(chosen: ModelSpec, role: str, local: bool) -> str:
     """Return how to get the files of one role back, to close an error message with."""
     if chosen.bundled:
-        return (
-            f"restore it with: git checkout -- {chosen.folders[role]} "
-            "(or install kandi_nb again)"
-        )
+        return f"restore it with: git checkout -- {models.WEIGHTS} (or install kandi_nb again)"
     if local:
         return "copy the folder again from where it came"
     return f"restore it with: kandi-nb fetch {chosen.key}"
@@ -131,6 +144,7 @@ def places(
     for role in roles:
         with restorable(chosen, role, local=True):
             _check_family(chosen, role, folders[role])
+            _check_classes(chosen, role, folders[role])
             if chosen.must_vary:
                 _check_variant(folders[role], chosen)
             integrity.check_folder(folders[role], chosen.variant)
@@ -145,7 +159,8 @@ def _check_variant(folder: Path, chosen: ModelSpec) -> None:
 def _check_family(chosen: ModelSpec, role: str, folder: Path) -> None:
     """Raise KandiError for a folder that bears another generation's name than it holds."""
     name = integrity.pipeline_class(folder)
-    family = next((f for mark, f in _FAMILIES.items() if name.startswith(mark)), chosen.family)
+    known_family = family_of(name)
+    family = known_family.key if known_family else chosen.family
     if family != chosen.family:
         right = next(
             known.roles.get(role, known.roles["decoder"]).id.rpartition("/")[2]
@@ -158,17 +173,20 @@ def _check_family(chosen: ModelSpec, role: str, folder: Path) -> None:
         )
 
 
-_FAMILIES = {"KandinskyV22": "2.2", "Kandinsky3": "3", "Kandinsky": "2.1"}
+def _check_classes(chosen: ModelSpec, role: str, folder: Path) -> None:
+    """Raise KandiError for a folder that names other classes than its role has."""
+    integrity.components(folder, chosen.family, "prior" if role == "prior" else "decoder")
 
 
 def _from_hub(chosen: ModelSpec, roles: list[str]) -> dict[str, Path]:
-    cached = {role: hub.cached(chosen, role) for role in roles}
-    missing = [r for r, folder in cached.items() if not (folder and _whole(chosen, r, folder))]
+    cached = {role: hub.cached_folder(chosen, role) for role in roles}
+    missing = [r for r, at in cached.items() if not (at and _is_whole(chosen, r, at))]
     brought = _download(chosen, {role: hub.listing(chosen, role) for role in missing})
     for role, folder in brought.items():
         with restorable(chosen, role):
             check_snapshot(chosen, role, folder)
-    return {**cached, **brought}
+    here = {role: folder for role, folder in cached.items() if folder}
+    return {**here, **brought}
 
 
 def _download(chosen: ModelSpec, listings: Mapping[str, hub.Listing]) -> dict[str, Path]:
@@ -181,6 +199,7 @@ def _download(chosen: ModelSpec, listings: Mapping[str, hub.Listing]) -> dict[st
 
 def check_snapshot(chosen: ModelSpec, role: str, folder: Path) -> None:
     """Raise Damaged unless a role in the hub's cache is whole and of the pinned sizes."""
+    _check_classes(chosen, role, folder)
     integrity.check_folder(folder, chosen.variant)
     if role in chosen.pins:
         integrity.check_pinned(folder, chosen.pins[role].files)
@@ -202,7 +221,7 @@ def fetch(name: str) -> Table:
     chosen, folders = find(name)
     if folders:
         raise KandiError(f"{name} is here already: there is nothing to download for it")
-    listings = {role: _listing(chosen, role) for role in _wanted(chosen)}
+    listings = {role: _listing(chosen, role) for role in _roles_to_fetch(chosen)}
     reached = {role: there for role, there in listings.items() if there}
     missing = {
         role: sum(hub.missing_bytes(chosen, role, there).values())
@@ -213,7 +232,7 @@ def fetch(name: str) -> Table:
         {
             "checkpoint": chosen.roles[role].id,
             "downloaded": f"{missing.get(role, 0) / 1e9:.2f} GB",
-            **_verified(chosen, role, there),
+            **_verify(chosen, role, there),
         }
         for role, there in listings.items()
     ]
@@ -221,10 +240,10 @@ def fetch(name: str) -> Table:
     return Table(rows, note="" if chosen.pins else unverified)
 
 
-def _wanted(chosen: ModelSpec) -> list[str]:
+def _roles_to_fetch(chosen: ModelSpec) -> list[str]:
     """Return a role of each checkpoint that `load` reads, or that lies in the cache already."""
     others = [role for role in chosen.roles if role not in chosen.ids]
-    roles = [*chosen.ids, *(role for role in others if hub.cached(chosen, role))]
+    roles = [*chosen.ids, *(role for role in others if hub.cached_folder(chosen, role))]
     first = {chosen.roles[role].id: role for role in reversed(roles)}
     return [role for role in roles if role in first.values()]
 
@@ -234,16 +253,16 @@ def _listing(chosen: ModelSpec, role: str) -> hub.Listing | None:
     try:
         return hub.listing(chosen, role)
     except hub.NotFetched:
-        folder = hub.cached(chosen, role)
+        folder = hub.cached_folder(chosen, role)
         try:
-            if folder is None or not _whole(chosen, role, folder):
+            if folder is None or not _is_whole(chosen, role, folder):
                 raise
         except integrity.Damaged:  # to be named by its checksum
             pass
         return None
 
 
-def _whole(chosen: ModelSpec, role: str, folder: Path) -> bool:
+def _is_whole(chosen: ModelSpec, role: str, folder: Path) -> bool:
     try:
         with restorable(chosen, role):
             check_snapshot(chosen, role, folder)
@@ -252,15 +271,19 @@ def _whole(chosen: ModelSpec, role: str, folder: Path) -> bool:
     return True
 
 
-def _verified(chosen: ModelSpec, role: str, there: hub.Listing | None) -> dict[str, str]:
+def _verify(chosen: ModelSpec, role: str, there: hub.Listing | None) -> dict[str, str]:
     """Verify a checkpoint in the cache, mend it once, return what the table says of it."""
     known = chosen.pins[role].files if role in chosen.pins else {}
-    folder = hub.cached(chosen, role)
-    wrong = hub.damaged(folder, there, known)
+    folder = hub.cached_folder(chosen, role)
+    if folder is None:
+        raise hub.NotFetched(
+            f"{chosen.key} is not downloaded; type: kandi-nb fetch {chosen.key}"
+        )
+    wrong = hub.damaged_files(folder, there, known)
     if wrong and there:
         hub.forget(folder, wrong)
         folder = hub.download(chosen, role, there)
-        wrong = hub.damaged(folder, there, known)
+        wrong = hub.damaged_files(folder, there, known)
     if wrong:
         raise integrity.Damaged(
             f"{folder / wrong[0]} is not as published (its checksum differs); "
@@ -268,7 +291,7 @@ def _verified(chosen: ModelSpec, role: str, there: hub.Listing | None) -> dict[s
         )
     with restorable(chosen, role):
         check_snapshot(chosen, role, folder)
-    read = hub.wanted({p.relative_to(folder).as_posix(): p for p in folder.rglob("*.*")})
+    read = hub.files_to_read({p.relative_to(folder).as_posix(): p for p in folder.rglob("*.*")})
     size = sum((folder / path).stat().st_size for path in read)
     return {
         "commit": folder.name[:12],

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from ..words.errors import KandiError
+from .pipelines import picture_decoder
 
 if TYPE_CHECKING:
     import torch
@@ -57,7 +58,7 @@ def checked_pixels(pipeline: Any) -> Iterator[None]:
     def after(part: Any, args: tuple, pixels: torch.Tensor) -> None:
         check_finite(pixels, pipeline, "the picture that MoVQ decoded")
 
-    movq = pipeline.movq
+    movq = picture_decoder(pipeline)
     hooks = [
         movq.post_quant_conv.register_forward_pre_hook(before),
         movq.decoder.register_forward_hook(after),

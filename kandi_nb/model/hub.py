@@ -45,7 +45,7 @@ def cache() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
-def cached(chosen: ModelSpec, role: str) -> Path | None:
+def cached_folder(chosen: ModelSpec, role: str) -> Path | None:
     """Return the snapshot folder of a stage in the cache, whole or not, or None."""
     from huggingface_hub import try_to_load_from_cache
 
@@ -74,10 +74,10 @@ def listing(chosen: ModelSpec, role: str) -> Listing:
         }
     if chosen.must_vary:
         integrity.check_variant(name, found, chosen.variant)
-    return Listing(commit, {path: found[path] for path in wanted(found, chosen.variant)})
+    return Listing(commit, {path: found[path] for path in files_to_read(found, chosen.variant)})
 
 
-def wanted(paths: Mapping[str, Any], variant: str | None = None) -> list[str]:
+def files_to_read(paths: Mapping[str, Any], variant: str | None = None) -> list[str]:
     """Return the paths that a pipeline reads: of a part with the variant, that one alone."""
     read = [path for path in paths if any(fnmatch(path, kind) for kind in _KINDS)]
     if variant is None:
@@ -127,7 +127,7 @@ def missing_bytes(chosen: ModelSpec, role: str, hub: Listing) -> dict[str, int]:
     return found
 
 
-def damaged(
+def damaged_files(
     folder: Path, hub: Listing | None, known: Mapping[str, tuple[int, str | None]]
 ) -> list[str]:
     """Return the files of a snapshot whose content has another checksum than it must.
@@ -138,14 +138,14 @@ def damaged(
     from tqdm import tqdm
 
     files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
-    read = sorted(hub.files if hub else wanted(files))
+    read = sorted(hub.files if hub else files_to_read(files))
     found = []
     for path in tqdm(read, desc="Verifying", unit="file", disable=None):  # only on a terminal
         file = files[path]
         said = {known.get(path, (0, None))[1], hub.files[path][1] if hub else None}
         name = file.resolve().name
         said |= {name} if file.is_symlink() and _CHECKSUM.fullmatch(name) else set()
-        if any(integrity.digest(file, checksum) != checksum for checksum in said - {None}):
+        if any(integrity.digest(file, checksum) != checksum for checksum in said if checksum):
             found.append(path)
     return found
 
@@ -244,9 +244,9 @@ def _one_line(chosen: ModelSpec) -> Iterator[None]:
         if fault := cache_fault():
             raise NotFetched(f"{chosen.key}: {fault[0]}; {fault[1]}") from error
         raise NotFetched(
-            f"{chosen.key} is not whole in the cache ({cache()}) and cannot be downloaded now "
-            f"({first_line(error)}); with a network type: kandi-nb fetch {chosen.key} — "
-            'without one, the bundled model works now: kn.load("mini-2.2")'
+            f'take kn.load("mini-2.2"), which works now, or, with a network, type: kandi-nb '
+            f"fetch {chosen.key}; {chosen.key} is not whole in the cache ({cache()}) and "
+            f"cannot be downloaded now ({first_line(error)})"
         ) from error
 
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..words.errors import KandiError
+from ..words.errors import KandiError, quote
+from . import trust
 
 SUMS = "SHA256SUMS"  # optional, in a pipeline's folder, as written by the sha256sum command
 _CONFIGS = {
@@ -24,6 +25,7 @@ _CONFIGS = {
     "ImageProcessor": "preprocessor_config.json",
 }
 _WHOLE = 256 * 2**20  # bytes: folders up to this size are fingerprinted completely
+_LONGEST = 128 * 2**20  # bytes of a JSON file; XLM-R's words take 17 million
 _SAMPLE = 2**20  # bytes from both ends of each file of a larger folder
 
 
@@ -35,17 +37,15 @@ class Missing(Damaged):
     """A file of a model is not there at all."""
 
 
-def components(folder: Path) -> dict[str, tuple[str, str]]:
-    """Return component → (library, class) as the folder's model_index.json lists them."""
-    index = _json(folder / "model_index.json")
-    return {
-        name: (entry[0], entry[1])
-        for name, entry in index.items()
-        if not name.startswith("_")
-        and isinstance(entry, list)
-        and len(entry) == 2
-        and all(isinstance(word, str) for word in entry)
-    }
+def components(
+    folder: Path, family: str | None = None, stage: str = "decoder"
+) -> dict[str, tuple[str, str]]:
+    """Return component → (library, class) as the folder's model_index.json lists them.
+
+    Raises KandiError for a class that no Kandinsky has; given a `family` and a `stage`, "prior"
+    or "decoder", for one that this family does not have there.
+    """
+    return trust.entries(folder, _json(folder / "model_index.json"), family, stage)
 
 
 def pipeline_class(folder: Path) -> str:
@@ -72,14 +72,33 @@ def check_folder(folder: Path, variant: str | None = None) -> None:
         if not (part / _config_of(class_name)).is_file():
             raise Missing(f"{part / _config_of(class_name)} is missing")
         for file in sorted(part.iterdir()):
-            if file.is_file() and file.stat().st_size == 0:
-                raise Damaged(f"{file} is empty")
-            if file.suffix == ".json":
-                _json(file)
+            _check_file(file)
         if is_model(class_name):
             for file in weight_files(part, variant):
                 header(file)
     _check_sums(folder)
+
+
+def check_settings(folder: Path) -> None:
+    """Raise KandiError for configurations right in a folder that name code to run."""
+    for file in sorted(folder.glob("*config*.json")):
+        trust.check_settings(file, _json(file))
+
+
+def _check_file(file: Path) -> None:
+    """Raise KandiError for a file of a component that no library is to meet."""
+    if file.is_dir() or not file.exists():
+        return
+    if file.suffix == ".json":
+        content = _json(file)
+        if "config" in file.name:
+            trust.check_settings(file, content)
+    elif file.suffix == ".py":
+        raise KandiError(f"{file} is a program, and none is run from here; take it out")
+    elif not file.is_file():
+        raise Damaged(f"{file} is no ordinary file")
+    if file.stat().st_size == 0:
+        raise Damaged(f"{file} is empty")
 
 
 def weight_files(part: Path, variant: str | None = None) -> list[Path]:
@@ -91,7 +110,7 @@ def weight_files(part: Path, variant: str | None = None) -> list[Path]:
                 return [whole]
             index = part / f"{stem}.safetensors.index{infix}.json"
             if index.is_file():
-                shards = sorted(set(_json(index).get("weight_map", {}).values()))
+                shards = trust.shards(index, _json(index).get("weight_map", {}))
                 missing = [shard for shard in shards if not (part / shard).is_file()]
                 if missing or not shards:
                     raise Missing(f"{part / (missing or ['weights'])[0]} is missing")
@@ -102,7 +121,7 @@ def weight_files(part: Path, variant: str | None = None) -> list[Path]:
     raise Missing(f"{part / stem}.safetensors is missing{pickled}")
 
 
-def check_variant(place: object, files: Iterable[str], variant: str) -> None:
+def check_variant(place: object, files: Iterable[str], variant: str | None) -> None:
     """Raise KandiError unless some weights among the paths of a checkpoint are of a variant."""
     found = {match[1] for file in files if (match := _VARIANT.search(file))}
     if variant not in found:
@@ -132,9 +151,9 @@ def header(file: Path) -> bytes:
     try:
         entries = json.loads(text)
         ends = [tensor["data_offsets"][1] for n, tensor in entries.items() if n[:2] != "__"]
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        expected = 8 + length + max(ends, default=0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise Damaged(f"{file} has a broken header") from None
-    expected = 8 + length + max(ends, default=0)
     if size != expected:
         raise Damaged(f"{file} has {size} bytes instead of {expected}")
     return start + text
@@ -224,11 +243,15 @@ def _expected_stem(part: Path) -> str:
 
 
 def _json(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        raise Missing(f"{file} is missing")
+    if not file.is_file():  # a pipe would be waited for
+        raise Damaged(f"{file} is no ordinary file")
+    if (size := file.stat().st_size) > _LONGEST:
+        raise Damaged(f"{file} has {size:,} bytes, far more than a configuration")
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise Missing(f"{file} is missing") from None
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         raise Damaged(f"{file} is unreadable or half-written") from None
     if not isinstance(content, dict):
         raise Damaged(f"{file} does not hold what it should")
@@ -239,9 +262,16 @@ def _check_sums(folder: Path) -> None:
     listing = folder / SUMS
     if not listing.is_file():
         return
-    for line in listing.read_text(encoding="utf-8").splitlines():
+    try:
+        lines = listing.read_text(encoding="utf-8").splitlines()
+    except (ValueError, OSError):
+        raise Damaged(f"{listing} is unreadable") from None
+    for line in lines:
         wanted, _, name = line.partition(" ")
-        file = folder / name.strip().removeprefix("*")
+        name = name.strip().removeprefix("*")
+        if not all(map(trust.is_inside, name.split("/"))):
+            raise Damaged(f"{listing} names a file outside its folder ({quote(name)})")
+        file = folder / name
         if not file.is_file():
             raise Missing(f"{file} is missing")
         if digest(file, wanted) != wanted:

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import HEADLESS, Cancelled, KandiError, shown, warn
+from ..words.bounds import whole
+from ..words.errors import HEADLESS, Cancelled, KandiError, quote, warn
+from ..words.extras import is_installed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 _REDRAW = 0.1  # seconds between two messages to the browser
 _LOG_EVERY = 10.0  # seconds between two lines in a log: a short run leaves none
 _IN_LOG: ContextVar[bool] = ContextVar("_IN_LOG", default=False)
+_HEEDED: ContextVar[Progress | None] = ContextVar("_HEEDED", default=None)
 _SHOWN_BY: ContextVar[Callable[..., Progress] | None] = ContextVar("_SHOWN_BY", default=None)
 
 
@@ -56,21 +59,37 @@ def in_log() -> Iterator[None]:
 
     For commands, whose output goes to a log: a function of the library prints nothing there.
     """
-    token = _IN_LOG.set(True)
+    yield from _set(_IN_LOG, True)
+
+
+def _set(variable: ContextVar, value: Any) -> Iterator[None]:
+    token = variable.set(value)
     try:
         yield
     finally:
-        _IN_LOG.reset(token)
+        variable.reset(token)
 
 
 @contextmanager
 def shown_by(kind: Callable[..., Progress]) -> Iterator[None]:
     """Let runs in the block, on this thread alone, have a bar of kind(total, text, stop)."""
-    token = _SHOWN_BY.set(kind)
-    try:
-        yield
-    finally:
-        _SHOWN_BY.reset(token)
+    yield from _set(_SHOWN_BY, kind)
+
+
+@contextmanager
+def heeding(bar: Progress) -> Iterator[None]:
+    """Let `heed_stop` ask a bar, in the block and on this thread."""
+    yield from _set(_HEEDED, bar)
+
+
+def heed_stop() -> None:
+    """Raise Cancelled if a stop of the run in progress was asked for.
+
+    Called before each network and each window: a single step of a large picture may take
+    minutes.
+    """
+    if (bar := _HEEDED.get()) is not None:
+        bar.check()
 
 
 @contextmanager
@@ -95,6 +114,7 @@ class Progress:
 
     def __init__(self, total: int, text: str, stop: Any = None) -> None:
         self.total, self.text, self.done = total, text, 0
+        self.waiting, self._began = "", time.monotonic()  # for what; since when it draws
         self._stops = [stop] if stop is not None else []
 
     def __enter__(self) -> Progress:
@@ -121,6 +141,17 @@ class Progress:
         self.show()
         self.check()
 
+    def reach(self, done: int, total: int) -> None:
+        """Count as many steps as are done elsewhere, of a total that may still grow."""
+        self.total, self.done, self.waiting = max(1, total), min(done, max(1, total)), ""
+        self.show()
+        self.check()
+
+    def wait(self, words: str) -> None:
+        """Say what the run waits for; its time counts from then on."""
+        self.waiting, self._began = words, time.monotonic()
+        self.show()
+
     def show(self) -> None:
         """Redraw, where there is something to draw on."""
 
@@ -132,6 +163,8 @@ class Progress:
 
     def _words(self, seconds: float) -> str:
         """Return how far the run is that took so many seconds, and how long it still takes."""
+        if self.waiting or not self.done:
+            return self.waiting or f"0/{self.total} steps"
         left = seconds / self.done * (self.total - self.done)
         return f"{self.done}/{self.total} steps, {left:.0f} s left"
 
@@ -162,6 +195,8 @@ class TerminalBar(Progress):
         return self
 
     def show(self) -> None:
+        self._bar.total = self.total
+        self._bar.set_postfix_str(self.waiting, refresh=not self.done)
         self._bar.update(self.done - self._bar.n)
 
     def close(self) -> None:
@@ -204,7 +239,7 @@ class NotebookBar(Progress):
         if now - self._drawn < _REDRAW and self.done < self.total:
             return
         self._drawn = now
-        self._bar.value = self.done
+        self._bar.max, self._bar.value = self.total, self.done
         self._time.value = self._words(now - self._began)
 
     def preview(self, images: Sequence[Image]) -> None:
@@ -228,10 +263,16 @@ def _close(widget: Any) -> None:
     widget.close()
 
 
+def _able() -> str:
+    """Return who watches; a notebook without ipywidgets has lines only."""
+    watching = place()
+    return "log" if watching == "notebook" and not is_installed("ipywidgets") else watching
+
+
 def progress_bar(total: int, text: str, *, shown: bool = True, stop: Any = None) -> Progress:
     """Return the progress bar for whoever is watching; `stop` is anything with is_set()."""
     kinds = {"notebook": NotebookBar, "terminal": TerminalBar, "log": LogLines}
-    kind = (_SHOWN_BY.get() or kinds.get(place(), Progress)) if shown else Progress
+    kind = (_SHOWN_BY.get() or kinds.get(_able(), Progress)) if shown else Progress
     return kind(total, text, stop)
 
 
@@ -240,10 +281,8 @@ def preview_every(preview: Any, on_preview: Any, progress: bool) -> int:
 
     Decoding a preview takes time, so there are none that nobody would see.
     """
-    if isinstance(preview, bool) or not isinstance(preview, int) or preview < 0:
-        raise KandiError(
-            f"preview is a number of steps, 0 for no previews, not {shown(preview)}"
-        )
+    says = "preview is a number of steps, 0 for no previews"
+    preview = whole("preview", preview, says=says)
     if on_preview is not None and not callable(on_preview):
         raise KandiError(f"on_preview is a function of (pictures, step), not {on_preview!r}")
     if on_preview is not None:
@@ -254,7 +293,8 @@ def preview_every(preview: Any, on_preview: Any, progress: bool) -> int:
     return preview if watched == "notebook" else 0
 
 
-def check_stop(stop: Any) -> None:
-    """Raise KandiError unless `stop` is None or can be asked is_set()."""
+def check_stop(stop: Any) -> Any:
+    """Return `stop`; raise KandiError unless it is None or can be asked is_set()."""
     if stop is not None and not callable(getattr(stop, "is_set", None)):
-        raise KandiError(f"stop is a threading.Event, not {shown(stop)}")
+        raise KandiError(f"stop is a threading.Event, not {quote(stop)}")
+    return stop

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..words.cosines import cosines
 from ..words.embedding import Embedding
-from ..words.errors import KandiError, shortened, shown
+from ..words.errors import KandiError, quote, shorten
+from ..words.extras import check_extra
 from ..words.tables import Table
-from .fonts import SANS, drawable, family_for
+from .fonts import SANS, drawable, family_for, name_offsets
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +26,7 @@ _UNITS = {"seconds": "s", "mb": "MB", "gb": "GB", "ms": "ms", "percent": "%", "p
 
 def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None) -> Figure:
     """Return a closed matplotlib figure; `grid.plot` checks the names and says the rest."""
+    check_extra("notebook", "a plot", "matplotlib")
     import matplotlib
     from matplotlib import pyplot
 
@@ -33,7 +35,7 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
         raise KandiError(f"no row has both {x} and {y}; nothing can be plotted")
     for row in rows:
         if not _is_number(row[y]):
-            raise KandiError(f"{y} must be a number to be plotted, not {shown(row[y])}")
+            raise KandiError(f"{y} must be a number to be plotted, not {quote(row[y])}")
     numeric = all(_is_number(row[x]) for row in rows)
     series: dict[Any, dict[Any, list[float]]] = {}
     for row in rows:
@@ -61,23 +63,24 @@ def line_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, by: str | None)
                 axes.plot(*zip(*repeats, strict=True), ".", color=line.get_color(), alpha=0.4)
         if not numeric:
             axes.set_xticks(range(len(order)), _names(order))
-        axes.set_xlabel(_titled(x))
-        axes.set_ylabel(_titled(y))
+        axes.set_xlabel(_axis_label(x))
+        axes.set_ylabel(_axis_label(y))
         if min(float(row[y]) for row in rows) >= 0:
             axes.set_ylim(bottom=0)  # half a bar's height should mean half the seconds
         axes.grid(alpha=0.3)
         if by:
-            axes.legend(title=_titled(by))
+            axes.legend(title=_axis_label(by))
     return figure
 
 
 def front_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, label: str) -> Figure:
     """Return a closed figure: rows as named points, and a line through the best of them."""
+    check_extra("notebook", "a plot", "matplotlib")
     import matplotlib
     from matplotlib import pyplot
 
     points = [
-        (float(row[x]), float(row[y]), drawable(shortened(str(row.get(label)), 40)))
+        (float(row[x]), float(row[y]), drawable(shorten(str(row.get(label)), 40)))
         for row in rows
         if _is_number(row.get(x)) and _is_number(row.get(y))
     ]
@@ -89,14 +92,15 @@ def front_plot(rows: Sequence[Mapping[str, Any]], x: str, y: str, label: str) ->
         pyplot.close(figure)  # as in line_plot
         axes.plot(*zip(*[p[:2] for p in front], strict=True), "-", alpha=0.5)
         axes.scatter(*zip(*[p[:2] for p in points], strict=True))
-        # Neighbours in height would cover each other's names: they go above and below in turn.
-        for number, (across, up, name) in enumerate(sorted(points, key=lambda p: p[1])):
-            place = {"xytext": (5, 5 if number % 2 else -12), "textcoords": "offset points"}
-            axes.annotate(name, (across, up), fontsize=8, **place)
-        axes.set_xlabel(_titled(x))
-        axes.set_ylabel(_titled(y))
+        axes.set_xlabel(_axis_label(x))
+        axes.set_ylabel(_axis_label(y))
         axes.set_xlim(0, 1.35 * max(p[0] for p in points) or 1)
         axes.set_ylim(0, 1.15 * max(p[1] for p in points) or 1)
+        figure.canvas.draw()  # so that it is known where points are
+        spots = axes.transData.transform([p[:2] for p in points]) * 72 / figure.dpi
+        style = {"fontsize": 8, "textcoords": "offset points"}
+        for (*spot, name), offset in zip(points, name_offsets(spots, points), strict=True):
+            axes.annotate(name, spot, xytext=offset, **style)
         axes.grid(alpha=0.3)
     return figure
 
@@ -108,6 +112,7 @@ def _beats(one: tuple[float, float, str], other: tuple[float, float, str]) -> bo
 
 def map_plot(embedding: Embedding) -> Figure:
     """Return a closed figure: each row is a point of the plane in which they spread most."""
+    check_extra("notebook", "a plot", "matplotlib")
     import matplotlib
     import torch
     from matplotlib import pyplot
@@ -116,7 +121,7 @@ def map_plot(embedding: Embedding) -> Figure:
     points = torch.zeros(len(rows), 2)
     plane = torch.linalg.svd(rows, full_matrices=False).Vh[:2]
     points[:, : len(plane)] = rows @ plane.T
-    names = [drawable(shortened(name, 30)) for name in embedding.names]
+    names = [drawable(shorten(name, 30)) for name in embedding.names]
     with matplotlib.rc_context({"font.family": _families(names)}):
         figure, axes = pyplot.subplots(figsize=(6.4, 5), layout="constrained")
         pyplot.close(figure)  # as in line_plot
@@ -152,10 +157,10 @@ def _families(texts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([SANS, *(family for family in found if family)]))
 
 
-def _titled(name: str) -> str:
+def _axis_label(name: str) -> str:
     """Return a column name as an axis label with its unit: "peak_mb" → "peak (MB)".
 
-    >>> _titled("seconds"), _titled("peak_mb"), _titled("prior_steps")
+    >>> _axis_label("seconds"), _axis_label("peak_mb"), _axis_label("prior_steps")
     ('time (s)', 'peak (MB)', 'prior steps')
     """
     *words, last = name.split("_")
@@ -188,7 +193,10 @@ class Heat:
     def __repr__(self) -> str:
         lines = [
             {"": name}
-            | {col: _said(value) for col, value in zip(self._columns(), line, strict=True)}
+            | {
+                col: _two_places(value)
+                for col, value in zip(self._columns(), line, strict=True)
+            }
             for name, line in zip(self.rows, self.values, strict=True)
         ]
         return Table(lines).text()
@@ -216,7 +224,7 @@ class Heat:
         paper = [round(p + share * (d - p)) for p, d in zip(_PALE, _DEEP, strict=True)]
         ink = "#fff" if share > _TURN else "#000"
         style = f"{_BOX};background:rgb({','.join(map(str, paper))});color:{ink}"
-        return f'<td style="{style}">{_said(value)}</td>'
+        return f'<td style="{style}">{_two_places(value)}</td>'
 
 
 def heat(
@@ -266,7 +274,7 @@ def _numbers(matrix: Any) -> list[list[float | None]]:
         return [[_number(value) for value in line] for line in matrix]
     except (TypeError, ValueError):
         raise KandiError(
-            f"heat needs rows of numbers, such as kn.cosines gives, not {shown(matrix)}"
+            f"heat needs rows of numbers, such as kn.cosines gives, not {quote(matrix)}"
         ) from None
 
 
@@ -277,11 +285,11 @@ def _number(value: Any) -> float | None:
 
 def _labels(name: str, given: Any) -> list[str]:
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise KandiError(f"{name} is a list of labels, not {shown(given)}")
+        raise KandiError(f"{name} is a list of labels, not {quote(given)}")
     return [str(label) for label in given]
 
 
-def _said(value: float | None) -> str:
+def _two_places(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..words.embedding import Embedding
-from ..words.errors import KandiError, shown
+from ..words.errors import KandiError, quote
 from ..words.params import FIELDS, Params
 from ..words.tables import Table
 from .pixels import is_picture
-from .recipe import checked, recipe
+from .recipe import check_recipe, recipe
 
 
 def diff(a: Any, b: Any) -> Table:
@@ -42,10 +42,10 @@ def _settings(source: Any) -> dict[str, Any]:
         source = recipe(source)
     recipes = getattr(source, "recipes", None)
     if recipes is None and isinstance(source, Mapping):
-        recipes = [checked(source)]
+        recipes = [check_recipe(source)]
     if not recipes:
         raise KandiError(
-            f"diff compares Params, Results, PNG files and recipes, not {shown(source)}"
+            f"diff compares Params, Results, PNG files and recipes, not {quote(source)}"
         )
     flat = [_flat(one) for one in recipes]
     return {name: _common([one.get(name) for one in flat]) for name in flat[0]}

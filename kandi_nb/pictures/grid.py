@@ -7,9 +7,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..words.bounds import real, whole
 from ..words.embedding import Embedding
-from ..words.errors import KandiError, did_you_mean, shown
+from ..words.errors import KandiError, did_you_mean, quote
 from . import pixels
+from .reading.levels import largest_value
 from .sheet import Grid
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def grid(
     enlargement, by default small pictures are enlarged. Raises KandiError.
     """
     lines, own_labels, own_rows, caption = _lines(images)
-    if _is_result(images) and columns is rows is cols is None:
+    if pixels.is_result(images) and columns is rows is cols is None:
         lines, columns = _laid_out(images, lines)
     rows = rows if rows is None else _list("rows", rows)
     cols = cols if cols is None else _list("cols", cols)
@@ -45,7 +47,7 @@ def grid(
     if not flat:
         raise KandiError("there are no pictures to show; give at least one")
     for picture in flat:
-        pixels.check(picture, "a grid")
+        pixels.check_pixels(picture, "a grid")
     _check_scale(scale)
     texts = own_labels if labels is None else _flat_labels(labels, lines)
     wraps = len(lines) == 1 and not rows and not cols and not own_rows
@@ -75,16 +77,16 @@ def _lines(
     images: Any,
 ) -> tuple[list[list[Any]], list[str | None], list[str] | None, str | None]:
     """Return pictures in rows, their own labels (flat), labels of the rows and a caption."""
-    if _is_result(images):
+    if pixels.is_result(images):
         prompts = {params.prompt for params in images.params}
         caption = prompts.pop() if len(prompts) == 1 and len(images.images) > 1 else None
         return [list(images.images)], list(images.labels), None, caption
     if hasattr(images, "size") and hasattr(images, "mode"):
         return [[images]], [None], None, None
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
-        raise KandiError(f"grid needs a Result or a list of pictures, not {shown(images)}")
+        raise KandiError(f"grid needs a Result or a list of pictures, not {quote(images)}")
     items = list(images)
-    if items and all(_is_result(item) for item in items):
+    if items and all(pixels.is_result(item) for item in items):
         return _lines_of_results(items)
     if items and all(isinstance(item, (list, tuple)) for item in items):
         lines = [list(item) for item in items]
@@ -121,14 +123,10 @@ def _lines_of_results(results: Sequence[Any]):
     return [list(result.images) for result in results], texts, rows, None
 
 
-def _is_result(item: Any) -> bool:
-    return hasattr(item, "images") and hasattr(item, "params")
-
-
 def _check_scale(scale: Any) -> None:
-    good = isinstance(scale, (int, float)) and not isinstance(scale, bool)
-    if scale is not None and not (good and 0 < scale <= 64):
-        raise KandiError(f"scale must be a number above 0 and at most 64, not {shown(scale)}")
+    if scale is not None:
+        says = "scale must be a number above 0 and at most 64"
+        real("scale", scale, most=64, says=says, above=0)
 
 
 def _flat_labels(labels: Any, lines: list[list[Any]]) -> list[str | None]:
@@ -150,7 +148,7 @@ def _list(name: str, given: Any) -> list[Any]:
     if isinstance(given, str):
         return [given]
     if not isinstance(given, Iterable):
-        raise KandiError(f"{name} must be a list of texts, not {shown(given)}")
+        raise KandiError(f"{name} must be a list of texts, not {quote(given)}")
     return list(given)
 
 
@@ -170,9 +168,8 @@ def _printable(label: Any) -> str:
 def _width(count: int, columns: Any, rows: list[Any] | None, cols: list[Any] | None) -> int:
     """Return how many of `count` pictures stand in a row."""
     if columns is not None:
-        if isinstance(columns, bool) or not isinstance(columns, int) or columns < 1:
-            raise KandiError(f"columns must be a whole number from 1, not {shown(columns)}")
-        return min(columns, count)
+        says = "columns must be a whole number from 1"
+        return min(whole("columns", columns, 1, says=says), count)
     if cols:
         return min(len(cols), count)
     if rows:
@@ -182,7 +179,9 @@ def _width(count: int, columns: Any, rows: list[Any] | None, cols: list[Any] | N
     return 5 if count % 5 == 0 and count % 4 else 4
 
 
-def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")) -> Grid:
+def compare(
+    before: Any, after: Any = None, labels: Sequence[str] = ("before", "after")
+) -> Grid:
     """Show two pictures of one size and their difference, amplified until it is visible.
 
     Each is a picture or a Result of one picture. The third panel shows the difference d of
@@ -190,6 +189,8 @@ def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")
     """
     from PIL import ImageChops
 
+    if after is None:
+        raise KandiError("compare takes two pictures: kn.compare(before, after)")
     first, second = _single(before), _single(after)
     if first.size != second.size:
         raise KandiError(
@@ -197,12 +198,12 @@ def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")
             f"{second.width} × {second.height}; resize one of them"
         )
     if isinstance(labels, str) or len(labels) != 2:
-        raise KandiError(f"compare needs two labels, not {shown(labels)}")
+        raise KandiError(f"compare needs two labels, not {quote(labels)}")
     gap = ImageChops.difference(pixels.rgba(first), pixels.rgba(second))
     # Where only the transparency differs, show that: a grey difference in all channels.
     colour, alpha = gap.convert("RGB"), gap.getchannel("A").convert("RGB")
     gap = ImageChops.lighter(colour, alpha)
-    largest = max(high for _, high in gap.getextrema())
+    largest = largest_value(gap)
     # The square root lifts small differences beside large ones.
     bright = gap.point(lambda v: round(255 * math.sqrt(v / largest)) if largest else 0)
     text = f"difference (brightened), at most {largest}/255" if largest else "no difference"
@@ -210,13 +211,13 @@ def compare(before: Any, after: Any, labels: Sequence[str] = ("before", "after")
 
 
 def _single(item: Any) -> Image:
-    if _is_result(item):
+    if pixels.is_result(item):
         if len(item.images) != 1:
             raise KandiError(
                 f"compare takes one picture a side, not {len(item.images)}; say result[0]"
             )
         item = item.images[0]
-    pixels.check(item, "compare")
+    pixels.check_pixels(item, "compare")
     return item
 
 
@@ -251,14 +252,15 @@ def plot(
     found = list(rows) if isinstance(rows, Iterable) else [rows]
     for row in found:
         if not isinstance(row, Mapping):
-            raise KandiError(f"plot needs a list of dicts, one a row, not {shown(row)}")
+            raise KandiError(f"plot needs a list of dicts, one a row, not {quote(row)}")
     if not found:
         raise KandiError("there are no rows to plot; measure something first")
     known = list(dict.fromkeys(str(key) for row in found for key in row))
     if by and label:
         raise KandiError("by draws a line for each value, label names single points; take one")
     for name in (x, y, *filter(None, [by, label])):
-        if name not in known:
-            hint = did_you_mean(name, known)
+        if name is None or name not in known:
+            hint = did_you_mean(str(name), known)
             raise KandiError(f"no column {name!r}; {hint}known: {', '.join(known)}")
-    return front_plot(found, x, y, label) if label else line_plot(found, x, y, by)
+    across, up = str(x), str(y)  # both are names of columns here
+    return front_plot(found, across, up, label) if label else line_plot(found, across, up, by)

@@ -2,44 +2,52 @@
 
 from __future__ import annotations
 
-import io
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, shown, warn
-from ..words.files import expanded
+from ..words.errors import KandiError, quote, warn
+from ..words.files import expand_path
 from . import pixels
+from .reading.formats import FORMATS, MOST_PIXELS, open_picture, quiet_pillow
+from .reading.levels import as_bytes, numbers
+from .reading.profiles import to_srgb, without_profile
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+# Where Pillow looks for how a camera was held; a TIFF is turned when it is read.
+_NOTES = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
+UNDECODED = "kandi_nb undecoded"  # in the info of a picture that only shows latents
 KINDS = "a path, bytes, a PIL picture, a NumPy array, a torch tensor or a Result"
 
 
 def picture(source: Any, user: str = "image") -> Image:
-    """Return one picture as upright 8-bit RGB, transparent parts on white (said in a warning).
+    """Return one picture as upright 8-bit sRGB, transparent parts on white (said in a warning).
 
     `source`: a path, the bytes of a file, a PIL picture, a NumPy array [h, w] or [h, w, 1|3|4],
-    a torch tensor [1|3|4, h, w] or a Result of one picture. Arrays hold uint8, or floats in
-    0…1. `user` names the argument in messages. Raises KandiError.
+    a torch tensor [1|3|4, h, w] or a Result of one picture. Files are PNG, JPEG, WebP, GIF,
+    BMP, TIFF or AVIF; colours of another profile become sRGB's, which is said. Arrays hold
+    floats in 0…1 or whole numbers: up to 255, or up to 65535. `user` names the argument in
+    messages. Raises KandiError.
     """
-    from PIL import ImageOps
-
-    raw = opened(source, user)
-    pixels.check(raw, user)
+    raw = open_source(source, user)
+    pixels.check_pixels(raw, user)
     file = {"file": Path(source).name} if isinstance(source, (str, os.PathLike)) else {}
-    frames = getattr(raw, "n_frames", 1)
-    if frames > 1 and raw.format != "MPO":  # a camera's JPEG with its preview inside
+    if (frames := _frames(raw)) != 1 and raw.format != "MPO":  # with a camera's preview inside
         warn(f"{user} holds {frames} pictures; the current one is taken")
-    raw = ImageOps.exif_transpose(raw)
+    raw = upright(raw)
+    if pixels.is_deep(raw):
+        raw = pixels.grey(raw, user)
+    raw, said = to_srgb(raw)
+    if said:
+        warn(f"{user} {said}")
     if transparent(raw):
         warn(f"{user} has transparent parts; they become white")
     flat = pixels.rgb(raw)
-    flat.info |= file  # so that a recipe can name it
+    flat.info.update(file)  # so that a recipe can name it
     return flat
 
 
@@ -52,53 +60,69 @@ def pictures(source: Any, user: str = "image") -> list[Image]:
     return [picture(source, user)]
 
 
-def opened(source: Any, user: str) -> Image:
-    """Return the source as a PIL picture in a mode of its own; raise KandiError."""
+def open_source(
+    source: Any, user: str, formats: Sequence[str] = FORMATS, most: int = MOST_PIXELS
+) -> Image:
+    """Return the source as a PIL picture in a mode of its own; raise KandiError.
+
+    Of a file only the head is read; it has one of the `formats` and at most `most` pixels.
+    """
     from PIL.Image import Image
 
     if isinstance(source, Image):
+        if source.info.get(UNDECODED):
+            raise KandiError(
+                f"{user} is latents, no picture; a loaded model's kn.edit and kn.inpaint take "
+                "the whole Result as image="
+            )
         return source
+    if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        raise KandiError(
+            f"{user} {source} is an address: download it first, then give its path"
+        )
     if isinstance(source, (str, os.PathLike)):
-        return _open(expanded(source), f"{user} {source}")
+        return open_picture(expand_path(source), f"{user} {source}", formats, most)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _open(io.BytesIO(source), f"{user}, given as bytes,")
-    if hasattr(source, "images") and hasattr(source, "params"):
-        return _only(source.images, user)
-    if type(source).__module__.partition(".")[0] == "torch":
-        return from_array(_of_tensor(source, user), user)
-    if hasattr(source, "__array_interface__"):
+        return open_picture(bytes(source), f"{user}, given as bytes,", formats, most)
+    if pixels.is_result(source):
+        return open_source(_only(source.images, user), user)
+    if hasattr(source, "__array_interface__") or _is_tensor(source):
         return from_array(source, user)
-    raise KandiError(f"{user} takes {KINDS}, not {shown(source)}")
+    raise KandiError(f"{user} takes {KINDS}, not {quote(source)}")
 
 
 def transparent(raw: Image) -> bool:
     """Return whether any pixel of a picture lets its background through."""
     if not raw.has_transparency_data:
         return False
-    return raw.convert("RGBA").getchannel("A").getextrema()[0] < 255
+    return raw.convert("RGBA").getchannel("A").histogram()[255] < raw.width * raw.height
 
 
-def _open(place: Path | io.BytesIO, called: str) -> Image:
-    from PIL import Image, UnidentifiedImageError
+def upright(raw: Image) -> Image:
+    """Return a picture turned as its camera was held; damaged notes turn nothing."""
+    from PIL import ImageOps
 
+    if not raw.info.keys() & _NOTES and not getattr(raw, "_exif", None):  # set by hand
+        return raw
     try:
-        with warnings.catch_warnings():  # below our own limit Pillow only warns
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(place)
-    except FileNotFoundError:
-        raise KandiError(f"{called} does not exist; check the path") from None
-    except IsADirectoryError:
-        raise KandiError(f"{called} is a folder; give the path of one picture") from None
-    except UnidentifiedImageError:
-        raise KandiError(
-            f"{called} is no picture that can be read; give a PNG or JPEG"
-        ) from None
-    except Image.DecompressionBombError:
-        raise KandiError(
-            f"{called} has more than {pixels.MOST_PIXELS:,} pixels; make it smaller first"
-        ) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise KandiError(f"{called} cannot be opened ({error}); check the file") from None
+        with quiet_pillow():
+            return ImageOps.exif_transpose(raw)
+    except Exception:  # the notes of strangers may be damaged in any way
+        return raw
+
+
+def _frames(raw: Image) -> int | str:
+    """Return how many pictures a file holds; a TIFF does not say it: 1 or "several"."""
+    try:
+        if raw.format == "TIFF":
+            return "several" if getattr(raw, "is_animated", False) else 1
+        return getattr(raw, "n_frames", 1)
+    except Exception:  # a damaged one behind the first
+        return 1
+
+
+def _is_tensor(source: Any) -> bool:
+    return type(source).__module__.partition(".")[0] == "torch" and hasattr(source, "layout")
 
 
 def _only(images: Sequence[Image], user: str) -> Image:
@@ -107,31 +131,24 @@ def _only(images: Sequence[Image], user: str) -> Image:
     return images[0]
 
 
-def _of_tensor(tensor: Any, user: str) -> np.ndarray:
-    """Return a tensor [c, h, w] as an array [h, w, c]; [h, w] as it is."""
-    shape = tuple(tensor.shape)
-    if len(shape) == 4 and shape[0] == 1:
-        tensor = tensor[0]
-    if tensor.ndim != 2:
-        if tensor.ndim != 3 or tensor.shape[0] not in (1, 3, 4):
-            raise KandiError(
-                f"{user} is a tensor of shape {shape}; torch pictures are [3, height, width]: "
-                "tensor.permute(2, 0, 1) for one with channels last, tensor[0] for one of many"
-            )
-        tensor = tensor.permute(1, 2, 0)
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
-
-
 def from_array(array: Any, user: str) -> Image:
-    """Return an array [h, w] or [h, w, 1|3|4] as a PIL picture; raise KandiError."""
-    import numpy as np
+    """Return an array [h, w] or [h, w, 1|3|4], or a tensor [1|3|4, h, w], as a PIL picture.
+
+    Raises KandiError.
+    """
     from PIL import Image
 
-    values = np.asarray(array)
-    shape = values.shape
+    values = numbers(array, user)
+    shape, first = values.shape, _is_tensor(array)
     if values.ndim == 4 and shape[0] == 1:
         values = values[0]
+    if first and values.ndim == 3 and values.shape[0] in (1, 3, 4):
+        values = values.transpose(1, 2, 0)
+    elif first and values.ndim != 2:
+        raise KandiError(
+            f"{user} is a tensor of shape {shape}; torch pictures are [3, height, width]: "
+            "tensor.permute(2, 0, 1) for one with channels last, tensor[0] for one of many"
+        )
     if values.ndim == 3 and values.shape[2] == 1:
         values = values[..., 0]
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[2] not in (3, 4)):
@@ -144,60 +161,45 @@ def from_array(array: Any, user: str) -> Image:
     return Image.fromarray(as_bytes(values, user))
 
 
-def as_bytes(values: np.ndarray, user: str) -> np.ndarray:
-    """Return pixel values as uint8; floats must be 0…1, so that nothing is guessed."""
-    import numpy as np
-
-    if values.dtype == np.uint8:
-        return values
-    if values.dtype == bool:
-        return values.astype(np.uint8) * 255
-    low, high = values.min(), values.max()
-    if values.dtype.kind == "f":
-        if not (low >= 0 and high <= 1):  # nan, too
-            remedy = "(x + 1) / 2" if low >= -1 and high <= 1 else "x / 255"
-            raise KandiError(
-                f"{user} holds floats from {low:g} to {high:g}; bring them to 0…1, "
-                f"such as {remedy}"
-            )
-        return (values * 255).round().astype(np.uint8)
-    if values.dtype.kind in "iu" and low >= 0 and high <= 255:
-        return values.astype(np.uint8)
-    if values.dtype == np.uint16:
-        return (values / 257).round().astype(np.uint8)
-    raise KandiError(
-        f"{user} holds {values.dtype} from {low} to {high}; give uint8, or floats in 0…1"
-    )
-
-
 def channel(source: Any, user: str = "mask") -> np.ndarray:
     """Return what the source of a `user`, mask or depth, says as uint8 [h, w].
 
     What could mean two things is refused. Takes what `picture` takes, and arrays and tensors
-    of bool, 0/1, 0…255 or floats 0…1.
+    of bool, 0/1, 0…255, 0…65535 or floats 0…1; files of 16 bits are read by the same rule. Its
+    numbers are no colours: profiles change nothing.
     """
     import numpy as np
-    from PIL import ImageOps
 
-    array = _numbers(source, user)
+    array = _one_channel(source, user)
     if array is None:
-        raw = opened(source, user)
-        pixels.check(raw, user)
-        array = _of_picture(ImageOps.exif_transpose(raw), user)
+        raw = open_source(source, user)
+        shallow = _upper_bits(raw)
+        pixels.check_pixels(raw, user)
+        array = _of_picture(upright(raw), user)
+        if shallow and array.max() < 128:
+            raise KandiError(
+                f"{user} is a file of 16 bits a colour, of which only the upper 8 can be read, "
+                f"and those are {array.max()} at most; save it as a grey one"
+            )
     # 0/1 in whole numbers: 1 as a grey level would repaint next to nothing.
     if array.dtype == np.uint8 and array.max() <= 1:
         return array * np.uint8(255)
     return array
 
 
-def _numbers(source: Any, user: str) -> np.ndarray | None:
+def _upper_bits(raw: Image) -> bool:
+    """Tell whether Pillow will read only the upper half of a file's 16 bits."""
+    packed = any(";16" in str(part[3]) for part in getattr(raw, "tile", ()))
+    return packed and not pixels.is_deep(raw)
+
+
+def _one_channel(source: Any, user: str) -> np.ndarray | None:
     """Return an array or tensor as uint8 [h, w], None when the source is neither."""
-    import numpy as np
     from PIL.Image import Image
 
-    if isinstance(source, Image) or not hasattr(source, "__array__"):
+    if isinstance(source, Image) or not (hasattr(source, "__array__") or _is_tensor(source)):
         return None
-    values = np.asarray(source.detach().cpu() if hasattr(source, "detach") else source)
+    values = numbers(source, user)
     shape = values.shape
     while values.ndim > 2 and values.shape[0] == 1:
         values = values[0]
@@ -208,7 +210,7 @@ def _numbers(source: Any, user: str) -> np.ndarray | None:
             f"a {user} is an array [height, width], not one of shape {shape}; take one "
             "channel of it"
         )
-    return as_bytes(values, user)
+    return as_bytes(values, user, strict=True)
 
 
 # What of a source of one channel can mean two things, and the remedy.
@@ -232,7 +234,11 @@ def _of_picture(raw: Image, user: str) -> np.ndarray:
         raise KandiError(
             f"a {user} of mode {raw.mode} with transparent parts {_TRANSPARENT[user]}"
         )
-    colours = np.asarray(pixels.rgb(raw))
+    if pixels.is_deep(raw):
+        return np.array(pixels.grey(raw, user, strict=True))
+    if raw.mode in ("1", "L"):
+        return np.array(raw.convert("L"))
+    colours = np.asarray(pixels.rgb(without_profile(raw)))
     if (colours != colours[..., :1]).any():
         raise KandiError(f"a {user} {_COLOURED[user]}")
     return colours[..., 0].copy()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..words.embedding import Embedding, from_bytes, to_bytes
 from ..words.errors import KandiError
 from .pixels import is_picture, rgb
+from .reading.formats import open_picture
 
 if TYPE_CHECKING:
     from typing import Union
@@ -72,7 +73,7 @@ def _numbers(held: Embedding | torch.Tensor) -> torch.Tensor:
     return held.tensor if isinstance(held, Embedding) else held
 
 
-def kept(inputs: Sequence[Mapping[str, Input]]) -> list[dict[str, Input]]:
+def copy_inputs(inputs: Sequence[Mapping[str, Input]]) -> list[dict[str, Input]]:
     """Return the inputs of a run as they can travel: copies, in modes that PNG keeps.
 
     What the user paints on his picture afterwards does not change what a recipe says of it, and
@@ -89,15 +90,15 @@ def kept(inputs: Sequence[Mapping[str, Input]]) -> list[dict[str, Input]]:
     return [{name: copies[id(picture)] for name, picture in each.items()} for each in inputs]
 
 
-def described(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
+def describe_inputs(inputs: Mapping[str, Input]) -> dict[str, dict[str, Any]]:
     """Return what a recipe says of inputs: name → size, SHA-256 and, if known, its file.
 
     Of an embedding: its shape, its name and how it came about.
     """
-    return {name: _described(held) for name, held in inputs.items()}
+    return {name: _describe(held) for name, held in inputs.items()}
 
 
-def _described(held: Input) -> dict[str, Any]:
+def _describe(held: Input) -> dict[str, Any]:
     known: dict[str, Any] = {"sha256": fingerprint(held)}
     if is_picture(held):
         file = {"file": _last(held.info["file"])} if "file" in held.info else {}
@@ -108,7 +109,7 @@ def _described(held: Input) -> dict[str, Any]:
     return known
 
 
-def packed(inputs: Mapping[str, Input]) -> bytes | None:
+def pack_inputs(inputs: Mapping[str, Input]) -> bytes | None:
     """Return the inputs as the bytes of the chunk, None when they are too much for it.
 
     A length (four bytes, big-endian), JSON of name → bytes, then one file after another: PNG,
@@ -126,10 +127,8 @@ def packed(inputs: Mapping[str, Input]) -> bytes | None:
     return whole if len(whole) <= MOST_BYTES else None
 
 
-def unpacked(chunk: bytes, source: Any) -> dict[str, Input]:
-    """Return name → input of what `packed` made; raise KandiError for anything else."""
-    from PIL import Image
-
+def unpack_inputs(chunk: bytes, source: Any) -> dict[str, Input]:
+    """Return name → input of what `pack_inputs` made; raise KandiError for anything else."""
     try:
         if len(chunk) > MOST_BYTES:
             raise ValueError(len(chunk))
@@ -141,10 +140,8 @@ def unpacked(chunk: bytes, source: Any) -> dict[str, Input]:
             if not file.startswith(_PNG):
                 pictures[name] = from_bytes(file, str(source))
                 continue
-            with Image.open(io.BytesIO(file), formats=["PNG"]) as picture:
+            with open_picture(file, name, ["PNG"], MOST_PIXELS - pixels) as picture:
                 pixels += picture.width * picture.height
-                if pixels > MOST_PIXELS:
-                    raise ValueError(pixels)
                 picture.load()
             pictures[name] = picture
     except Exception as error:  # damaged by hand in any way: a bomb, a cut, other types
@@ -155,7 +152,7 @@ def unpacked(chunk: bytes, source: Any) -> dict[str, Input]:
     return pictures
 
 
-def stripped(data: bytes, source: Any) -> bytes:
+def strip_inputs(data: bytes, source: Any) -> bytes:
     """Return a PNG file without the pictures that it carries; all else stays, byte by byte.
 
     The recipe keeps their hashes. Raises KandiError for what is no whole PNG, or carries none.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, shown, warn
+from ..words.bounds import real, whole
+from ..words.errors import KandiError, concerning, warn
 from ..words.files import write
 from . import images, pixels
 from .recipe import png_bytes
@@ -23,15 +25,20 @@ GREY = 200  # what it lies on when the mask knows no picture
 class Mask:
     """Say for every pixel whether it is repainted: 255 = repaint, 0 = keep, between = both.
 
-    `source`: a NumPy array or torch tensor [h, w] of bool, 0/1, 0…255 or floats 0…1, a PIL
-    picture, the path of one, or a Mask. A coloured picture and one with transparency are
-    refused, because either could mean two things: see `Mask.from_alpha`. `picture` is what the
-    mask belongs to, for its preview. In a notebook it shows itself. Raises KandiError.
+    `source`: a NumPy array or torch tensor [h, w] of bool, 0/1, 0…255, 0…65535 or floats 0…1, a
+    PIL picture, the path of one, or a Mask. A coloured picture, one with transparency and
+    numbers of another range are refused, because either could mean two things: see
+    `Mask.from_alpha`. `picture` is what the mask belongs to, for its preview. In a notebook it
+    shows itself. Raises KandiError.
     """
 
     def __init__(self, source: Any, *, picture: Any = None) -> None:
         if isinstance(source, Mask):
             array, picture = source.array, source.picture if picture is None else picture
+        elif isinstance(source, (list, tuple)) and is_box(source):
+            raise KandiError(
+                f"mask is a picture, not a box: kn.rectangle(image, {tuple(source)})"
+            )
         else:
             array = images.channel(source)
         self._keep(array, None if picture is None else images.picture(picture))
@@ -51,17 +58,16 @@ class Mask:
         the picture has no alpha channel.
         """
         import numpy as np
-        from PIL import ImageOps
 
-        raw = images.opened(image, "image")
-        pixels.check(raw, "image")
+        raw = images.open_source(image, "image")
+        pixels.check_pixels(raw, "image")
         if not raw.has_transparency_data:
             raise KandiError(
                 f"the picture of mode {raw.mode} has no alpha channel; Mask(image) reads its "
                 "brightness"
             )
-        upright = ImageOps.exif_transpose(raw)
-        return ~_mask(np.asarray(upright.convert("RGBA").getchannel("A")))
+        alpha = images.upright(raw).convert("RGBA").getchannel("A")
+        return ~_mask(np.asarray(alpha))
 
     @property
     def size(self) -> tuple[int, int]:
@@ -120,8 +126,7 @@ class Mask:
         import numpy as np
         from PIL import ImageFilter
 
-        if isinstance(by, bool) or not isinstance(by, (int, float)) or not 0 <= by <= 1000:
-            raise KandiError(f"feather takes a radius from 0 to 1000 pixels, not {shown(by)}")
+        by = real("by", by, 0, 1000, "feather takes a radius from 0 to 1000 pixels")
         soft = np.asarray(self.image.filter(ImageFilter.GaussianBlur(by)))
         # A wide blur may leave nothing of a small part, or 1 at most, which files hold for 0/1.
         return self._with(np.maximum(soft, np.minimum(self.array, 2)))
@@ -215,25 +220,29 @@ def _mask(array: np.ndarray, picture: Image | None = None) -> Mask:
     return mask
 
 
-def check(mask: Any, image: Image) -> Mask:
+def is_box(source: Any) -> bool:
+    """Tell whether something looks like left, top, right, bottom."""
+    return len(source) == 4 and all(isinstance(side, Integral) for side in source)
+
+
+def check_mask(mask: Any, image: Image) -> Mask:
     """Return the mask of a picture, ready for use; raise KandiError for one that cannot serve.
 
     The sizes must agree and something must be repainted; a mask that keeps nothing is warned
     about.
     """
-    mask = Mask(mask)
-    mask._check_size(image.size, "the picture")
-    if not mask.array.any():
-        raise KandiError(
-            "the mask is all black, so nothing would be repainted: white = repaint; ~mask "
-            "turns it round"
-        )
+    with concerning("mask"):
+        mask = Mask(mask)
+        mask._check_size(image.size, "the picture")
+        if not mask.array.any():
+            raise KandiError(
+                "the mask is all black, so nothing would be repainted: white = repaint; ~mask "
+                "turns it round"
+            )
     if mask.array.all():
         warn("the mask keeps no pixel of the picture; ~mask turns it round")
     return Mask(mask, picture=image)
 
 
 def _pixels(name: str, by: Any) -> int:
-    if isinstance(by, bool) or not isinstance(by, int) or by < 0:
-        raise KandiError(f"{name} takes a whole number of pixels from 0, not {shown(by)}")
-    return by
+    return whole("by", by, says=f"{name} takes a whole number of pixels from 0")

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, shown
+from ..words.errors import KandiError, quote
+from .reading.formats import MOST_PIXELS, PROGRAMS, quiet_pillow, reason
+from .reading.levels import as_bytes
+from .reading.profiles import to_srgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+    from typing_extensions import TypeIs
 
-# Pixels of the largest picture: Pillow takes larger files for decompression bombs.
-MOST_PIXELS = 2 * 89_478_485
 PAPER = (255, 255, 255)  # what transparent pictures lie on
-_DEEP = (
-    "I",
-    "F",
-)  # with all I;16 modes: pixels of more than 8 bits, which Pillow would cut off
 
 
-def is_picture(item: Any) -> bool:
+def is_picture(item: Any) -> TypeIs[Image]:
     """Tell whether this is a PIL picture, without loading PIL for what cannot be one.
 
     >>> is_picture("fox.png")
@@ -27,12 +26,21 @@ def is_picture(item: Any) -> bool:
     return hasattr(item, "getbands") and hasattr(item, "tobytes")
 
 
-def check(picture: Any, user: str) -> None:
+def is_result(item: Any) -> bool:
+    """Tell whether this is a Result, or like one: pictures with their params.
+
+    >>> is_result("fox.png")
+    False
+    """
+    return hasattr(item, "images") and hasattr(item, "params")
+
+
+def check_pixels(picture: Any, user: str) -> None:
     """Raise KandiError unless this is a whole PIL picture that `user` ("a grid") can take."""
-    from PIL.Image import DecompressionBombError, Image
+    from PIL.Image import Image
 
     if not isinstance(picture, Image):
-        raise KandiError(f"{user} takes PIL pictures, not {shown(picture)}; open files first")
+        raise KandiError(f"{user} takes PIL pictures, not {quote(picture)}; open files first")
     if not all(picture.size):
         raise KandiError(f"{user} cannot use a picture of size 0; leave it out")
     if picture.width * picture.height > MOST_PIXELS:
@@ -40,22 +48,31 @@ def check(picture: Any, user: str) -> None:
             f"a picture of {picture.width} × {picture.height} pixels is too large for {user}; "
             "make it smaller with picture.thumbnail((2048, 2048))"
         )
-    try:
-        picture.load()  # files are read late: a cut or closed one shows itself here
-    except (OSError, SyntaxError, ValueError, EOFError, DecompressionBombError) as error:
+    unread = bool(getattr(picture, "tile", None))
+    if unread and getattr(picture, "format", None) in PROGRAMS:
         raise KandiError(
-            f"a picture for {user} cannot be read to its end ({error}); open the whole file"
+            f"a picture for {user} is a file of {picture.format}, which another program would "
+            "have to draw; save it as PNG"
+        )
+    try:
+        with quiet_pillow() if unread else contextlib.nullcontext():
+            picture.load()  # files are read late: a cut or closed one shows itself here
+    except Exception as error:  # a stranger's file may be damaged in any way
+        raise KandiError(
+            f"a picture for {user} cannot be read to its end ({reason(error)}); open the whole "
+            "file"
         ) from error
 
 
 def rgb(picture: Image) -> Image:
-    """Return the picture as RGB with 8 bits a channel, transparent parts on white.
+    """Return the picture as sRGB with 8 bits a channel, transparent parts on white.
 
     Of a moving picture it is the frame that is current. For pixels of more than 8 bits see
     `rgba`. Raises KandiError.
     """
     from PIL import Image
 
+    picture = to_srgb(picture)[0]
     if picture.mode == "RGB" and "transparency" not in picture.info:
         return picture.convert("RGB")
     flat = Image.new("RGBA", picture.size, (*PAPER, 255))
@@ -64,14 +81,14 @@ def rgb(picture: Image) -> Image:
 
 
 def rgba(picture: Image) -> Image:
-    """Return the picture as RGBA with 8 bits a channel.
+    """Return the picture as RGBA with 8 bits a channel, in the colours of sRGB.
 
-    16-bit values become 8-bit ones in proportion: 32768 is mid grey. Modes I and F, which have
-    no fixed range, are read by their largest value: F up to 1 as 0…1, then both up to 255 as
-    8 bits and up to 65535 as 16 bits. Raises KandiError for others.
+    Numbers of more than 8 bits are read as `reading.levels` says. Raises KandiError for modes
+    that are no colours.
     """
-    if picture.mode in _DEEP or picture.mode.startswith("I;16"):
-        picture = _eight_bits(picture)
+    if is_deep(picture):
+        picture = grey(picture, f"a picture of mode {picture.mode}")
+    picture = to_srgb(picture)[0]
     through = {"La": "LA", "LAB": "RGB"}.get(picture.mode)  # Pillow has no direct way
     try:
         return (picture.convert(through) if through else picture).convert("RGBA")
@@ -81,20 +98,27 @@ def rgba(picture: Image) -> Image:
         ) from None
 
 
-def _eight_bits(picture: Image) -> Image:
-    """Return a picture of grey values as mode L."""
+def is_deep(picture: Image) -> bool:
+    """Tell whether a picture holds grey values of more than 8 bits."""
+    return picture.mode in ("I", "F") or picture.mode.startswith("I;16")
+
+
+def grey(picture: Image, user: str, *, strict: bool = False) -> Image:
+    """Return a deep picture as mode L, see `reading.levels`; its `info` stays.
+
+    Unless `strict`, mode I;16 is of 16 bits however dark the picture is.
+    """
     import numpy as np
     from PIL import Image
 
-    values = np.asarray(picture).astype(np.float32)
-    low, high = values.min(), values.max()
-    if not (low >= 0 and high <= 65535):  # so written for NaN, too
-        raise KandiError(
-            f"the pixels of a picture of mode {picture.mode} go from {low:g} to {high:g}; "
-            "bring them to 0…255 first"
-        )
-    if picture.mode == "F" and high <= 1:
-        values *= 255
-    elif high > 255 or picture.mode not in _DEEP:
-        values /= 257  # 65535 / 255
-    return Image.fromarray(values.round().astype(np.uint8))
+    values = np.asarray(picture)
+    # Mode F may hold what is whole, such as what convert("F") makes of levels.
+    if picture.mode == "F" and np.isfinite(values).all() and values.max() > 1:
+        whole = values.round()
+        values = whole.astype(np.int64) if not strict or (whole == values).all() else values
+    dark = picture.mode.startswith("I;16") and not strict and values.max() <= 255
+    levels = Image.fromarray(
+        (values > 128).astype(np.uint8) if dark else as_bytes(values, user, strict=strict)
+    )
+    levels.info = dict(picture.info)
+    return levels

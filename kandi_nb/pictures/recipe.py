@@ -8,16 +8,23 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..words.errors import KandiError, shown
+from ..words.bounds import first_duplicate
+from ..words.errors import KandiError, quote
+from ..words.families import FAMILIES
 from ..words.fields import FIELDS
-from ..words.files import expanded
+from ..words.files import expand_path
 from ..words.models import SPECS
 from ..words.params import Params
 from . import inputs as carried_inputs
 from .pixels import is_picture, rgb
+from .reading.formats import TooLarge, open_picture, reason
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL.Image import Image
+
+    from .inputs import Input
 
 CHUNK = "kandi_nb"  # keyword of the PNG's iTXt chunk, and of the same text in Image.info
 SCHEMA = 3
@@ -39,7 +46,7 @@ def make_recipe(
     task: str,
     model: str,
     size: tuple[int, int],
-    inputs: Mapping[str, Image],
+    inputs: Mapping[str, Input],
     options: Mapping[str, Any],
     revision: Mapping[str, Any],
     versions: Mapping[str, str],
@@ -51,7 +58,7 @@ def make_recipe(
         "model": str(model),
         "params": params.to_dict(),
         "size": list(size),
-        "inputs": carried_inputs.described(inputs),
+        "inputs": carried_inputs.describe_inputs(inputs),
         "options": dict(options),
         "revision": dict(revision),
         "versions": dict(versions),
@@ -66,7 +73,7 @@ def as_text(recipe: Mapping[str, Any]) -> str:
 def png_bytes(
     image: Image,
     recipe: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Image] | None = None,
+    inputs: Mapping[str, Input] | None = None,
 ) -> bytes:
     """Return the picture as a PNG file.
 
@@ -78,7 +85,7 @@ def png_bytes(
     info = PngInfo()
     if recipe is not None:
         info.add_itxt(CHUNK, as_text(recipe))
-    if inputs and (packed := carried_inputs.packed(inputs)):
+    if inputs and (packed := carried_inputs.pack_inputs(inputs)):
         info.add(carried_inputs.CHUNK, packed)
     if image.mode not in {"1", "L", "LA", "P", "RGB", "RGBA", "I;16"}:
         image = rgb(image)
@@ -91,10 +98,10 @@ def recipe(source: str | os.PathLike | Image) -> dict[str, Any]:
     """Return the recipe of a picture: of a PNG that `Result.save` wrote, or of `result[i]`.
 
     Keys: schema, task, model, params, size, inputs, options, revision, versions. Raises
-    KandiError when the file is no PNG, the picture was changed since it was drawn, or there is
-    no recipe that this release can read.
+    KandiError when the file is no PNG, the picture was changed since it was drawn (of a file:
+    has another size), or there is no recipe that this release can read.
     """
-    text = _read(source)[0]
+    text, _, size = _read_source(source)
     name = _name(source)
     if not text:
         raise KandiError(
@@ -102,11 +109,24 @@ def recipe(source: str | os.PathLike | Image) -> dict[str, Any]:
             "again without its metadata; use the original file"
         )
     try:
-        return checked(json.loads(text))
+        found = check_recipe(json.loads(text, object_pairs_hook=_unique_keys))
     except (ValueError, RecursionError, KandiError) as error:  # a number may be too long
         raise KandiError(
             f"the recipe in {name} cannot be read ({error}); use the original file"
         ) from None
+    if list(size) != found["size"]:
+        raise KandiError(
+            f"{name} has {size[0]} × {size[1]} pixels and its recipe drew {found['size'][0]} × "
+            f"{found['size'][1]}: it was cropped or resized since; use the original file"
+        )
+    return found
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return pairs of JSON as a dict; raise KandiError for a name that stands there twice."""
+    if (twice := first_duplicate(name for name, _ in pairs)) is not None:
+        raise KandiError(f"{quote(twice)} stands there twice")
+    return dict(pairs)
 
 
 def recipe_of(picture: Image) -> dict[str, Any] | None:
@@ -117,48 +137,60 @@ def recipe_of(picture: Image) -> dict[str, Any] | None:
         return None
 
 
-def carried(source: str | os.PathLike | Image) -> dict[str, Image]:
+def inputs_in(source: str | os.PathLike | Image) -> dict[str, Input]:
     """Return name → picture of the inputs that travel with a picture; raise KandiError."""
-    inputs = _read(source)[1]
+    inputs = _read_source(source)[1]
     if isinstance(inputs, Mapping):
         return dict(inputs)
-    return carried_inputs.unpacked(inputs, _name(source)) if inputs else {}
+    return carried_inputs.unpack_inputs(inputs, _name(source)) if inputs else {}
 
 
 def _name(source: Any) -> Any:
     return "this picture" if is_picture(source) else source
 
 
-def _read(
+def _read_source(
     source: str | os.PathLike | Image,
-) -> tuple[str | None, bytes | Mapping[str, Image] | None]:
-    """Return the text of the recipe, if there is one, and the inputs, as they are kept."""
+) -> tuple[str | None, bytes | Mapping[str, Input] | None, tuple[int, int]]:
+    """Return the recipe's text, if there is one, the inputs as kept, and the file's size."""
     if is_picture(source):
-        return _of_picture(source)
-    from PIL import Image, UnidentifiedImageError
-
-    path = expanded(source)
+        return *_of_picture(source), source.size
+    path = expand_path(source)
+    if not path.exists():
+        raise KandiError(f"there is no file {path}; check the name")
     try:
-        with Image.open(path, formats=["PNG"]) as image:
+        with open_picture(path, "the file", ["PNG"]) as opened:
+            image: Any = opened  # a PngImageFile, which has more than other pictures
             # Some programs move text behind the pixels, where only .text finds it.
             text = image.info.get(CHUNK) or image.text.get(CHUNK)
             chunks = dict(chunk[:2] for chunk in image.private_chunks)
-    except FileNotFoundError:
-        raise KandiError(f"there is no file {path}; check the name") from None
-    except Image.DecompressionBombError:
+    except TooLarge:
         raise KandiError(
             f"{path} is far larger than any picture drawn here; recipes live in the PNG files "
             "that result.save writes"
         ) from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except (KandiError, OSError, SyntaxError, ValueError, EOFError) as error:
         raise KandiError(
-            f"{path} is not a whole PNG picture ({error}); recipes live in the PNG files that "
-            "result.save writes"
+            f"{path} is not a whole PNG picture ({reason(error)}); recipes live in the PNG "
+            "files that result.save writes"
         ) from None
-    return text, chunks.get(carried_inputs.CHUNK)
+    if text and _count_recipes(path) > 1:
+        raise KandiError(f"{path} holds several recipes; use the file that result.save wrote")
+    return text, chunks.get(carried_inputs.CHUNK), image.size
 
 
-def _of_picture(picture: Image) -> tuple[str | None, bytes | Mapping[str, Image] | None]:
+def _count_recipes(path: Path) -> int:
+    count, mark = 0, CHUNK.encode() + b"\0"
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            end = file.tell() + int.from_bytes(head[:4], "big") + 4  # behind its checksum
+            count += head[4:] in (b"iTXt", b"tEXt", b"zTXt") and file.read(len(mark)) == mark
+            file.seek(end)
+    return count
+
+
+def _of_picture(picture: Image) -> tuple[str | None, bytes | Mapping[str, Input] | None]:
     """Return the same of a picture in memory, of a Result or opened from its file."""
     from PIL.PngImagePlugin import PngImageFile
 
@@ -176,7 +208,7 @@ def _of_picture(picture: Image) -> tuple[str | None, bytes | Mapping[str, Image]
     return picture.info[CHUNK], memory.inputs
 
 
-def checked(found: Any) -> dict[str, Any]:
+def check_recipe(found: Any) -> dict[str, Any]:
     """Return a recipe in the present schema; raise KandiError for what is none."""
     if not isinstance(found, Mapping) or type(found.get("schema")) is not int:
         raise KandiError("it has no schema number")
@@ -190,10 +222,10 @@ def checked(found: Any) -> dict[str, Any]:
             raise KandiError(f"its {name!r} is missing or damaged")
     size = found["size"]
     if not _is_size(size):
-        raise KandiError(f"its 'size' is {shown(size)}, not a width and a height")
+        raise KandiError(f"its 'size' is {quote(size)}, not a width and a height")
     for name, described in found["inputs"].items():
         if not _is_input(described):
-            raise KandiError(f"what it says of the input {shown(name)} is damaged")
+            raise KandiError(f"what it says of the input {quote(name)} is damaged")
     if found["schema"] == 1:
         found = _from_schema_1(found)
     if found["schema"] == 2:
@@ -244,13 +276,19 @@ def _from_schema_2(found: Mapping[str, Any]) -> dict[str, Any]:
     """
     guidance = found["params"].get("guidance", FIELDS["guidance"].default)
     number = isinstance(guidance, (int, float)) and not isinstance(guidance, bool)
-    if found["task"] == "generate" and _is_of_3(found) and number and guidance > 1:
-        found = {**found, "params": {**found["params"], "guidance": guidance + 1}}
+    offset = _guidance_offset(found)
+    if found["task"] == "generate" and offset and number and guidance > 1:
+        found = {**found, "params": {**found["params"], "guidance": guidance + offset}}
     return {**found, "schema": SCHEMA}
 
 
-def _is_of_3(found: Mapping[str, Any]) -> bool:
-    """Tell whether Kandinsky 3 made a picture: a folder's name does not say, its parts do."""
+def _guidance_offset(found: Mapping[str, Any]) -> int:
+    """Return what the pipelines add to guidance of the family that made a picture.
+
+    The name of a folder does not say which that is, the parts of the model do.
+    """
     if found["model"] in SPECS:
-        return SPECS[found["model"]].family == "3"
-    return bool(found["revision"]) and "prior" not in found["revision"]
+        return FAMILIES[SPECS[found["model"]].family].guidance_offset
+    if not found["revision"] or "prior" in found["revision"]:
+        return 0
+    return next(row.guidance_offset for row in FAMILIES.values() if not row.has_prior)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..words.embedding import Embedding
-from ..words.errors import KandiError, warn
+from ..words.errors import KandiError, NoAttribute, NoItem, did_you_mean, warn
 from ..words.files import file_stem, slug, writable, write_new
 from ..words.params import Params
 from .diff import labels
-from .inputs import MEMORY, Memory, fingerprint, is_changed, kept, packed
+from .inputs import MEMORY, Memory, copy_inputs, fingerprint, is_changed, pack_inputs
 from .pixels import is_picture, rgb
 from .recipe import CHUNK, as_text, make_recipe, png_bytes
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..words.tables import Table
+    from .inputs import Input
 
 
 @dataclass(repr=False)
@@ -50,10 +51,11 @@ class Result:
     seconds: float = 0.0
     peak_mb: float | None = None
     task: str = "generate"
-    inputs: list[dict[str, Image]] = field(default_factory=list)
+    inputs: list[dict[str, Input]] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
     layout: tuple[int, int] | None = None
     proof: Table | None = None
+    held: list[Any] = field(default_factory=list, compare=False)  # for `latents` and `floats`
 
     def __post_init__(self) -> None:
         if len(self.images) != len(self.params):
@@ -66,7 +68,7 @@ class Result:
                 f"a Result needs one dict of inputs per picture, not {len(self.inputs)} for "
                 f"{len(self.images)} pictures"
             )
-        self.inputs = kept(self.inputs or [{} for _ in self.images])
+        self.inputs = copy_inputs(self.inputs or [{} for _ in self.images])
         texts = map(as_text, self.recipes)
         self.images = list(map(_remembering, self.images, texts, self.inputs))
 
@@ -78,15 +80,30 @@ class Result:
 
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, slice):
-            return self.images[index]
+            try:
+                return self.images[index]
+            except IndexError:
+                many = f"{len(self)} picture{'s' * (len(self) != 1)}"
+                raise NoItem(f"no result[{index}]: there are {many}, counted from 0") from None
         return dataclasses.replace(
             self,
             images=self.images[index],
             params=self.params[index],
             inputs=self.inputs[index],
+            held=self.held[index],
             layout=None,
             proof=self.proof and self.proof[index],
         )
+
+    def __getattr__(self, name: str) -> Any:
+        """Say how pictures are shown; called for unknown names alone."""
+        if name == "show":
+            raise NoAttribute(
+                "a Result shows itself: end a cell with its name, or display(result); "
+                "result[0].show() opens one picture elsewhere"
+            )
+        hint = did_you_mean(name, [n for n in dir(type(self)) if n[0] != "_"])
+        raise NoAttribute(f"a Result has no {name}; {hint}help(result) says what it has")
 
     def __repr__(self) -> str:
         count = f"{len(self)} picture{'s' if len(self) != 1 else ''}"
@@ -128,6 +145,10 @@ class Result:
         """Return the pixels, uint8 [n, height, width, 3]; KandiError if sizes differ."""
         import numpy as np
 
+        self._check_size()
+        return np.stack([np.asarray(rgb(image)) for image in self.images])
+
+    def _check_size(self) -> None:
         sizes = {image.size for image in self.images}
         if len(sizes) > 1:
             listed = ", ".join(f"{width} × {height}" for width, height in sorted(sizes))
@@ -136,13 +157,41 @@ class Result:
             )
         if not sizes:
             raise KandiError("there are no pictures to make an array of")
-        return np.stack([np.asarray(rgb(image)) for image in self.images])
 
     def tensors(self) -> torch.Tensor:
         """Return the pixels, float32 from 0 to 1, [n, 3, height, width]; as `arrays`."""
         import torch
 
         return torch.from_numpy(self.arrays()).permute(0, 3, 1, 2).float() / 255
+
+    def latents(self) -> torch.Tensor:
+        """Return what MoVQ decoded, float32 [n, channels, height / 8, width / 8], on the CPU.
+
+        Raises KandiError where pictures are more than that: pasted into others, cut, drawn in
+        windows, changed afterwards, or read from files.
+        """
+        import torch
+
+        return torch.cat([each.latents.float() for each in self._held_latents()])
+
+    def floats(self) -> np.ndarray:
+        """Return the pixels before rounding, float32 [n, height, width, 3] in 0…1.
+
+        They are decoded anew from `latents`, by the model that drew them. Raises KandiError as
+        `latents` does, and where that model is gone.
+        """
+        import numpy as np
+
+        return np.stack([each.floats() for each in self._held_latents()])
+
+    def _held_latents(self) -> list[Any]:
+        self._check_size()
+        if len(self.held) != len(self) or None in self.held:
+            raise KandiError(
+                f"what {self.task} gives is no longer what the model decoded, so it has no "
+                "latents and floats; kn.generate and kn.mix have them, .tensors() every Result"
+            )
+        return self.held
 
     def save(
         self, folder: str | os.PathLike, name: str | None = None, *, inputs: bool = True
@@ -157,10 +206,16 @@ class Result:
         is saved without a recipe. Raises KandiError when the folder cannot be written to.
         """
         stem = None if name is None else file_stem(name)
+        named = isinstance(folder, (str, os.PathLike))
+        if named and Path(folder).suffix.lower() in (".png", ".jpg", ".jpeg", ".webp"):
+            raise KandiError(
+                f"save takes a folder, and {folder} is called like a file: "
+                f'result.save("outputs", name="{Path(folder).stem}")'
+            )
         folder = writable(folder)
         if inputs:
             self.announce_inputs()
-        paths = []
+        paths: list[Path] = []
         for image, recipe, given in zip(self.images, self.recipes, self.inputs, strict=True):
             prompt, seed = recipe["params"]["prompt"], recipe["params"]["seed"]
             mixture = given.get("embedding")
@@ -180,7 +235,7 @@ class Result:
         if not any(self.inputs):
             return
         names = dict.fromkeys(name for given in self.inputs for name in given)
-        if any(packed(given) is None for given in self.inputs if given):
+        if any(pack_inputs(given) is None for given in self.inputs if given):
             warn(
                 f"the originals ({', '.join(names)}) are too large to travel in the "
                 "PNG: keep them, replay asks for them"
@@ -196,7 +251,7 @@ class Result:
             )
 
 
-def _remembering(image: Image, recipe: str, inputs: dict[str, Image]) -> Image:
+def _remembering(image: Image, recipe: str, inputs: dict[str, Input]) -> Image:
     """Return the picture with its recipe in `info`; a copy if it has another one already."""
     known = image.info.get(CHUNK)
     if known == recipe and MEMORY in image.info:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..words.errors import KandiError, shown
+from ..words.errors import KandiError, quote
 from ..words.files import write
 from .fonts import drawable, font_for
 from .pixels import MOST_PIXELS, PAPER, rgb
@@ -78,7 +78,7 @@ class Grid:
 
     def save(self, path: str | os.PathLike, *, overwrite: bool = False) -> Path:
         """Write the grid as one picture; KandiError if the file exists and not `overwrite`."""
-        return write(path, encoded(self.image, path), overwrite=overwrite)
+        return write(path, encode(self.image, path), overwrite=overwrite)
 
 
 def to_html(grid: Grid) -> str:
@@ -89,7 +89,10 @@ def to_html(grid: Grid) -> str:
     """
     factor = grid.factor
     wide = max(
-        max(_shown(picture, factor)[0], 96) for row in grid.cells for picture in row if picture
+        max(_size_on_page(picture, factor)[0], 96)
+        for row in grid.cells
+        for picture in row
+        if picture
     )
     # Lab's stripes are for tables of words.
     row_style = "background:none" + (";display:contents" if grid.wraps else "")
@@ -146,7 +149,7 @@ def _cell(
 ) -> str:
     if picture is None:
         return f'<td style="{"display:none" if wraps else _CELL}"></td>'
-    width, height = _shown(picture, factor)
+    width, height = _size_on_page(picture, factor)
     # Enlarged pixels stay square: blur would hide what a 64-pixel model really draws.
     pixelated = ";image-rendering:pixelated" if factor > 1 else ""
     # A picture that a task drew tells its recipe wherever it is shown.
@@ -163,23 +166,23 @@ def _cell(
     )
 
 
-def _shown(picture: Image, factor: float) -> tuple[int, int]:
+def _size_on_page(picture: Image, factor: float) -> tuple[int, int]:
     """Return the size in which a page shows a picture where there is room for it."""
     width, height = picture.size
     return max(1, round(width * factor)), max(1, round(height * factor))
 
 
-def encoded(picture: Image, path: str | os.PathLike) -> bytes:
+def encode(picture: Image, path: str | os.PathLike) -> bytes:
     """Return the picture as a file of the kind that the ending of the path names."""
     from PIL import Image
 
     try:
         suffix = Path(path).suffix.lower()
     except TypeError:
-        raise KandiError(f"expected a path such as grid.png, not {shown(path)}") from None
+        raise KandiError(f"expected a path such as grid.png, not {quote(path)}") from None
     kinds = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
     if suffix not in kinds:
-        raise KandiError(f"{shown(str(path))} must end in one of {', '.join(kinds)}")
+        raise KandiError(f"{quote(str(path))} must end in one of {', '.join(kinds)}")
     Image.init()
     buffer = io.BytesIO()
     try:
@@ -198,9 +201,9 @@ def to_image(grid: Grid) -> Image:
 
     factor = grid.factor if grid.scale is not None else max(1, grid.factor)
     pictures = [picture for row in grid.cells for picture in row if picture]
-    sides = [max(round(picture.size[side] * factor) for picture in pictures) for side in (0, 1)]
-    _check_size((sides[0] * len(grid.cells[0]), sides[1] * len(grid.cells)))
-    cells = [[_scaled(picture, factor) for picture in row] for row in grid.cells]
+    most = [max(round(picture.size[side] * factor) for picture in pictures) for side in (0, 1)]
+    _check_size((most[0] * len(grid.cells[0]), most[1] * len(grid.cells)))
+    cells = [[_scale(picture, factor) for picture in row] for row in grid.cells]
     sizes = [picture.size for row in cells for picture in row if picture]
     wide, high = max(w for w, _ in sizes), max(h for _, h in sizes)
     letter = min(40, max(12, wide // 14))
@@ -239,14 +242,14 @@ def to_image(grid: Grid) -> Image:
     return sheet
 
 
-def _scaled(picture: Image | None, factor: float) -> Image | None:
+def _scale(picture: Image | None, factor: float) -> Image | None:
     from PIL import Image
 
     if picture is None:
         return None
-    size = tuple(max(1, round(side * factor)) for side in picture.size)
+    wide, high = (max(1, round(side * factor)) for side in picture.size)
     how = Image.Resampling.NEAREST if factor >= 1 else Image.Resampling.LANCZOS
-    return rgb(picture).resize(size, how)
+    return rgb(picture).resize((wide, high), how)
 
 
 def _check_size(size: tuple[int, int]) -> None:
@@ -266,7 +269,9 @@ class _Text:
         self.lines = _fold(self.text, self.font, room) if self.font else []
         self.step = round(letter * 1.4)
         self.height = len(self.lines) * self.step + (letter // 3 if self.lines else 0)
-        self.width = max((round(self.font.getlength(line)) for line in self.lines), default=0)
+        self.width = 0
+        if self.font:
+            self.width = max((round(self.font.getlength(n)) for n in self.lines), default=0)
 
     def draw(self, draw, centre: int, top: int) -> None:
         for n, line in enumerate(self.lines):

@@ -2,83 +2,85 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib
 import inspect
 import os
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..model.loading.kandinsky import Kandinsky
+from ..model.machine.switches import usual_switches
+from ..model.progress import check_stop, heeding, progress_bar
 from ..words.embedding import Embedding
-from ..words.errors import KandiError, did_you_mean, shown, warn
+from ..words.errors import KandiError, Unsupported, did_you_mean, nearest, quote, warn
 from ..words.fields import FIELDS
 from ..words.models import SPECS, ModelSpec
 from ..words.params import Params
+from ..words.tasks import TASKS as ROWS
+from ..words.tasks import Task
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class Task:
-    """Say what is known of a task: `function(k, params, **inputs)` gives a Result.
-
-    `role` names the pipeline that it needs of a model, `inputs` the keywords under which it
-    takes pictures, `options` those that change pixels and are no settings; `replay` hands back
-    what the recipe has of both. Without `prompt` it has no need of one.
-    """
-
-    function: Callable[..., Any]
-    role: str = "decoder"
-    inputs: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    prompt: bool = True
-
-
-TASKS: dict[str, Task] = {}
-STEERING = ("embedding", "negative_embedding", "latents")  # inputs of every task that draws
+TASKS: dict[str, Task] = {}  # the rows of `words.tasks` with their functions, and others
 
 # Keywords that people bring from elsewhere.
-_ALIASES = {"mask_image": "mask", "init_image": "image", "callback_on_step_end": "on_preview"}
+_ALIASES = {"mask_image": "mask", "init_image": "image", "callback_on_step_end": "on_step"}
 
 
-def task(
-    name: str,
-    *,
-    role: str = "decoder",
-    inputs: tuple[str, ...] = (),
-    options: tuple[str, ...] = (),
-    prompt: bool = True,
-) -> Callable[[Function], Function]:
-    """Enter the decorated function into the table of tasks.
+def task(name: str, **row: Any) -> Callable[[Function], Function]:
+    """Enter the decorated function into the table of tasks, by the row of that name.
 
-    Called with keywords that it does not take, or without its inputs, it raises KandiError.
-    Where the first argument has a method `remote(name, params, **inputs)`, that draws instead.
+    A task of somebody else's has no row: `row` are the fields of its `Task`. Raises TypeError
+    for a function that does not take what its row says. Called with keywords that it does not
+    take, or without its inputs, it raises KandiError. Where the first argument has a method
+    `remote(name, params, **inputs)`, that draws instead.
     """
+    known = Task(**row) if row or name not in ROWS else ROWS[name]
 
     def enter(function: Function) -> Function:
+        _check_function(name, known, function)
+
         @functools.wraps(function)
         def called(*args: Any, **named: Any) -> Any:
             _check_call(name, function, args, named)
             k = args[0] if args else named.get("k")
-            if hasattr(k, "remote"):  # a service elsewhere, in the place of a model
+            if k is not None and hasattr(
+                k, "remote"
+            ):  # a service elsewhere, in the place of a model
                 bound = inspect.signature(function).bind(*args, **named).arguments
                 return k.remote(name, **{n: v for n, v in bound.items() if n != "k"})
-            return function(*args, **named)
+            with usual_switches():
+                if (stop := check_stop(named.get("stop"))) is None:
+                    return function(*args, **named)
+                # Models are loaded before the run has a bar of its own.
+                with heeding(progress_bar(0, "", shown=False, stop=stop)):
+                    return function(*args, **named)
 
-        TASKS[name] = Task(called, role, inputs, options, prompt)
-        return called
+        TASKS[name] = dataclasses.replace(known, function=called)
+        return cast(Function, called)
 
     return enter
 
 
+def _check_function(name: str, row: Task, function: Callable[..., Any]) -> None:
+    """Raise TypeError unless a function takes the inputs and options of its row."""
+    takes = inspect.signature(function).parameters
+    anything = any(each.kind is each.VAR_KEYWORD for each in takes.values())
+    lacks = [given for given in (*row.inputs, *row.options) if given not in takes]
+    if list(takes)[:2] != ["k", "params"] or (lacks and not anything):
+        missing = f"; the row of {name} has {', '.join(lacks)}" if lacks else ""
+        raise TypeError(f"a task is a function (k, params, **inputs){missing}")
+
+
 def every_task() -> Mapping[str, Task]:
-    """Return the table of tasks; those of this folder enter it when they are imported."""
+    """Return the tasks in the order of their rows, those of others last; import all of ours."""
     for module in pkgutil.iter_modules([os.path.dirname(__file__)]):
         importlib.import_module(f"{__package__}.{module.name}")
-    return TASKS
+    return {name: TASKS[name] for name in dict.fromkeys([*ROWS, *TASKS]) if name in TASKS}
 
 
 def _check_call(name: str, function: Function, args: tuple, named: Mapping[str, Any]) -> None:
@@ -108,11 +110,15 @@ def _not_taken(name: str, word: str, takes: Mapping[str, Any]) -> str:
     able = [other for other, known in every_task().items() if word in known.inputs]
     if able:
         return f"{name} takes no {word}; tasks that do: {', '.join(able)}"
-    hint = did_you_mean(_ALIASES.get(word, word), takes)
+    meant = _ALIASES.get(word, word)
+    if (close := nearest(meant, [*takes, *FIELDS])) in FIELDS:
+        said = f"did you mean the setting {close}? kn.Params(…, {close}=…)"
+        return f"{name} takes no {word}; {said}"
+    hint = did_you_mean(meant, takes)
     return f"{name} takes no {word}; {hint}known: {', '.join(takes)}"
 
 
-def asked(
+def filled_runs(
     name: str,
     k: Any,
     params: Any,
@@ -131,12 +137,12 @@ def asked(
     """
     check_model(k, name)
     runs = singles(params, prompts)
-    runs = used(k, name, runs, _replaced(k, runs, instead))
+    runs = without_unused(k, name, runs, _replaced_fields(k, runs, instead))
     runs = [_quick(k, name, run) for run in runs]
     unsaid = "embedding" not in instead and any(run.prompt is None for run in runs)
     if TASKS[name].prompt and unsaid:
-        raise KandiError(f'{name} needs a prompt: Params("a red fox in space")')
-    return [filled(k, run) for run in runs] if sized else runs
+        raise KandiError(f'{name} needs a prompt: Params("a red fox in space")', about="prompt")
+    return [fill_size(k, run) for run in runs] if sized else runs
 
 
 def _quick(k: Any, task: str, run: Params) -> Params:
@@ -153,7 +159,7 @@ def _quick(k: Any, task: str, run: Params) -> Params:
     return run.replace(**settings) if settings else run
 
 
-def _replaced(k: Kandinsky, runs: list[Params], instead: Collection[str]) -> set[str]:
+def _replaced_fields(k: Kandinsky, runs: list[Params], instead: Collection[str]) -> set[str]:
     """Return the fields that say nothing where embeddings stand for the texts.
 
     The decoder of 2.1 reads the texts all the same.
@@ -182,7 +188,7 @@ def check_prior(k: Any, lacks: str) -> None:
     check_model(k, None)
     if k.prior is None:
         able = ", ".join(key for key, spec in SPECS.items() if "prior" in spec.roles)
-        raise KandiError(f"{k.spec.key} has {lacks}: {able}")
+        raise Unsupported(f"{k.spec.key} has {lacks}: {able}")
 
 
 def check_embedding(k: Kandinsky, embedding: Embedding) -> None:
@@ -197,7 +203,7 @@ def check_embedding(k: Kandinsky, embedding: Embedding) -> None:
         )
 
 
-def filled(k: Kandinsky, params: Params) -> Params:
+def fill_size(k: Kandinsky, params: Params) -> Params:
     """Return the params with the size that is really drawn: the native one stands for None."""
     native = k.spec.native_size
     return params.replace(width=params.width or native, height=params.height or native)
@@ -210,7 +216,7 @@ def check_model(k: Any, task: str | None) -> None:
     """
     if not isinstance(k, Kandinsky) and not (task and hasattr(k, "remote")):
         raise KandiError(
-            f'the first argument is a loaded model, k = kn.load("mini-2.2"), not {shown(k)}'
+            f'the first argument is a loaded model, k = kn.load("mini-2.2"), not {quote(k)}'
         )
     if task:
         check_spec(k.spec, task)
@@ -218,41 +224,41 @@ def check_model(k: Any, task: str | None) -> None:
 
 def check_spec(spec: ModelSpec, task: str) -> None:
     """Raise KandiError, which names those that can, unless a model can do the task."""
-    if not _can(spec, task):
-        able = ", ".join(key for key, other in SPECS.items() if _can(other, task))
-        raise KandiError(f"{spec.key} cannot {task}; models that can: {able or 'none'}")
+    if not can(spec, task):
+        able = ", ".join(key for key, other in SPECS.items() if can(other, task))
+        raise Unsupported(f"{spec.key} cannot {task}; models that can: {able or 'none'}")
 
 
-def _can(spec: ModelSpec, task: str) -> bool:
+def can(spec: ModelSpec, task: str) -> bool:
     """Tell whether a model has the task; one that no model names needs its role alone."""
     if any(task in known.tasks for known in SPECS.values()):
         return task in spec.tasks
     return task in TASKS and TASKS[task].role in spec.roles
 
 
-def listed(params: Any) -> list[Params]:
+def as_list(params: Any) -> list[Params]:
     """Return the Params, one or a list of them, as a list; raise KandiError for others."""
     runs = [params] if isinstance(params, Params) else params
     if not isinstance(runs, (list, tuple)) or not all(isinstance(p, Params) for p in runs):
         raise KandiError(
             'the second argument is Params("a red fox in space") or a list of Params, not '
-            f"{shown(params)}"
+            f"{quote(params)}"
         )
     if not runs:
         raise KandiError("the list of Params is empty; give at least one")
     return list(runs)
 
 
-def prompted(params: Any, prompts: Any) -> list[Params]:
+def with_prompts(params: Any, prompts: Any) -> list[Params]:
     """Return the params with each prompt in turn; prompts vary slowest.
 
     Raises KandiError for what is no list of texts, and for empty texts.
     """
-    runs = listed(params)
+    runs = as_list(params)
     if prompts is not None:
         if not isinstance(prompts, (list, tuple)) or not prompts:
             raise KandiError(
-                f'prompts is a list of texts, ["a cat", "a dog"], not {shown(prompts)}'
+                f'prompts is a list of texts, ["a cat", "a dog"], not {quote(prompts)}'
             )
         runs = [run.replace(prompt=prompt) for prompt in prompts for run in runs]
     return runs
@@ -260,10 +266,10 @@ def prompted(params: Any, prompts: Any) -> list[Params]:
 
 def singles(params: Any, prompts: Any) -> list[Params]:
     """Return one Params a picture: prompts vary slowest, then params, then count."""
-    return [single for run in prompted(params, prompts) for single in run.singles()]
+    return [single for run in with_prompts(params, prompts) for single in run.singles()]
 
 
-def used(
+def without_unused(
     k: Kandinsky, task: str, runs: list[Params], replaced: Collection[str] = ()
 ) -> list[Params]:
     """Return the runs with the default in each field that the task or the model does not use.
@@ -283,7 +289,8 @@ def used(
         if others:
             raise KandiError(
                 f"{task} with {k.spec.key} does not use {name}, so {first} and {others[0]} "
-                "would give the same picture; leave it out"
+                "would give the same picture; leave it out",
+                about=name,
             )
         if first != FIELDS[name].default:
             dropped[name] = FIELDS[name].default

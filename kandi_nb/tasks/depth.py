@@ -9,14 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..model.device import device as device_for
+from ..model import integrity
 from ..model.hub import first_line
+from ..model.machine.device import device as device_for
 from ..model.progress import interruptible
 from ..model.quiet import quiet
-from ..pictures.canvas import STEP, canvas_size
+from ..pictures.editing.canvas import STEP, canvas_size
 from ..pictures.images import channel, picture
-from ..words.errors import KandiError, shown
-from ..words.files import expanded
+from ..words.errors import KandiError, Unsupported, concerning, quote
+from ..words.files import expand_path
 from ..words.models import SPECS
 
 if TYPE_CHECKING:
@@ -39,14 +40,16 @@ def depth_maps(k: Kandinsky, depth: Any) -> list[Image]:
     """
     if ROLE not in k.spec.roles:
         able = ", ".join(key for key, spec in SPECS.items() if ROLE in spec.roles)
-        raise KandiError(
+        raise Unsupported(
             f"{k.spec.key} cannot follow a depth map, as it has no part for {ROLE}; models "
-            f"that can: {able}"
+            f"that can: {able}",
+            about=ROLE,
         )
-    if isinstance(depth, (list, tuple)) and not depth:
-        raise KandiError("depth is an empty list; give at least one depth map")
     every = depth if isinstance(depth, (list, tuple)) else [depth]
-    known = {id(each): depth_map(each) for each in every}
+    with concerning(ROLE):
+        if not every:
+            raise KandiError("depth is an empty list; give at least one depth map")
+        known = {id(each): depth_map(each) for each in every}
     return [known[id(each)] for each in every]
 
 
@@ -58,7 +61,8 @@ def depth_map(source: Any) -> Image:
     if values.min() == values.max():
         raise KandiError(
             f"the depth map is {values.min()} everywhere, so there is nothing to follow: "
-            "near = 255, far = 0"
+            "near = 255, far = 0",
+            about=ROLE,
         )
     grey = Image.fromarray(values)
     if isinstance(source, (str, os.PathLike)):
@@ -83,7 +87,8 @@ def size_for(
     if abs(size[1] - size[0] * depth.height / depth.width) >= STEP:
         raise KandiError(
             f"the depth map has {depth.width} × {depth.height} pixels, the picture "
-            f"{size[0]} × {size[1]}; leave width and height out, or give a map of that aspect"
+            f"{size[0]} × {size[1]}; leave width and height out, or give a map of that aspect",
+            about=ROLE,
         )
     return size
 
@@ -110,7 +115,8 @@ def check_same_size(depth: Image, image: Image) -> None:
         raise KandiError(
             f"the depth map has {depth.width} × {depth.height} pixels, the picture "
             f"{image.width} × {image.height}; make both of one size, such as "
-            f"depth.resize({image.size})"
+            f"depth.resize({image.size})",
+            about=ROLE,
         )
 
 
@@ -160,9 +166,10 @@ def depth_of(
 def _weights(model: Any) -> tuple[str, str | None]:
     """Return folder or id, and the commit if it is pinned; raise KandiError."""
     if not isinstance(model, (str, os.PathLike)) or not str(model):
-        raise KandiError(f"model is a folder or an id of the hub, not {shown(model)}")
-    folder = expanded(model)
+        raise KandiError(f"model is a folder or an id of the hub, not {quote(model)}")
+    folder = expand_path(model)
     if folder.is_dir():
+        integrity.check_settings(folder)
         return str(folder), None
     if isinstance(model, os.PathLike) or str(model).count("/") != 1:
         raise KandiError(
@@ -178,9 +185,15 @@ def _estimator(name: str, revision: str | None, device: str) -> Sequence[Any]:
 
     try:
         # PIL's own way to resize: the other needs torchvision.
-        processor = AutoImageProcessor.from_pretrained(name, revision=revision, backend="pil")
+        processor = AutoImageProcessor.from_pretrained(
+            name, revision=revision, backend="pil", trust_remote_code=False
+        )
         network, info = AutoModelForDepthEstimation.from_pretrained(
-            name, revision=revision, use_safetensors=True, output_loading_info=True
+            name,
+            revision=revision,
+            use_safetensors=True,
+            output_loading_info=True,
+            trust_remote_code=False,
         )
     except Exception as error:  # no network, no such model, pickles only, a damaged file …
         raise KandiError(

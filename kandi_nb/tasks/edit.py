@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from ..model.loading.kandinsky import Kandinsky
 from ..pictures.result import Result
 from ..words.params import Params
-from .checks import STEERING, check_model, task
-from .decoder import start_noise
-from .run import Job, run, steered
+from .checks import check_model, task
+from .job import Job
+from .run import run
 from .sources import canvas_of, repaint_jobs
+from .steering import steering
 
 if TYPE_CHECKING:
     import torch
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
 
     from ..words.embedding import Embedding
 
-STRENGTH = 0.3  # what the models' authors set
 
-
-@task("edit", role="edit", inputs=("image", "depth", *STEERING))
+@task("edit")
 def edit(
     k: Kandinsky,
     params: Params | Sequence[Params],
@@ -35,6 +34,7 @@ def edit(
     prompts: Sequence[str] | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
+    on_step: Callable[[int, int, torch.Tensor], torch.Tensor | None] | None = None,
     progress: bool = True,
     stop: Any = None,
 ) -> Result:
@@ -50,14 +50,12 @@ def edit(
     are the other options. Raises KandiError before any computation for what cannot be drawn.
     """
     check_model(k, "edit")
-    params, latents = start_noise(k, params, latents)
-    texts = {"embedding": embedding, "negative_embedding": negative_embedding}
-    instead = [name for name, value in texts.items() if value is not None]
-    jobs = repaint_jobs(
-        "edit", k, params, prompts, image, depth=depth, strength=STRENGTH, instead=instead
-    )
-    jobs = steered(k, jobs, **texts, latents=latents)
-    options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
+    texts: dict[str, Any] = {"embedding": embedding, "negative_embedding": negative_embedding}
+    params, steered = steering(k, params, latents=latents, **texts)
+    jobs = repaint_jobs("edit", k, params, prompts, image, depth=depth, instead=steered.instead)
+    jobs = steered.jobs(jobs)
+    options: dict[str, Any] = {"preview": preview, "on_preview": on_preview, "on_step": on_step}
+    options |= {"progress": progress, "stop": stop}
     return run("edit", k, jobs, finish=_own_size, **options)
 
 

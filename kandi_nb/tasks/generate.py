@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.loading.kandinsky import Kandinsky
-from ..pictures.canvas import Canvas
+from ..pictures.editing.canvas import Canvas
 from ..pictures.result import Result
+from ..words.errors import KandiError, did_you_mean, quote
 from ..words.params import Params
-from .checks import STEERING, asked, check_model, prompted, task
-from .decoder import start_noise
+from .checks import check_model, filled_runs, task, with_prompts
 from .depth import ROLE, depth_maps, hint, size_for
-from .run import Job, run, steered, text_job
-from .sources import paired
+from .job import Job, text_job
+from .run import run
+from .sources import pair
+from .steering import steering
 
 if TYPE_CHECKING:
     import torch
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
     from ..words.embedding import Embedding
 
 
-@task("generate", inputs=(*STEERING, "depth"))
+OUTPUTS = ("pictures", "latent")
+
+
+@task("generate")
 def generate(
     k: Kandinsky,
     params: Params | Sequence[Params],
@@ -31,9 +36,12 @@ def generate(
     embedding: Embedding | torch.Tensor | None = None,
     negative_embedding: Embedding | torch.Tensor | None = None,
     latents: torch.Tensor | None = None,
+    prior_latents: torch.Tensor | None = None,
     depth: Any = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
+    on_step: Callable[[int, int, torch.Tensor], torch.Tensor | None] | None = None,
+    output: str = "pictures",
     progress: bool = True,
     stop: Any = None,
 ) -> Result:
@@ -45,30 +53,43 @@ def generate(
     in a notebook, and `on_preview(pictures, steps_done)` gets them anywhere. `progress=False`
     shows neither. `stop` is anything with is_set(), such as a threading.Event: once set, the
     run ends with Cancelled at its next step, and the model stays usable, as after Ctrl-C.
-    Raises KandiError before any computation for what cannot be drawn.
+    `on_step(step, timestep, latents)` is called after each step of the decoder, the last one
+    too, with the latents [n, channels, height / 8, width / 8] of a batch, and may return others
+    in their place. Raises KandiError before any computation for what cannot be drawn.
 
     `embedding`, as `embed` and `mixture` give it, stands for the prompt, `negative_embedding`
     for the negative: a row for all pictures or one a picture (a single Params is drawn once for
     each row). The decoder of 2.1 reads a text besides: the prompt, or nothing without one.
     `latents`, float [n, channels, height / 8, width / 8], are the noise that the decoder starts
-    from; `seed` still fixes the noise of its steps.
+    from; `seed` still fixes the noise of its steps. `prior_latents`, float [n, dim], are those
+    of the prior, beside `prior_seed`.
 
     `depth`, a map that is white where things are near, says where things are: an array [h, w]
     of uint8 or floats in 0…1, a grey picture or its path, or a list of these, one for all or
     one each. The picture has the map's aspect, and about the native area. `depth_of` estimates
     the map of a photograph. All of these travel in the recipe.
+
+    `output="latent"` leaves MoVQ out: the Result holds latents, which `edit` and `inpaint` take
+    as their `image` without a way through pixels.
     """
+    if output not in OUTPUTS:
+        hint = did_you_mean(output, OUTPUTS) if isinstance(output, str) else ""
+        says = f"output is pictures or latent, not {quote(output)}; {hint}"
+        raise KandiError(says.rstrip("; "))
     check_model(k, "generate")
-    params, latents = start_noise(k, params, latents)
-    texts = {"embedding": embedding, "negative_embedding": negative_embedding}
-    instead = [name for name, value in texts.items() if value is not None]
+    texts: dict[str, Any] = {"embedding": embedding, "negative_embedding": negative_embedding}
+    params, steered = steering(k, params, latents=latents, prior_latents=prior_latents, **texts)
     if depth is None:
-        jobs = [text_job(k, run) for run in asked("generate", k, params, prompts, instead)]
+        jobs = [
+            text_job(k, run)
+            for run in filled_runs("generate", k, params, prompts, steered.instead)
+        ]
     else:
-        jobs = _along(k, params, prompts, instead, depth)
-    jobs = steered(k, jobs, **texts, latents=latents)
-    options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
-    return run("generate", k, jobs, **options)
+        jobs = _along(k, params, prompts, steered.instead, depth)
+    jobs = steered.jobs(jobs)
+    options: dict[str, Any] = {"preview": preview, "on_preview": on_preview, "on_step": on_step}
+    options |= {"progress": progress, "stop": stop}
+    return run("generate", k, jobs, decode=output == "pictures", **options)
 
 
 def _along(
@@ -76,8 +97,8 @@ def _along(
 ) -> list[Job]:
     """Return one job a picture, each along its depth map; raise KandiError."""
     maps = depth_maps(k, depth)
-    rows = paired("generate", {"params": prompted(params, prompts), "depth": maps})
-    runs = asked("generate", k, [one for one, _ in rows], instead=instead, sized=False)
+    rows = pair("generate", {"params": with_prompts(params, prompts), "depth": maps})
+    runs = filled_runs("generate", k, [one for one, _ in rows], instead=instead, sized=False)
     each = [follows for one, follows in rows for _ in range(one.count)]
     jobs = []
     for single, follows in zip(runs, each, strict=True):

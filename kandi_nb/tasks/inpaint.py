@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.loading.kandinsky import Kandinsky
-from ..pictures.join import check_join, joined, proof
+from ..pictures.editing.join import check_join, join_pictures, proof
 from ..pictures.result import Result
 from ..words.params import Params
 from ..words.tables import Table
-from .checks import STEERING, check_model, task
-from .decoder import start_noise
-from .run import Job, run, steered
+from .checks import check_model, task
+from .job import Job
+from .run import run
 from .sources import canvas_of, repaint_jobs
+from .steering import steering
 
 if TYPE_CHECKING:
     import torch
@@ -21,11 +22,10 @@ if TYPE_CHECKING:
 
     from ..words.embedding import Embedding
 
-STRENGTH = 1.0  # what lies under the mask counts for nothing
 PROOF = ("kept", "edge", "edge_hard", "area")
 
 
-@task("inpaint", role="inpaint", inputs=("image", "mask", *STEERING), options=("join",))
+@task("inpaint")
 def inpaint(
     k: Kandinsky,
     params: Params | Sequence[Params],
@@ -39,6 +39,7 @@ def inpaint(
     prompts: Sequence[str] | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
+    on_step: Callable[[int, int, torch.Tensor], torch.Tensor | None] | None = None,
     progress: bool = True,
     stop: Any = None,
 ) -> Result:
@@ -54,13 +55,10 @@ def inpaint(
     """
     check_join(join)
     check_model(k, "inpaint")
-    params, latents = start_noise(k, params, latents)
-    texts = {"embedding": embedding, "negative_embedding": negative_embedding}
-    instead = [name for name, value in texts.items() if value is not None]
-    jobs = repaint_jobs(
-        "inpaint", k, params, prompts, image, mask, strength=STRENGTH, instead=instead
-    )
-    jobs = steered(k, jobs, **texts, latents=latents)
+    texts: dict[str, Any] = {"embedding": embedding, "negative_embedding": negative_embedding}
+    params, steered = steering(k, params, latents=latents, **texts)
+    jobs = repaint_jobs("inpaint", k, params, prompts, image, mask, instead=steered.instead)
+    jobs = steered.jobs(jobs)
     rows: list[dict[str, Any]] = []
 
     def finish(job: Job, drawn: Image) -> Image:
@@ -68,11 +66,12 @@ def inpaint(
 
         original, covered = job.inputs["image"], np.asarray(job.inputs["mask"])
         painted = canvas_of(job.params, job.inputs).take(drawn)
-        whole = joined(original, painted, covered, join)
+        whole = join_pictures(original, painted, covered, join)
         rows.append(proof(original, whole, painted, covered))
         return whole
 
-    options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
+    options: dict[str, Any] = {"preview": preview, "on_preview": on_preview, "on_step": on_step}
+    options |= {"progress": progress, "stop": stop}
     result = run("inpaint", k, jobs, finish=finish, options={"join": join}, **options)
     result.proof = Table(rows, PROOF)
     return result

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..model.caches import DiskCache
 from ..model.finite import check_finite
-from ..model.shortage import enough_memory, in_halves
-from ..model.speed.prefix import text_known
-from .remembered import Remembered
+from ..model.machine.out_of_memory import enough_memory, in_halves
+from ..model.speed.prior_kv_cache import kv_cached_texts
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +26,13 @@ PRIOR_BATCH = 64  # texts: an embedding is small, a prior's activations are not
 Tick = Callable[[], None]
 
 
+@dataclass(frozen=True, eq=False)
+class Noise:
+    """Hold what the prior starts from instead of its seed's noise, shape [1, dim]."""
+
+    rows: torch.Tensor
+
+
 class Text(NamedTuple):
     """Say which embedding is wanted: a text, and how the prior gets there."""
 
@@ -33,6 +40,7 @@ class Text(NamedTuple):
     steps: int
     guidance: float
     seed: int
+    noise: Noise | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +113,8 @@ def _nothing(k: Kandinsky) -> torch.Tensor:
     The image encoder is the largest network of a prior and reads nothing else for most
     pictures: unless all networks stay in memory, what it says is remembered on disk.
     """
-    remembered = None if k.memory.place == "resident" else Remembered(k)
-    known = remembered and remembered.read()
+    disk = None if k.memory.place == "resident" else DiskCache(k)
+    known = disk and disk.read()
     if known is not None:
         return known
 
@@ -115,8 +123,8 @@ def _nothing(k: Kandinsky) -> torch.Tensor:
 
     (nothing,) = in_halves(look, [NOTHING], k.device, str, retreat=k.retreat)
     check_finite(nothing, k.prior, NOTHING)
-    if remembered:
-        remembered.write(nothing)
+    if disk:
+        disk.write(nothing)
     return nothing
 
 
@@ -133,7 +141,8 @@ def _batches(k: Kandinsky, wants: Iterable[Want], fresh: bool = False) -> list[l
     groups: dict[tuple, list[Text]] = {}
     for text in dict.fromkeys(wants):
         if isinstance(text, Text) and (fresh or text not in k.embeddings):
-            groups.setdefault((text.steps, text.guidance), []).append(text)
+            kind = text.steps, text.guidance, text.noise is None
+            groups.setdefault(kind, []).append(text)
     return [
         group[start : start + most]
         for group in groups.values()
@@ -165,7 +174,7 @@ def _prior(
     def after_step(module: Any, args: tuple, named: dict, output: Any) -> None:
         nonlocal number
         if on_step is not None:
-            guided = _guided(output.predicted_image_embedding, guidance)
+            guided = _apply_guidance(output.predicted_image_embedding, guidance)
             on_step(Step(number, int(named["timestep"]), _final(k.prior, guided)))
         number += 1
         tick()
@@ -174,12 +183,13 @@ def _prior(
     try:
         # The pipeline would let the image encoder look at a black picture after every call.
         k.prior.get_zero_embed = lambda batch_size=1, device=None: None
-        with text_known(k.prior.prior):
+        with kv_cached_texts(k.prior.prior):
             rows = k.prior(
                 [text.text for text in batch],
                 num_inference_steps=batch[0].steps,
                 guidance_scale=guidance,
                 generator=[generator(text.seed) for text in batch],
+                latents=_noise(k.prior, batch),
             ).image_embeds
     except BaseException:  # the keyboard too: give offloaded components back before it goes on
         k.prior.maybe_free_model_hooks()
@@ -191,7 +201,18 @@ def _prior(
     return rows
 
 
-def _guided(predicted: torch.Tensor, guidance: float) -> torch.Tensor:
+def _noise(prior: Any, batch: list[Text]) -> torch.Tensor | None:
+    """Return what the texts of a batch start from, [texts, dim]; None for their seeds' own."""
+    import torch
+
+    noises = [text.noise.rows for text in batch if text.noise is not None]
+    if not noises:
+        return None
+    rows = torch.cat(noises)
+    return rows.to(device=prior._execution_device, dtype=prior.prior.dtype)
+
+
+def _apply_guidance(predicted: torch.Tensor, guidance: float) -> torch.Tensor:
     """Combine the unguided and guided halves of a batch as the pipeline does."""
     if guidance <= 1:
         return predicted
@@ -211,8 +232,24 @@ def _final(prior: Any, predicted: torch.Tensor) -> torch.Tensor:
     return prior.prior.post_process_latents(predicted)
 
 
+_WORDS = slice(24, 24 + 8 * 624)  # bytes of torch's state that are the Mersenne Twister's own
+
+
 def generator(seed: int) -> torch.Generator:
-    """Return noise that depends neither on the batch nor on the device: made on the CPU."""
+    """Return noise that depends neither on the batch nor on the device: made on the CPU.
+
+    torch reads 32 bits of a seed. For a larger one the state is set from all of its bits, by
+    the generator's own `init_by_array` (Matsumoto and Nishimura 2002), as NumPy has it.
+    """
+    import numpy as np
     import torch
 
-    return torch.Generator("cpu").manual_seed(seed)
+    made = torch.Generator("cpu").manual_seed(seed % 2**63)
+    if seed < 2**32:
+        return made
+    key = [seed >> place & 0xFFFFFFFF for place in range(0, seed.bit_length(), 32)]
+    state = made.get_state()
+    words = state.numpy()[_WORDS].view(np.uint64)
+    numbers: Any = np.random.RandomState(key).get_state()
+    words[:] = numbers[1]
+    return made.set_state(state)

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..model.adapters.finding import named_in
-from ..model.hub import first_line
 from ..model.loading.kandinsky import Kandinsky
 from ..model.loading.load import load
-from ..pictures.colours import colours
+from ..pictures.editing.colours import colours
+from ..pictures.editing.lettering import lettering
+from ..pictures.images import open_source, upright
 from ..pictures.inputs import fingerprint
-from ..pictures.lettering import lettering
-from ..pictures.pixels import check, is_picture, rgb
-from ..pictures.recipe import carried, recipe
+from ..pictures.masks import Mask
+from ..pictures.pixels import check_pixels, rgb
+from ..pictures.reading.profiles import without_profile
+from ..pictures.recipe import inputs_in, recipe
 from ..pictures.result import Result, package_versions
 from ..words.embedding import as_embedding
-from ..words.errors import KandiError, shortened, shown, warn
-from ..words.files import expanded
+from ..words.errors import KandiError, quote, shorten, warn
+from ..words.files import expand_path
+from ..words.models import SPECS
 from ..words.params import Params
 from .checks import Task, check_model, every_task
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-CHANGES = {"colours": colours, "lettering": lettering}  # of finished pictures
+CHANGES: dict[str, Callable[..., Any]] = {
+    "colours": colours,
+    "lettering": lettering,
+}  # of finished pictures
 _MADE_ANEW = "changes"  # among a recipe's options: what was changed after it was drawn
 _NO_PIXELS = "memory"  # … and what no pixel depends on
 
@@ -38,9 +45,10 @@ def replay(
     """Draw a picture again from its recipe; return a Result with one picture.
 
     `source` is the path of a PNG, or a picture of a Result. Unless `k` is given, the recipe's
-    model is loaded, in the recipe's number format; either draws with the recipe's scheduler and
-    adapters. Those are told by their hash: adapters that were used since Python began, or
-    .safetensors files beside the picture, a folder above, here and in outputs/.
+    model is loaded, in the recipe's number format, if it is one of `kn.models()`; one of a
+    folder is handed over, as a picture never says what is read. Either draws with the recipe's
+    scheduler and adapters. Those are told by their hash: adapters that were used since Python
+    began, or .safetensors files beside the picture, a folder above, here and in outputs/.
     Pictures that the task started from travel in the PNG; where they were left out, give them
     by name, as `image=` or `mask=`. Warns of
     whatever may change pixels: other weights, versions, number format, device or scheduler.
@@ -55,7 +63,7 @@ def replay(
             f"the recipe has an input that {made['task']} does not take: {strange[0]}"
         )
     if not inputs.keys() >= made["inputs"].keys():
-        inputs = {**carried(source), **inputs}
+        inputs = {**inputs_in(source), **inputs}
     pictures = _inputs(made, inputs)
     k = _load(made) if k is None else k
     check_model(k, made["task"])
@@ -66,8 +74,9 @@ def replay(
     kept = {name: made["options"][name] for name in task.options if name in made["options"]}
     for difference in _differences(made, k, [*kept, _MADE_ANEW, _NO_PIXELS]):
         warn(f"{difference}: the picture may differ")
+    assert task.function is not None, made["task"]  # `every_task` brings those with one
     drawn = task.function(k, Params.from_dict(made["params"]), **pictures, **kept)
-    return _changed(drawn, made["options"].get(_MADE_ANEW, []))
+    return _apply_changes(drawn, made["options"].get(_MADE_ANEW, []))
 
 
 def _task(name: str) -> Task:
@@ -75,13 +84,13 @@ def _task(name: str) -> Task:
     known = every_task()
     if name not in known:
         raise KandiError(
-            f"this picture was made by {shown(name)}, which is unknown here; known: "
+            f"this picture was made by {quote(name)}, which is unknown here; known: "
             f"{', '.join(known)}"
         )
     return known[name]
 
 
-def _changed(drawn: Result, changes: Any) -> Result:
+def _apply_changes(drawn: Result, changes: Any) -> Result:
     """Return the Result with the changes that a recipe names, in their order."""
     try:
         for change in changes:
@@ -90,20 +99,23 @@ def _changed(drawn: Result, changes: Any) -> Result:
             drawn = CHANGES[name](drawn, **settings)
     except (AttributeError, KeyError, TypeError, ValueError):
         raise KandiError(
-            f"the recipe names a change that is unknown here: {shown(changes)}"
+            f"the recipe names a change that is unknown here: {quote(changes)}"
         ) from None
     return drawn
 
 
 def _load(made: Mapping[str, Any]) -> Kandinsky:
-    """Load the model of a recipe, in its number format where that is known."""
+    """Load the model of a recipe, in its number format where that is known.
+
+    Only what the package knows by its key: who wrote the recipe is not to choose what is read.
+    """
     name = made["model"]
-    if name.endswith("/"):
+    if name not in SPECS:
         weights = ", ".join(f"{role} {mark}" for role, mark in made["revision"].items())
         raise KandiError(
-            f"this picture was made by a model in a folder {shortened(name)} "
-            f"({shortened(weights, 200)}); load it and "
-            "hand it over: kn.replay(picture, k)"
+            f"this picture was made by a model of its own, {quote(name)} "
+            f"({shorten(weights, 200)}), and a picture does not choose what is loaded; load "
+            "that model and hand it over: kn.replay(picture, k)"
         )
     return load(name, dtype=made["options"].get("dtype"))
 
@@ -125,7 +137,7 @@ def _with_adapters(k: Kandinsky, options: Mapping[str, Any], source: Any) -> Kan
         return k
     beside = Path(getattr(source, "filename", "") or ".").parent
     if isinstance(source, (str, os.PathLike)):
-        beside = expanded(source).parent
+        beside = expand_path(source).parent
     worn = named_in(options, [beside, beside.parent, Path.cwd(), Path.cwd() / "outputs"])
     plain = k.with_adapter(None) if k.options.get("adapters") else k
     return plain.with_adapter(dict(worn)) if worn else plain
@@ -151,8 +163,6 @@ def _same(name: str, source: Any, known: Mapping[str, Any]) -> Any:
 
     What has a shape is an embedding or latents.
     """
-    from PIL import Image, ImageOps
-
     if "shape" in known:
         held = source if getattr(source, "ndim", 0) == 4 else as_embedding(source, name)
         if fingerprint(held) == known["sha256"]:
@@ -161,19 +171,7 @@ def _same(name: str, source: Any, known: Mapping[str, Any]) -> Any:
             f"{name} does not hold the numbers of the recipe (their SHA-256 begins with "
             f"{known['sha256'][:12]}); give those"
         )
-    if not is_picture(source):
-        try:
-            with Image.open(expanded(source)) as picture:
-                picture.load()
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise KandiError(
-                f"{name} {shown(source)} cannot be read ({first_line(error)}); give a picture "
-                "or the path of one"
-            ) from None
-        source = picture
-    check(source, name)
-    upright = ImageOps.exif_transpose(source)
-    for reading in (source, upright, rgb(upright), rgb(upright).convert("L")):
+    for reading in _readings(name, source):
         if fingerprint(reading) == known["sha256"]:
             reading = reading.copy()
             # So that the new recipe says the same of it.
@@ -183,6 +181,24 @@ def _same(name: str, source: Any, known: Mapping[str, Any]) -> Any:
         f"{name} is not the picture of the recipe ({known.get('file') or 'its'} SHA-256 begins "
         f"with {known['sha256'][:12]}); give the original"
     )
+
+
+def _readings(name: str, source: Any) -> Iterator[Image]:
+    """Yield what a picture may be taken for: as it is, and as each kind of input is read.
+
+    Before profiles were read, so were the bare numbers.
+    """
+    if isinstance(source, Mask):
+        yield source.image
+        return
+    raw = open_source(source, name)
+    check_pixels(raw, name)
+    turned = upright(raw)
+    yield from (raw, turned, rgb(turned))
+    bare = rgb(without_profile(turned))
+    yield from (bare, bare.convert("L"))
+    with contextlib.suppress(KandiError):  # no mask and no map of depth
+        yield Mask(source).image
 
 
 def _differences(
@@ -206,5 +222,5 @@ def _differences(
     for name, value in then.items():
         if here.get(name) != value:
             model = f" ({made['model']})" if name.startswith("the ") else ""
-            was = shortened(str(value))
-            yield f"{shortened(name)} here is {here.get(name)}, the recipe's was {was}{model}"
+            was = shorten(str(value))
+            yield f"{shorten(name)} here is {here.get(name)}, the recipe's was {was}{model}"

@@ -1,135 +1,30 @@
-"""`Job`, one picture to make, and the one engine that runs jobs for every task."""
+"""The one engine that runs jobs for every task."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.loading.kandinsky import Kandinsky
-from ..model.peak import track_peak
-from ..model.progress import check_stop, preview_every, progress_bar
+from ..model.machine.out_of_memory import in_halves
+from ..model.machine.peak import track_peak
+from ..model.progress import check_stop, heeding, preview_every, progress_bar
 from ..model.schedulers.table import check_steps
-from ..model.shortage import in_halves
-from ..pictures.inputs import kept
+from ..pictures.inputs import copy_inputs
 from ..pictures.recipe import make_recipe
 from ..pictures.result import Result, package_versions
-from ..words.embedding import as_embedding
-from ..words.errors import KandiError
-from ..words.foresight import Foreseen, looking_ahead
-from ..words.params import Params
+from ..words.errors import KandiError, quote
 from . import decoder, prior
-from .checks import check_embedding
+from .job import Job, batches
+from .loop.dry_run import DryRun, is_dry
+from .loop.latents import HELD, to_pictures
+from .loop.start import Latents, inputs_of
 from .loop.texts import warn_about_texts
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
-
-    from ..words.embedding import Embedding
-
-
-@dataclass(frozen=True)
-class Job:
-    """Say how one picture is made.
-
-    `params` are filled: size and strength are what is really used, `count` is 1. `wants` are
-    the positive and the negative embedding, empty for a model without a prior. Pictures with
-    equal `key` share a batch. `steps` is how many the pipeline will really take. `role` names
-    the pipeline, `arguments` what it takes beyond embeddings, by its own names: tensors [1, …]
-    are stacked along the batch, anything else is the same for all of it. With `images` among
-    them the role's networks are run by our own loop, `inpainting.repaint`. `inputs` are the
-    pictures that the task was given, by the task's own names, for the recipe.
-    """
-
-    params: Params
-    wants: tuple[prior.Want, ...]
-    key: Hashable
-    steps: int
-    role: str = "decoder"
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, Image] = field(default_factory=dict)
-
-
-def text_job(k: Kandinsky, params: Params, **more: Any) -> Job:
-    """Return the job of a picture that filled params say in words; `more` are fields of Job."""
-    fields = {
-        "params": params,
-        "wants": () if k.prior is None else (prior.positive(params), prior.negative(params)),
-        "key": decoder.batch_key(k, params),
-        "steps": params.steps,
-    }
-    return Job(**fields | more)
-
-
-def steered(
-    k: Kandinsky,
-    jobs: Sequence[Job],
-    embedding: Any = None,
-    negative_embedding: Any = None,
-    latents: torch.Tensor | None = None,
-) -> list[Job]:
-    """Return the jobs with embeddings in the place of their texts, and with start noise.
-
-    Each is one for all jobs or one a job; a single job is drawn once for each row. They
-    are noted as inputs, so that they travel in the recipe. Raises KandiError for a model
-    without a prior, embeddings of another model, and counts that do not fit.
-    """
-    rows = {
-        name: _for_model(k, name, value)
-        for name, value in (
-            ("embedding", embedding),
-            ("negative_embedding", negative_embedding),
-        )
-        if value is not None
-    } | ({} if latents is None else {"latents": latents.split(1)})
-    count = len(jobs) if len(jobs) > 1 else max([1, *map(len, rows.values())])
-    for name, many in {"params": jobs, **rows}.items():
-        if len(many) not in (1, count):
-            raise KandiError(
-                f"{name} has {len(many)} rows for {count} pictures; give one for all, or one a "
-                "picture"
-            )
-    ready = {name: [_ready(name, row) for row in many] for name, many in rows.items()}
-    return [
-        _steered(
-            jobs[n % len(jobs)],
-            {name: many[n % len(many)] for name, many in rows.items()},
-            {name: many[n % len(many)] for name, many in ready.items()},
-        )
-        for n in range(count)
-    ]
-
-
-def _for_model(k: Kandinsky, name: str, value: Any) -> Sequence[Embedding]:
-    if k.prior is None:
-        raise KandiError(
-            f"{k.spec.key} has no prior, so it takes no {name}; mix with kandinsky-2.2, then "
-            "refine that picture with Kandinsky 3: kn.edit(k3, params, image=result[0])"
-        )
-    embedding = as_embedding(value, name)
-    check_embedding(k, embedding)
-    return list(embedding)
-
-
-def _ready(name: str, row: Any) -> Any:
-    return row if name == "latents" else prior.Ready(row.tensor)
-
-
-def _steered(job: Job, inputs: Mapping[str, Any], ready: Mapping[str, Any]) -> Job:
-    """Return one job with what it wants replaced by what is ready."""
-    wants = job.wants
-    if wants:
-        wants = (ready.get("embedding", wants[0]), ready.get("negative_embedding", wants[1]))
-    arguments = {name: value for name, value in ready.items() if name == "latents"}
-    return dataclasses.replace(
-        job,
-        wants=wants,
-        arguments={**job.arguments, **arguments},
-        inputs={**job.inputs, **inputs},
-    )
 
 
 Finish = Callable[[Job, "Image"], "Image"]
@@ -144,47 +39,61 @@ def run(
     options: Mapping[str, Any] | None = None,
     preview: int = 0,
     on_preview: Callable[[list[Image], int], None] | None = None,
+    on_step: Any = None,
     progress: bool = True,
     stop: Any = None,
+    decode: bool = True,
 ) -> Result:
     """Make one picture of each job, in their order, in as few batches as their keys allow.
 
     The model is held meanwhile; a batch too large for the memory is halved, and where that is
     no help, the next memory plan is taken. `finish(job,
     picture)` may change a picture at the end. `options` are those of the task that change
-    pixels, for the recipe. `preview`, `on_preview`, `progress` and `stop`
-    are those of `generate`. Raises KandiError for bad options before any computation, and
-    Cancelled after a stop; the model stays usable.
+    pixels, for the recipe. `preview`, `on_preview`, `on_step`, `progress` and `stop`
+    are those of `generate`. Unless `decode`, the Result holds latents. Raises KandiError for
+    bad options before any computation, and Cancelled after a stop; the model stays usable.
     """
     every = preview_every(preview, on_preview, progress)
+    if on_step is not None and not callable(on_step):
+        raise KandiError(
+            f"on_step is a function of step, timestep and latents, not {quote(on_step)}"
+        )
     check_stop(stop)
     first = ["prior"] if "prior" in k.spec.roles else []
     roles = list(dict.fromkeys([*first, *(job.role for job in jobs)]))
-    batches = _batches(jobs)
+    groups = batches(jobs)
     wants = [want for job in jobs for want in job.wants]
     pictures: dict[int, Image] = {}
+    steered_steps: list[int] = []
     with k.alone(stop, roles), track_peak(k.device) as peak:
-        if k.scheduler:
-            for job in jobs:
+        for job in jobs:
+            if k.scheduler or job.params.steps == 1:
                 check_steps(k.pipeline(job.role).scheduler, [job.params.steps])
         revision = {role: k.revision[role] for role in roles}
         options = {**k.options, **(options or {})}
-        if looking_ahead():
+        if is_dry():
             recipes = _recipes(task, k, jobs, revision=revision, options=options)
-            raise Foreseen(recipes, [job.steps for job in jobs])
+            return DryRun(recipes, [job.steps for job in jobs]).note()
         warn_about_texts(k, [job.params for job in jobs])
         began = time.perf_counter()
-        steps = prior.steps_left(k, wants) + sum(jobs[batch[0]].steps for batch in batches)
+        steps = prior.steps_left(k, wants) + sum(jobs[batch[0]].steps for batch in groups)
         title = f"{len(jobs)} picture{'s' if len(jobs) > 1 else ''}"
-        with progress_bar(steps, title, shown=progress, stop=stop) as bar:
+        with progress_bar(steps, title, shown=progress, stop=stop) as bar, heeding(bar):
             bar.check()
             embeddings = prior.embeddings(k, wants, bar.step)
             show = _previewer(bar, every, on_preview)
 
             def draw(part: Sequence[Job]) -> list[Image]:
-                return decoder.draw(k, part, embeddings, bar.step, show)
+                seen = (show, on_step and stepped)
+                return decoder.draw(k, part, embeddings, bar.step, *seen, decode)
 
-            for batch in batches:
+            def stepped(number: int, timestep: int, latents: torch.Tensor) -> Any:
+                given = on_step(number, timestep, latents)
+                if given is not None:
+                    steered_steps.append(number)
+                return given
+
+            for batch in groups:
                 part = [jobs[index] for index in batch]
                 drawn = in_halves(
                     draw,
@@ -196,13 +105,17 @@ def run(
                 )
                 pictures.update(zip(batch, drawn, strict=True))
         seconds = time.perf_counter() - began
+        if steered_steps:
+            options["on_step"] = True  # which a recipe cannot repeat
         # How the networks shared the memory: no pixel depends on it, so it is not replayed.
         options["memory"] = str(k.memory)
     ordered = [pictures[index] for index in range(len(jobs))]
-    return Result(
+    held = [picture.info.pop(HELD, None) for picture in ordered]
+    return (Result if decode else Latents)(
+        held=held if finish is None else [],  # which changes what was decoded
         images=ordered if finish is None else list(map(finish, jobs, ordered)),
         params=[job.params for job in jobs],
-        inputs=[dict(job.inputs) for job in jobs],
+        inputs=[inputs_of(job.inputs) for job in jobs],
         model=k.spec.key,
         revision=revision,
         versions=package_versions(),
@@ -215,7 +128,7 @@ def run(
 
 def _recipes(task: str, k: Kandinsky, jobs: Sequence[Job], **more: Any) -> list[dict[str, Any]]:
     """Return the recipes that the pictures of jobs will have, but for sizes and versions."""
-    inputs = kept([dict(job.inputs) for job in jobs])
+    inputs = copy_inputs([inputs_of(job.inputs) for job in jobs])
     return [
         make_recipe(
             job.params,
@@ -230,19 +143,6 @@ def _recipes(task: str, k: Kandinsky, jobs: Sequence[Job], **more: Any) -> list[
     ]
 
 
-def _batches(jobs: Sequence[Job]) -> list[list[int]]:
-    """Return the places of jobs that are drawn together."""
-    groups: dict[Hashable, list[int]] = {}
-    for index, job in enumerate(jobs):
-        groups.setdefault((job.role, job.key), []).append(index)
-    batches = []
-    for group in groups.values():
-        params = jobs[group[0]].params
-        most = decoder.batch_limit(params.width, params.height)
-        batches += [group[start : start + most] for start in range(0, len(group), most)]
-    return batches
-
-
 def _one_picture(job: Job) -> str:
     return f"one picture of {job.params.width} × {job.params.height} pixels"
 
@@ -253,7 +153,7 @@ def _previewer(bar: Any, every: int, on_preview: Any):
 
     def show(pipeline: Any, number: int, latents: torch.Tensor, windows: Any = ()) -> None:
         if (number + 1) % every == 0:
-            pictures = decoder.to_pictures(pipeline, latents, windows)
+            pictures = to_pictures(pipeline, latents, windows)
             bar.preview(pictures)
             if on_preview is not None:
                 on_preview(pictures, number + 1)

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from ..model.loading.kandinsky import Kandinsky
 from ..pictures import masks
-from ..pictures.canvas import Canvas, canvas_size
-from ..pictures.images import pictures
+from ..pictures.editing.canvas import Canvas, canvas_size
+from ..pictures.images import picture, pictures
 from ..pictures.masks import Mask
-from ..words.errors import KandiError
+from ..words.errors import KandiError, concerning
 from ..words.params import Params
-from . import decoder
-from .checks import TASKS, asked, check_model, prompted
+from ..words.tasks import INPUTS
+from .checks import TASKS, check_model, filled_runs, with_prompts
 from .depth import ROLE as DEPTH
-from .depth import check_same_size, depth_maps, hint
-from .loop.inpainting import steps_taken
+from .depth import check_same_size, depth_map, depth_maps, hint
+from .job import Job, batch_key, text_job
+from .loop.denoise import steps_taken
+from .loop.start import FACTOR, latents_of, starting_pictures
 from .loop.windows import calls
-from .run import Job, text_job
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,37 +42,40 @@ def repaint_jobs(
     mask: Any = None,
     depth: Any = None,
     *,
-    strength: float,
     lay: Layout | None = None,
     instead: Collection[str] = (),
 ) -> list[Job]:
     """Return one job a picture, for our own loop: from `image`, under `mask` if there is one.
 
     Params, pictures and masks go together, one for all or one each, and depth maps to follow;
-    the pictures of a `count` start from one. `strength` is what None means, `lay` puts a
+    the pictures of a `count` start from one. `lay` puts a
     picture on the canvas that the model works on, by default one of about its native area,
-    `instead` as in `asked`. Raises KandiError before any computation.
+    `instead` as in `filled_runs`. Raises KandiError before any computation.
     """
     check_model(k, task)
-    columns: dict[str, list] = {"params": prompted(params, prompts), "image": pictures(image)}
+    columns: dict[str, list] = {"params": with_prompts(params, prompts)}
+    with concerning("image"):
+        columns["image"] = starting_pictures(k, image)
     if "mask" in TASKS[task].inputs:
-        columns["mask"] = [_mask(each) for each in _listed(mask)]
+        columns["mask"] = read_inputs("mask", mask)
     if depth is not None:
         columns["depth"] = depth_maps(k, depth)
-    rows = paired(task, columns)
+    rows = pair(task, columns)
     inputs = _inputs(list(columns)[1:], [row[1:] for row in rows])
-    runs = asked(task, k, [run for run, *_ in rows], instead=instead, sized=False)
+    runs = filled_runs(task, k, [run for run, *_ in rows], instead=instead, sized=False)
     each = [
         given for (run, *_), given in zip(rows, inputs, strict=True) for _ in range(run.count)
     ]
     laid: dict[tuple, tuple[Params, dict[str, Any]]] = {}
     jobs = []
     for run, given in zip(runs, each, strict=True):
+        if lay is None:
+            run = _with_size(run, given)
         place = id(given), run.width, run.height
         if place not in laid:
             laid[place] = (lay or on_canvas)(k, run, given)
         sized, arguments = laid[place]
-        used = strength if run.strength is None else run.strength
+        used = TASKS[task].strength if run.strength is None else run.strength
         filled = run.replace(width=sized.width, height=sized.height, strength=used)
         jobs.append(_job(task, k, filled, given, arguments))
     return jobs
@@ -83,7 +87,9 @@ def on_canvas(k: Kandinsky, run: Params, inputs: Inputs) -> tuple[Params, dict[s
     width, height = canvas_size(size, k.spec.native_size, run.width, run.height)
     filled = run.replace(width=width, height=height)
     canvas = canvas_of(filled, inputs)
-    arguments = {"images": as_images(canvas.lay(inputs["image"]))}
+    latents = latents_of(inputs["image"])
+    images = as_images(canvas.lay(inputs["image"])) if latents is None else latents
+    arguments = {"images": images}
     if "mask" in inputs:
         arguments["masks"] = as_masks(canvas.lay_mask(Mask(inputs["mask"])).array)
     if "depth" in inputs:
@@ -91,17 +97,53 @@ def on_canvas(k: Kandinsky, run: Params, inputs: Inputs) -> tuple[Params, dict[s
     return filled, arguments
 
 
+def _with_size(run: Params, inputs: Inputs) -> Params:
+    """Return the params with the size of the latents that they start from, if they do."""
+    latents = latents_of(inputs["image"])
+    if latents is None:
+        return run
+    height, width = (FACTOR * side for side in latents.shape[2:])
+    if run.width not in (None, width) or run.height not in (None, height):
+        raise KandiError(
+            f"the latents are of {width} × {height} pixels, which no other width and height "
+            "fit: leave them out, or start from a picture"
+        )
+    return run.replace(width=width, height=height)
+
+
 def canvas_of(params: Params, inputs: Inputs) -> Canvas:
     """Return the canvas on which filled params put a picture."""
     return Canvas(inputs["image"].size, (params.width, params.height))
 
 
-def _listed(source: Any) -> list[Any]:
-    if isinstance(source, (list, tuple)):
-        if not source:
-            raise KandiError("mask is an empty list; give at least one mask")
-        return list(source)
-    return [source]
+def read_input(name: str, source: Any, said: str | None = None) -> Image:
+    """Return an input that is a picture, read as its kind asks for; raise KandiError.
+
+    `said` is what whoever sent it calls it, by default the input's own name.
+    """
+    kind = INPUTS[name].kind
+    with concerning(name):
+        if kind == "mask":
+            return _mask(source)
+        return depth_map(source) if kind == "depth" else picture(source, said or name)
+
+
+def read_inputs(name: str, source: Any) -> list[Image]:
+    """Return one or several inputs that are pictures as a list, see `read_input`."""
+    with concerning(name):
+        if INPUTS[name].kind == "picture":
+            return pictures(source, name)
+        return [read_input(name, each) for each in _as_list(name, source)]
+
+
+def _as_list(name: str, source: Any) -> list[Any]:
+    if not isinstance(source, (list, tuple)):
+        return [source]
+    if not source:
+        raise KandiError(f"{name} is an empty list; give at least one {name}")
+    if INPUTS[name].kind == "mask" and masks.is_box(source):
+        return [source]  # which `Mask` refuses, with the call that makes one
+    return list(source)
 
 
 def _mask(source: Any) -> Image:
@@ -115,7 +157,7 @@ def _mask(source: Any) -> Image:
     return picture
 
 
-def paired(task: str, columns: Mapping[str, list]) -> list[tuple]:
+def pair(task: str, columns: Mapping[str, list]) -> list[tuple]:
     """Return rows of one of each; raise KandiError when the lengths do not fit together."""
     most = max(map(len, columns.values()))
     if any(len(column) not in (1, most) for column in columns.values()):
@@ -131,7 +173,7 @@ def _inputs(names: Sequence[str], rows: Sequence[Sequence[Image]]) -> list[Input
         if (place := tuple(map(id, row))) not in known:
             known[place] = inputs = dict(zip(names, row, strict=True))
             if "mask" in inputs:
-                masks.check(inputs["mask"], inputs["image"])
+                masks.check_mask(inputs["mask"], inputs["image"])
             if "depth" in inputs:
                 check_same_size(inputs["depth"], inputs["image"])
     return [known[tuple(map(id, row))] for row in rows]
@@ -161,7 +203,7 @@ def _job(
     return text_job(
         k,
         params,
-        key=(decoder.batch_key(k, params), taken, arguments["images"].shape, windows),
+        key=(batch_key(k, params), taken, arguments["images"].shape, windows),
         steps=taken * calls(windows),
         role=DEPTH if "depth" in inputs else k.spec.role_of(task) or TASKS[task].role,
         arguments=arguments,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.loading.kandinsky import Kandinsky
-from ..words.errors import KandiError, shown
+from ..words.errors import KandiError, quote
 from ..words.fields import readable
 from ..words.tables import Table
 from .checks import check_model
@@ -25,10 +25,12 @@ def tokens(k: Kandinsky, prompts: str | Sequence[str] | Mapping[str, str]) -> Ta
     or behind a mark such as <|endoftext|> in the text itself. Raises KandiError.
     """
     check_model(k, None)
-    named = _named(prompts)
+    named = _names_and_texts(prompts)
     with k.lock:
         rows = [{"language": language, **_row(k, text)} for language, text in named]
-    return Table(rows if isinstance(prompts, Mapping) else [_unnamed(row) for row in rows])
+    return Table(
+        rows if isinstance(prompts, Mapping) else [_without_language(row) for row in rows]
+    )
 
 
 def _row(k: Kandinsky, text: str) -> dict[str, Any]:
@@ -39,7 +41,7 @@ def _row(k: Kandinsky, text: str) -> dict[str, Any]:
         "prompt": text,
         "tokens": len(ids),
         "room": room,
-        "cut": _joined(pieces(tokenizer, ids)),
+        "cut": _join(pieces(tokenizer, ids)),
         "lost": cut[1] if cut else "",
     }
 
@@ -79,12 +81,12 @@ def _rest(group: Sequence[int]) -> list[str]:
     return [f"?×{len(group)}"] if group else []
 
 
-def _joined(parts: Sequence[str]) -> str:
+def _join(parts: Sequence[str]) -> str:
     more = f" | … {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
     return " | ".join(parts[:_SHOWN]) + more
 
 
-def _named(prompts: Any) -> list[tuple[str, str]]:
+def _names_and_texts(prompts: Any) -> list[tuple[str, str]]:
     if isinstance(prompts, Mapping):
         named = [(str(name), text) for name, text in prompts.items()]
     elif isinstance(prompts, str):
@@ -94,16 +96,16 @@ def _named(prompts: Any) -> list[tuple[str, str]]:
     else:
         raise KandiError(
             'tokens takes texts: ["a cat", "ein Hund"] or {"German": "ein Hund"}, not '
-            f"{shown(prompts)}"
+            f"{quote(prompts)}"
         )
     if not named:
         raise KandiError("tokens got no texts; give at least one")
     for name, text in named:
         if not isinstance(text, str):
-            raise KandiError(f"tokens takes texts in quotes, not {shown(text)}")
+            raise KandiError(f"tokens takes texts in quotes, not {quote(text)}")
         readable("tokens' text", text), readable("a name in tokens", name)
     return named
 
 
-def _unnamed(row: dict[str, Any]) -> dict[str, Any]:
+def _without_language(row: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in row.items() if key != "language"}

@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..model.loading.kandinsky import Kandinsky
-from ..pictures.canvas import Frame
+from ..pictures.editing.canvas import Frame
 from ..pictures.pixels import MOST_PIXELS
 from ..pictures.result import Result
-from ..words.errors import KandiError, shown
+from ..words.bounds import as_whole
+from ..words.errors import KandiError, quote
 from ..words.params import Params
+from ..words.tasks import INPUTS
 from .checks import task
+from .job import Job
 from .loop.windows import cover
 from .outpaint import MOST
-from .run import Job, run
+from .run import run
 from .sources import Inputs, as_images, repaint_jobs
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-STRENGTH = 0.1  # more invents: ghosts of other things show on the bundled model
-FACTORS = (2, 3, 4)
+FACTORS = INPUTS["factor"].choices
 ROUNDS = (
     8  # after which averages miss their source by 1 of 255 at most, where nothing is clipped
 )
 
 
-@task("upscale", role="edit", inputs=("image",), options=("factor",))
+@task("upscale")
 def upscale(
     k: Kandinsky,
     params: Params | Sequence[Params],
@@ -57,7 +58,7 @@ def upscale(
     def lay(k: Kandinsky, params: Params, inputs: Inputs) -> tuple[Params, dict[str, Any]]:
         frame = _frame(k, params, inputs, factor)
         arguments = {
-            "images": as_images(frame.lay(enlarged(inputs["image"], factor))),
+            "images": as_images(frame.lay(enlarge(inputs["image"], factor))),
             "windows": cover(frame.canvas, frame.window),
         }
         width, height = frame.most
@@ -67,19 +68,20 @@ def upscale(
         frame = _frame(k, job.params, job.inputs, factor)
         return consistent(frame.take(drawn), job.inputs["image"])
 
-    jobs = repaint_jobs("upscale", k, params, prompts, image, strength=STRENGTH, lay=lay)
+    jobs = repaint_jobs("upscale", k, params, prompts, image, lay=lay)
     options = {"preview": preview, "on_preview": on_preview, "progress": progress, "stop": stop}
     return run("upscale", k, jobs, finish=finish, options={"factor": int(factor)}, **options)
 
 
 def check_factor(factor: Any) -> None:
     """Raise KandiError unless pictures can be enlarged so many times."""
-    whole = isinstance(factor, numbers.Integral) and not isinstance(factor, bool)
-    if not whole or factor not in FACTORS:
-        raise KandiError(f"factor is {', '.join(map(str, FACTORS))}, not {shown(factor)}")
+    if as_whole(factor) not in FACTORS:
+        raise KandiError(
+            f"factor is {', '.join(map(str, FACTORS))}, not {quote(factor)}", about="factor"
+        )
 
 
-def enlarged(picture: Image, factor: int) -> Image:
+def enlarge(picture: Image, factor: int) -> Image:
     """Return a picture `factor` times as large, by resizing alone; raise KandiError."""
     from PIL import Image
 
@@ -87,7 +89,8 @@ def enlarged(picture: Image, factor: int) -> Image:
     if max(width, height) > MOST or width * height > MOST_PIXELS:
         raise KandiError(
             f"the enlarged picture would have {width:,} × {height:,} pixels; at most {MOST:,} "
-            f"a side are drawn, and {MOST_PIXELS:,} in all: take a smaller factor or picture"
+            f"a side are drawn, and {MOST_PIXELS:,} in all: take a smaller factor or picture",
+            about="factor",
         )
     return picture.resize((width, height), Image.Resampling.LANCZOS)
 
@@ -109,7 +112,8 @@ def consistent(drawn: Image, source: Image) -> Image:
         missing = known - new.reshape(blocks).mean((1, 3))
         for channel in range(3):
             layer = Image.fromarray(missing[..., channel])
-            new[..., channel] += layer.resize(drawn.size, Image.Resampling.BICUBIC)
+            larger = layer.resize(drawn.size, Image.Resampling.BICUBIC)
+            new[..., channel] += np.asarray(larger)
         new = new.clip(0, 255)
     return Image.fromarray(new.round().astype(np.uint8))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .embedding import Embedding, refuse_strangers
-from .errors import KandiError, shown
+from .errors import KandiError
+from .fields import floats
 
 if TYPE_CHECKING:
     import torch
@@ -35,15 +36,8 @@ def cosines(a: Any, b: Any = None) -> torch.Tensor:
 
 
 def _rows(given: Any) -> torch.Tensor:
-    import torch
-
-    try:
-        numbers = given.tensor if isinstance(given, Embedding) else torch.as_tensor(given)
-        rows = numbers.detach().float().cpu()
-    except (TypeError, ValueError, RuntimeError):
-        raise KandiError(
-            f"cosines compares embeddings, as kn.embed and kn.clip give, not {shown(given)}"
-        ) from None
+    numbers = given.tensor if isinstance(given, Embedding) else given
+    rows = floats(numbers, "cosines compares embeddings, as kn.embed and kn.clip give")
     rows = rows[None] if rows.ndim == 1 else rows
     if rows.ndim != 2 or not rows.numel():
         raise KandiError(f"cosines needs embeddings [n, dim], not a shape {list(rows.shape)}")

@@ -8,10 +8,13 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
-from .errors import KandiError, one_line, shortened, shown
-from .files import expanded, write
+from .bounds import as_real
+from .errors import KandiError, one_line, quote, shorten
+from .fields import floats
+from .files import expand_path, refuse_device, write
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,6 +43,9 @@ class Embedding:
     # Tells what rows are nearest to, in words that the model knows; not saved.
     words: Callable[[torch.Tensor], list[str]] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "words": None}  # a loaded model's own, which does not travel
+
     def __len__(self) -> int:
         return len(self.tensor)
 
@@ -51,7 +57,7 @@ class Embedding:
             places = range(len(self))[index]
         except (TypeError, IndexError):
             raise KandiError(
-                f"{shown(index)} is none of the {len(self)} rows; count from 0, or take a "
+                f"{quote(index)} is none of the {len(self)} rows; count from 0, or take a "
                 "slice. Numbers are in .tensor"
             ) from None
         places = [places] if isinstance(places, int) else list(places)
@@ -79,7 +85,7 @@ class Embedding:
     def __repr__(self) -> str:
         near = self._nearest()
         lines = [
-            f"{shortened(one_line(name))}: norm {length:.1f}"
+            f"{shorten(one_line(name))}: norm {length:.1f}"
             + (f", nearest to “{word}”" if word else "")
             for name, length, word in zip(self.names, self.norm.tolist(), near, strict=False)
         ]
@@ -104,22 +110,28 @@ class Embedding:
         return self._with(other, -1, "−")
 
     def __mul__(self, factor: Any) -> Embedding:
-        if not is_number(factor):
+        if not isinstance(factor, Real) or isinstance(factor, bool):
             return NotImplemented
+        tensor = self.tensor * (as_real(factor) or 0)
+        if as_real(factor) is None or not tensor.isfinite().all():
+            raise KandiError(
+                f"an embedding times {quote(factor)} is not finite; take another number"
+            )
         factor = float(factor)
         return dataclasses.replace(
             self,
-            tensor=self.tensor * factor,
+            tensor=tensor,
             names=tuple(f"{factor:g} × {_whole(name)}" for name in self.names),
-            recipes=tuple(summed([recipe], [factor]) for recipe in self.recipes),
+            recipes=tuple(sum_recipe([recipe], [factor]) for recipe in self.recipes),
         )
 
     __rmul__ = __mul__
 
     def __truediv__(self, divisor: Any) -> Embedding:
-        if not is_number(divisor) or not divisor:
+        if not isinstance(divisor, Real) or isinstance(divisor, bool):
             return NotImplemented
-        return self * (1 / float(divisor))
+        number = as_real(divisor)
+        return self * (1 / number if number else math.nan)
 
     def __neg__(self) -> Embedding:
         return self * -1
@@ -144,7 +156,7 @@ class Embedding:
                 for a, b in pairs
             ),
             recipes=tuple(
-                summed([self.recipes[a], other.recipes[b]], [1, sign]) for a, b in pairs
+                sum_recipe([self.recipes[a], other.recipes[b]], [1, sign]) for a, b in pairs
             ),
             words=self.words or other.words,
         )
@@ -154,7 +166,7 @@ class Embedding:
 
         Raises KandiError when the name does not end in .safetensors or is taken.
         """
-        target = expanded(path)
+        target = expand_path(path)
         if target.suffix.lower() != _ENDING:
             raise KandiError(
                 f"{target} must end in {_ENDING}: embeddings are kept in such files"
@@ -164,8 +176,9 @@ class Embedding:
     @classmethod
     def load(cls, path: str | os.PathLike) -> Embedding:
         """Return the embedding that `save` wrote; raise KandiError for any other file."""
-        target = expanded(path)
+        target = expand_path(path)
         try:
+            refuse_device(target, target, "an embedding")
             data = target.read_bytes()
         except OSError as error:
             raise KandiError(
@@ -179,19 +192,14 @@ class Embedding:
         return held
 
 
-def is_number(value: Any) -> bool:
-    """Tell whether this is one finite number, Python's or NumPy's."""
-    from numbers import Real
-
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _whole(name: str) -> str:
     """Return a name as one term: a sum in brackets."""
     return f"({name})" if " + " in name or " − " in name else name
 
 
-def summed(recipes: Iterable[Mapping[str, Any]], weights: Iterable[float]) -> dict[str, Any]:
+def sum_recipe(
+    recipes: Iterable[Mapping[str, Any]], weights: Iterable[float]
+) -> dict[str, Any]:
     """Return the recipe of a weighted sum."""
     return {"how": "sum", "weights": list(weights), "items": list(recipes)}
 
@@ -212,7 +220,7 @@ def _origin(embedding: Embedding) -> str:
     return f"{name}, {embedding.shape[1]} numbers, weights {embedding.mark[:12] or 'unknown'}"
 
 
-def stacked(embeddings: Iterable[Embedding]) -> Embedding:
+def stack_rows(embeddings: Iterable[Embedding]) -> Embedding:
     """Return the rows of several embeddings of one model as one embedding."""
     import torch
 
@@ -232,18 +240,11 @@ def as_embedding(value: Any, name: str) -> Embedding:
 
     Raises KandiError, which names the argument, for anything else.
     """
-    import torch
-
     if isinstance(value, Embedding):
         return value
     if isinstance(value, (str, os.PathLike)):
         return Embedding.load(value)
-    try:
-        rows = torch.as_tensor(value).detach().float().cpu().clone()
-    except (TypeError, ValueError, RuntimeError):
-        raise KandiError(
-            f"{name} is what kn.embed or kn.mixture gives, not {shown(value)}"
-        ) from None
+    rows = floats(value, f"{name} is what kn.embed or kn.mixture gives")
     rows = rows[None] if rows.ndim == 1 else rows
     if rows.ndim != 2 or not rows.numel() or not rows.isfinite().all():
         raise KandiError(
@@ -273,11 +274,8 @@ def from_bytes(data: bytes, source: str) -> Embedding | torch.Tensor:
     try:
         tensors = load(data)
         ((name, numbers),) = tensors.items()
-        if (
-            numbers.dtype != torch.float32
-            or not numbers.numel()
-            or not numbers.isfinite().all()
-        ):
+        finite = numbers.numel() and numbers.isfinite().all()
+        if numbers.dtype != torch.float32 or not finite:
             raise ValueError("its numbers are damaged")
         if name != _KEY:
             return numbers
@@ -294,7 +292,7 @@ def from_bytes(data: bytes, source: str) -> Embedding | torch.Tensor:
     except Exception as error:  # damaged by hand in any way: cut, other keys, other types
         reason = str(error) if type(error) is ValueError else type(error).__name__
         raise KandiError(
-            f"{source} holds no embedding that can be read ({shortened(reason)}); "
+            f"{source} holds no embedding that can be read ({shorten(reason)}); "
             "take a file that embedding.save wrote"
         ) from None
     return Embedding(numbers, names, recipes, notes["model"], notes["mark"])

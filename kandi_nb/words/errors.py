@@ -19,7 +19,15 @@ _HEARD_BY: ContextVar[Callable[[str], Any] | None] = ContextVar("_HEARD_BY", def
 
 
 class KandiError(Exception):
-    """Say in one line what is wrong and what to do about it; base of all our errors."""
+    """Say in one line what is wrong and what to do about it; base of all our errors.
+
+    `about` names the setting or input that it concerns, if it is one: a panel shows the error
+    beside that control, a service answers with that name, the command names the option.
+    """
+
+    def __init__(self, *message: Any, about: str | None = None) -> None:
+        super().__init__(*message)
+        self.about = about
 
     def __str__(self) -> str:
         return one_line(super().__str__())
@@ -35,6 +43,40 @@ class KandiError(Exception):
             trace = trace.tb_next
         alone = os.environ.get(HEADLESS, "0") not in ("", "0")
         return [f"Cell, line {trace.tb_lineno}"] if alone and trace else []
+
+
+@contextlib.contextmanager
+def concerning(name: str) -> Iterator[None]:
+    """Let errors of the block that name nothing else be about that setting or input."""
+    try:
+        yield
+    except KandiError as error:
+        error.about = error.about or name
+        raise
+
+
+def line_of(error: BaseException) -> str:
+    """Return an exception as one line: ours in its own words, others with their kind in front.
+
+    >>> line_of(KandiError("steps is 0")), line_of(ValueError("no number")), line_of(KeyError())
+    ('steps is 0', 'ValueError: no number', 'KeyError')
+    """
+    if isinstance(error, KandiError):
+        return str(error)
+    said = shorten(" ".join(one_line(str(error)).split()), 300)
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+class NoAttribute(KandiError, AttributeError):
+    """Something was asked for by a name that it does not have; hasattr() stays False."""
+
+
+class NoItem(KandiError, IndexError):
+    """Something was asked for by a number that there is not; loops end as usual."""
+
+
+class Unsupported(KandiError):
+    """This model lacks what others have; up to its first ";" or ":" the message says what."""
 
 
 class Cancelled(KandiError):
@@ -94,7 +136,7 @@ def _calm() -> Iterator[None]:
         yield
         return
 
-    def line(message: Any, category: type, *place: Any, **more: Any) -> str:
+    def line(message: Any, category: type[Warning], *place: Any, **more: Any) -> str:
         if not issubclass(category, KandiWarning):
             return usual(message, category, *place, **more)
         _display(shell, str(message))
@@ -150,16 +192,16 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     return f"did you mean {close}? " if close else ""
 
 
-def shown(value: Any) -> str:
+def quote(value: Any) -> str:
     """Return repr on one line and at most 60 characters, to quote a value in a message."""
     try:
         text = " ".join(repr(value).split())
     except Exception:  # a broken repr must not hide the message that quotes it
         text = type(value).__name__
-    return shortened(text)
+    return shorten(text)
 
 
-def shortened(text: str, most: int = 60) -> str:
+def shorten(text: str, most: int = 60) -> str:
     """Return the text's beginning, at most `most` characters, to quote it in a message."""
     return text if len(text) <= most else text[: most - 3] + "…"
 

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
+import platform
+import re
+import secrets
 import shutil
 import unicodedata
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import KandiError, shortened, shown
-from .leftovers import clear, temporary_name
+from .errors import KandiError, quote, shorten
 
 # Windows keeps these names for devices, with any ending.
 _DEVICES = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
 _FORBIDDEN = set('<>:"/\\|?*')
+_TEMPORARY = re.compile(r"\.([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.part")
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095  # bytes: the limits of Linux, which others come near
 
 
-def expanded(path: str | os.PathLike) -> Path:
+def expand_path(path: str | os.PathLike) -> Path:
     """Return a path that a user gave, ~ and ~name replaced by the home folder.
 
     What it returns can be asked whether it exists. Raises KandiError for what no file can be
@@ -30,22 +34,44 @@ def expanded(path: str | os.PathLike) -> Path:
         longest = max((len(os.fsencode(part)) for part in whole.parts), default=0)
         length = len(os.fsencode(whole))
     except TypeError:
-        raise KandiError(f"expected a path, not {shown(path)}") from None
+        raise KandiError(f"expected a path, not {quote(path)}") from None
     except RuntimeError:
         raise KandiError(
-            f"{shown(str(path))} begins with the home folder of a user that is not known here; "
+            f"{quote(str(path))} begins with the home folder of a user that is not known here; "
             "write the whole path"
         ) from None
     except ValueError:  # half a letter, a surrogate
-        raise KandiError(f"{shown(str(path))} is no path: it holds half a letter") from None
+        raise KandiError(f"{quote(str(path))} is no path: it holds half a letter") from None
     if path == "" or "\0" in str(whole):
-        raise KandiError(f"{shown(path)} is no path; name a file or folder")
+        raise KandiError(f"{quote(path)} is no path; name a file or folder")
     if longest > _LONGEST_NAME or length > _LONGEST_PATH:
         raise KandiError(
-            f"{shown(str(path))} is too long for a path: a name has at most {_LONGEST_NAME} "
+            f"{quote(str(path))} is too long for a path: a name has at most {_LONGEST_NAME} "
             f"bytes, all together {_LONGEST_PATH}"
         )
     return whole
+
+
+def refuse_device(path: Path, called: object, wanted: str) -> None:
+    """Raise KandiError for a device or a pipe, whose bytes may never end or never come."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise KandiError(f"{called} is a device, no file; give the path of {wanted}")
+
+
+def beside(folder: Path, name: str) -> Path:
+    r"""Return the file in a folder that a table names, as other programs and systems write it.
+
+    In quotes, as Windows copies paths; with its backslashes, .\fox.png; or with letters put
+    together otherwise (NFC, NFD) than in the folder. Where there is none, the plain path.
+    """
+    name = name.strip()
+    bare = name.strip("\"'“”„") or name
+    for each in dict.fromkeys((name, bare, bare.replace("\\", "/"))):
+        for form in (None, "NFC", "NFD"):
+            path = folder / expand_path(unicodedata.normalize(form, each) if form else each)
+            if path.exists():
+                return path
+    return folder / expand_path(bare)
 
 
 def writable(folder: str | os.PathLike) -> Path:
@@ -55,7 +81,7 @@ def writable(folder: str | os.PathLike) -> Path:
     cleared away. Raises KandiError.
     """
     with _plain_errors(folder):
-        path = expanded(folder)
+        path = expand_path(folder)
         path.mkdir(parents=True, exist_ok=True)
         clear(path)
         _temporary(path, b"").unlink()
@@ -68,7 +94,7 @@ def write(path: str | os.PathLike, data: bytes, *, overwrite: bool = False) -> P
     Raises KandiError when the file exists or the folder cannot be written to.
     """
     with _plain_errors(path):
-        path = expanded(path)
+        path = expand_path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         part = _temporary(path.parent, data)
         try:
@@ -100,12 +126,14 @@ def write_new(
     get two files. Raises KandiError.
     """
     with _plain_errors(folder):
-        path = expanded(folder)
+        path = expand_path(folder)
         path.mkdir(parents=True, exist_ok=True)
         part = _temporary(path, data)
         try:
-            for n in itertools.count(1):
-                target = path / (f"{stem}{suffix}" if n == 1 else f"{stem}-{n}{suffix}")
+            more = (f"{stem}-{n}{suffix}" for n in itertools.count(2))
+            names = itertools.chain([f"{stem}{suffix}"], more)
+            while True:
+                target = path / next(names)
                 try:
                     _claim(part, target)
                 except FileExistsError:
@@ -174,16 +202,16 @@ def slug(text: str, limit: int = 48) -> str:
 def file_stem(name: str) -> str:
     """Return a name the user chose, without ".png"; KandiError if a file cannot have it."""
     if not isinstance(name, str):
-        raise KandiError(f"name must be text, not {shown(name)}")
+        raise KandiError(f"name must be text, not {quote(name)}")
     stem = name[:-4] if name.lower().endswith(".png") else name
     control = any(unicodedata.category(c) in {"Cc", "Cs"} for c in stem)
     device = stem.split(".")[0].casefold() in _DEVICES
     if not stem.strip(". ") or control or device or set(stem) & _FORBIDDEN:
         raise KandiError(
-            f"{shown(name)} cannot be a file name; use letters, digits, spaces, - _ and ."
+            f"{quote(name)} cannot be a file name; use letters, digits, spaces, - _ and ."
         )
     if len(stem.encode()) > 200:
-        raise KandiError(f"{shown(name)} is too long for a file name; use at most 200 bytes")
+        raise KandiError(f"{quote(name)} is too long for a file name; use at most 200 bytes")
     return stem.rstrip(". ")
 
 
@@ -215,10 +243,45 @@ def _plain_errors(place: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except TypeError:
-        raise KandiError(f"expected a path, not {shown(place)}") from None
+        raise KandiError(f"expected a path, not {quote(place)}") from None
     except (OSError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, (FileExistsError, NotADirectoryError)):
             reason = "it is, or lies below, a file"
-        name = shortened(str(place), 200)
+        name = shorten(str(place), 200)
         raise KandiError(f"cannot write to {name}: {reason}; choose another folder") from error
+
+
+def temporary_name() -> str:
+    """Return a hidden file name that tells which process of which machine is writing.
+
+    Give the file its own name when it is whole; `clear` finds it if that never happens.
+    """
+    return f".{_machine()}-{os.getpid()}-{secrets.token_hex(8)}.part"
+
+
+def clear(folder: Path) -> None:
+    """Remove the temporary files in a folder whose processes have ended on this machine.
+
+    Never raises: what cannot be removed is in nobody's way.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            name = _TEMPORARY.fullmatch(path.name)
+            if name and name[1] == _machine() and not _lives(int(name[2])):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _machine() -> str:
+    # A folder on a network disk also holds files of processes that cannot be seen from here.
+    return hashlib.sha256(platform.node().encode("utf-8", "replace")).hexdigest()[:8]
+
+
+def _lives(process: int) -> bool:
+    import psutil
+
+    # A number beyond what the system hands out belongs to nobody.
+    with suppress(OverflowError):
+        return psutil.pid_exists(process)
+    return False

@@ -4,31 +4,89 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .errors import KandiError, did_you_mean, shown
-from .pins import PINS, PUBLISHER, Pin
+from .errors import KandiError, Unsupported, did_you_mean, quote
+from .families import FAMILIES, Family
+from .families import Role as Role
 from .tables import Table
 
-WEIGHTS = Path(__file__).parent.parent / "mini" / "weights"
+PUBLISHER = "kandinsky-community"
+WEIGHTS = Path(__file__).parent.parent / "mini" / "weights"  # what several share, once
 MINI_SIZE = 64  # pixels: the side of every picture the bundled models were trained on
 
 
 @dataclass(frozen=True)
-class Role:
-    """Say what one pipeline of a model is: its checkpoint, its class, the tasks that it serves.
+class Pin:
+    """Say which commit of a published checkpoint is taken, and what its files must be.
 
-    `id` names a checkpoint on the hub, or the folder of a bundled model; `pipeline` a class of
-    diffusers. Roles of one checkpoint share its files.
+    `size` is that of the whole download in bytes; `files` maps a weight file to its size in
+    bytes and its SHA-256, which is None where it is not known.
     """
 
-    id: str
-    pipeline: str
-    tasks: tuple[str, ...] = ()
+    revision: str
+    size: int
+    files: Mapping[str, tuple[int, str | None]]
+
+
+_UNET, _MOVQ = (f"{part}/diffusion_pytorch_model.safetensors" for part in ("unet", "movq"))
+# The same file in three checkpoints.
+_MOVQ_FILE = (271_380_364, "43a5860fea195a7116f2471396c5cc9535fade9b63c4857d8a192ffd924b7002")
+
+# Published id → pin. The sizes agree with the tensors: each file is four bytes a parameter (two
+# in the image encoder) and a header, and the rest of a download is configurations and words.
+PINS: Mapping[str, Pin] = {
+    f"{PUBLISHER}/kandinsky-2-2-prior": Pin(
+        "9fc51ad5732afc5d031724219d22e6c42179c5a8",
+        10_574_964_619,
+        {
+            "prior/diffusion_pytorch_model.safetensors": (4_104_940_968, None),
+            "image_encoder/model.safetensors": (3_689_912_664, None),
+            "text_encoder/model.safetensors": (2_778_702_976, None),
+        },
+    ),
+    f"{PUBLISHER}/kandinsky-2-2-decoder": Pin(
+        "9ae140d347fed8ce6e8bb3005dcc1f48543bb8e3",
+        5_283_700_183,
+        {
+            _UNET: (5_012_309_584, None),
+            _MOVQ: _MOVQ_FILE,
+        },
+    ),
+    f"{PUBLISHER}/kandinsky-2-2-decoder-inpaint": Pin(
+        "db790ad5cbcabed886f069ef2710774657621702",
+        5_283_767_688,
+        {
+            _UNET: (
+                5_012_378_704,
+                "098b846d2378b4b44a33e0bd47f89f2886b72a10200cbf9e96d5fae3c471543f",
+            ),
+            _MOVQ: _MOVQ_FILE,
+        },
+    ),
+    # The main branch holds pickles only; this commit of an open pull request has safetensors.
+    f"{PUBLISHER}/kandinsky-2-2-controlnet-depth": Pin(
+        "08632524a2b7e3bed39a7901d92cdd07e37544d0",
+        5_285_192_144,
+        {
+            _UNET: (
+                5_013_798_992,
+                "6549f8c8471357ed8ed6b700a80ffdd8fe45bd5b54f4c486d7f81ac9fe5f343b",
+            ),
+            _MOVQ: _MOVQ_FILE,
+        },
+    ),
+}
+
+
+def whole() -> Path:
+    """Return the folder in which every bundled checkpoint has all its files."""
+    module = importlib.import_module("kandi_nb.mini.shared")
+    return module.whole(WEIGHTS)
 
 
 FIRST = ("prior", "decoder")  # roles that `load` reads at once; others when first asked for
@@ -40,11 +98,9 @@ class ModelSpec:
 
     `roles` maps role to what it is, in the order they run; Kandinsky 3 has no prior.
     `native_size` is in pixels. `claimed_gb` is a download's size in 10⁹ bytes as guides say it,
-    for checkpoints without a pin. `tokens` is how many of a text every stage reads, marks
-    included. `variant` is the weight variant to ask for; with `must_vary` it must be there.
-    `advice` names a
-    function ("module:function") that tells what a bundled model cannot draw of a prompt,
-    `words` one that gives a table of what it can draw.
+    for checkpoints without a pin. `variant` is the weight variant to ask for; with `must_vary`
+    it must be there. `advice` names a function ("module:function") that tells what a bundled
+    model cannot draw of a prompt, `words` one that gives a table of what it can draw,
     `sentences` one that gives sentences of all that it knows in a language.
     """
 
@@ -56,7 +112,6 @@ class ModelSpec:
     draws: str
     licence: str = "Apache-2.0"
     claimed_gb: float = 0.0
-    tokens: int = 77
     bundled: bool = False
     variant: str | None = None
     must_vary: bool = False
@@ -68,10 +123,19 @@ class ModelSpec:
         """Return a table of what a bundled model draws; an empty one for those that do all."""
         if self.words is None:
             return Table([], empty=f"{self.draws} It reads: {self.languages}.")
-        module, _, name = self.words.partition(":")
-        return getattr(importlib.import_module(module), name)()
+        return function_at(self.words)()
 
     sentences: str | None = None
+
+    @property
+    def generation(self) -> Family:
+        """Return the row that says how its family differs from others."""
+        return FAMILIES[self.family]
+
+    @property
+    def tokens(self) -> int:
+        """Return how many tokens of a text every stage reads, marks included."""
+        return self.generation.tokens
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -82,6 +146,14 @@ class ModelSpec:
         """Return the role that serves a task, None when there is none."""
         return next((name for name, role in self.roles.items() if task in role.tasks), None)
 
+    def check_role(self, role: str) -> None:
+        """Raise KandiError, with the models that have one, unless it has a part for a role."""
+        if role not in self.roles:
+            able = ", ".join(key for key, known in SPECS.items() if role in known.roles)
+            raise Unsupported(
+                f"{self.key} has no part for {role}; models that have one: {able or 'none'}"
+            )
+
     @property
     def ids(self) -> dict[str, str]:
         """Return role → id of what `load` reads at once, in the order they run."""
@@ -89,10 +161,11 @@ class ModelSpec:
 
     @property
     def folders(self) -> dict[str, Path]:
-        """Return role → folder of a bundled model; empty for a published one."""
+        """Return role → folder of a bundled model, whole; empty for a published one."""
         if not self.bundled:
             return {}
-        return {name: WEIGHTS / role.id for name, role in self.roles.items()}
+        here = whole()
+        return {name: here / role.id for name, role in self.roles.items()}
 
     @property
     def pins(self) -> dict[str, Pin]:
@@ -119,36 +192,10 @@ class ModelSpec:
         return f"{self.download_gb:g} GB{'' if self.pins else ', unverified'}"
 
 
-_REPAINT, _REDRAW = ("inpaint", "outpaint"), ("edit", "upscale")
-# Family → role → folder, class and tasks. The folders bear the publisher's names.
-_ROLES = {
-    "2.2": {
-        "prior": Role("kandinsky-2-2-prior", "KandinskyV22PriorPipeline"),
-        "decoder": Role("kandinsky-2-2-decoder", "KandinskyV22Pipeline", ("generate",)),
-        "edit": Role("kandinsky-2-2-decoder", "KandinskyV22Img2ImgPipeline", _REDRAW),
-        "inpaint": Role(
-            "kandinsky-2-2-decoder-inpaint", "KandinskyV22InpaintPipeline", _REPAINT
-        ),
-        "depth": Role("kandinsky-2-2-controlnet-depth", "KandinskyV22ControlnetPipeline"),
-    },
-    "2.1": {
-        "prior": Role("kandinsky-2-1-prior", "KandinskyPriorPipeline"),
-        "decoder": Role("kandinsky-2-1", "KandinskyPipeline", ("generate",)),
-        "edit": Role("kandinsky-2-1", "KandinskyImg2ImgPipeline", _REDRAW),
-        "inpaint": Role("kandinsky-2-1-inpaint", "KandinskyInpaintPipeline", _REPAINT),
-    },
-    "3": {
-        # Inpainting needs no weights of its own here: what is kept is put back at each step.
-        "decoder": Role("kandinsky-3", "Kandinsky3Pipeline", ("generate", *_REPAINT)),
-        "edit": Role("kandinsky-3", "Kandinsky3Img2ImgPipeline", _REDRAW),
-    },
-}
-
-
-def _published(key: str, family: str, **rest: Any) -> ModelSpec:
+def _published_spec(key: str, family: str, **rest: Any) -> ModelSpec:
     roles = {
         name: dataclasses.replace(role, id=f"{PUBLISHER}/{role.id}")
-        for name, role in _ROLES[family].items()
+        for name, role in FAMILIES[family].roles.items()
     }
     return ModelSpec(key, family, roles, **rest)
 
@@ -156,18 +203,14 @@ def _published(key: str, family: str, **rest: Any) -> ModelSpec:
 _ANYTHING = "Photographs, drawings and paintings of anything"
 
 
-_TOKENS_3 = 128  # of T5; fixed inside its pipeline, as CLIP's 77 are inside of the others
-
-
-def _bundled(key: str, family: str, draws: str) -> ModelSpec:
+def _bundled_spec(key: str, family: str, draws: str) -> ModelSpec:
     return ModelSpec(
         key,
         family,
-        _ROLES[family],
+        FAMILIES[family].roles,
         native_size=MINI_SIZE,
         languages="English, Russian, Chinese, German, French",
         draws=draws,
-        tokens=_TOKENS_3 if family == "3" else 77,
         bundled=True,
         advice="kandi_nb.mini.captions:advise",
         words="kandi_nb.mini.captions:vocabulary",
@@ -176,27 +219,27 @@ def _bundled(key: str, family: str, draws: str) -> ModelSpec:
 
 
 _LIST = (
-    _bundled(
+    _bundled_spec(
         "mini-2.2",
         "2.2",
         f"Only its own small drawn world, as pictures of {MINI_SIZE} × {MINI_SIZE} pixels: "
         "16 objects in 7 colours at 8 places, a crown or a hat for the animals, 3 styles, "
         "said in five languages; other words are ignored.",
     ),
-    _bundled(
+    _bundled_spec(
         "mini-2.1", "2.1", "The world of mini-2.2; its decoder reads the text, too, by XLM-R."
     ),
-    _bundled(
+    _bundled_spec(
         "mini-3", "3", "The world of mini-2.2, without a prior: its decoder reads by T5 alone."
     ),
-    _published(
+    _published_spec(
         "kandinsky-2.2",
         "2.2",
         native_size=512,
         languages="English; others poorly",
         draws=f"{_ANYTHING}; quick only on a GPU.",
     ),
-    _published(
+    _published_spec(
         "kandinsky-2.1",
         "2.1",
         native_size=512,
@@ -204,14 +247,14 @@ _LIST = (
         languages="English; only its decoder reads more",
         draws=f"{_ANYTHING}; the text also reaches the decoder.",
     ),
-    _published(
+    _published_spec(
         "kandinsky-3",
         "3",
         native_size=1024,
-        claimed_gb=25.9,
+        # T5 4.99 + 4.93 + 4.83 + 5.00 + 1.98, UNet 6.11, MoVQ 0.54, all in float16.
+        claimed_gb=28.4,
         languages="English; others little tested",
         draws=f"{_ANYTHING}; needs the most memory.",
-        tokens=_TOKENS_3,
         variant="fp16",
     ),
 )
@@ -220,12 +263,18 @@ ROWS: dict[str, ModelSpec] = {entry.key: entry for entry in _LIST}
 SPECS: Mapping[str, ModelSpec] = MappingProxyType(ROWS)  # a view: whoever reads may not write
 
 
+def function_at(place: str) -> Callable[..., Any]:
+    """Return the function that a row names as "module:function"; its module is imported now."""
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def spec(key: str) -> ModelSpec:
     """Return the ModelSpec of a key such as "mini-2.2"; raise KandiError for an unknown one."""
     if isinstance(key, str) and key in SPECS:
         return SPECS[key]
     hint = did_you_mean(key, SPECS) if isinstance(key, str) else ""
-    raise KandiError(f"unknown model {shown(key)}; {hint}known: {', '.join(SPECS)}")
+    raise KandiError(f"unknown model {quote(key)}; {hint}known: {', '.join(SPECS)}")
 
 
 def models() -> Table:

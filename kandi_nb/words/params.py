@@ -1,6 +1,6 @@
-"""The settings of a picture: one frozen, validated record that JSON can hold.
+"""The settings of a picture: one frozen, validated record that JSON can hold; and seeds.
 
-Ranges and defaults stand in `fields`.
+Ranges and defaults stand in `fields`. People give a seed as a number, or ask for any.
 """
 
 from __future__ import annotations
@@ -8,28 +8,55 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import numbers
+import re
+import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
 
-from .errors import Cancelled, KandiError, KandiWarning, nearest, shown, warn
-from .fields import ALIASES, FIELDS, Setting, checked, refuse_unknown
+from .errors import Cancelled, KandiError, KandiWarning, nearest, quote, warn
+from .fields import ALIASES, FIELDS, SEEDS, Setting, check_value, refuse_unknown
 
 __all__ = [
+    "ABOVE",
     "ALIASES",
     "FIELDS",
+    "RANDOM",
+    "SEEDS",
     "Cancelled",
     "KandiError",
     "KandiWarning",
     "Params",
     "Setting",
+    "is_random",
     "nearest",
+    "random_seed",
+    "read_seed",
     "sweep",
     "warn",
 ]
 
+RANDOM = "random"
+# Of seeds by chance: short enough to be copied by hand, and exact in every language's numbers.
+ABOVE = 2**32
+_TYPED = re.compile(r"([+-]?\d{1,30})(?:\.0*)?", re.ASCII)
 
-def _with_plain_errors(cls: type) -> type:
+
+def _with_settings(cls: Any) -> Any:
+    """Make a class the frozen record of `FIELDS`: each setting by name, with its default.
+
+    Only the prompt may stand without its name.
+    """
+    for name, setting in FIELDS.items():
+        kind = setting.type | None if setting.optional else setting.type
+        cls.__annotations__[name] = kind
+        kw_only = name != "prompt"
+        setattr(cls, name, field(default=setting.default, kw_only=kw_only))
+    return dataclass(frozen=True, repr=False)(cls)
+
+
+def _with_plain_errors(cls: Any) -> Any:
     """Make a wrong constructor call a KandiError that names the remedy, not a TypeError."""
     fill = cls.__init__
 
@@ -53,7 +80,7 @@ def _with_plain_errors(cls: type) -> type:
 
 
 @_with_plain_errors
-@dataclass(frozen=True, repr=False)
+@_with_settings
 class Params:
     """Hold every setting of a run; values are checked and converted when it is made.
 
@@ -68,27 +95,21 @@ class Params:
     `speed="fast"` leaves alone. Raises KandiError.
     """
 
-    prompt: str | None = FIELDS["prompt"].default
-    _: KW_ONLY
-    negative: str | None = FIELDS["negative"].default
-    steps: int = FIELDS["steps"].default
-    guidance: float = FIELDS["guidance"].default
-    prior_steps: int = FIELDS["prior_steps"].default
-    prior_guidance: float = FIELDS["prior_guidance"].default
-    strength: float | None = FIELDS["strength"].default
-    width: int | None = FIELDS["width"].default
-    height: int | None = FIELDS["height"].default
-    seed: int = FIELDS["seed"].default
-    prior_seed: int = FIELDS["prior_seed"].default
-    count: int = FIELDS["count"].default
+    if TYPE_CHECKING:
+        explicit: frozenset[str]
+
+        def __init__(self, prompt: str | None = None, **settings: Any) -> None: ...
+
+        def __getattr__(self, name: str) -> Any: ...  # the settings of `FIELDS`
 
     def __post_init__(self) -> None:
         for name in FIELDS:
-            object.__setattr__(self, name, checked(name, getattr(self, name)))
+            object.__setattr__(self, name, check_value(name, getattr(self, name)))
         if self.seed + self.count - 1 > FIELDS["seed"].high:
             raise KandiError(
                 f"seed {self.seed} is too high for count {self.count}: picture i uses "
-                f"seed + i, at most {FIELDS['seed'].high}; take a smaller seed"
+                f"seed + i, at most {FIELDS['seed'].high}; take a smaller seed",
+                about="seed",
             )
 
     def __repr__(self) -> str:
@@ -102,7 +123,7 @@ class Params:
 
     def replace(self, /, **changes: Any) -> Params:
         """Return a copy with some settings changed; unknown names raise KandiError."""
-        changed = dataclasses.replace(self, **changes)
+        changed: Params = dataclasses.replace(cast(Any, self), **changes)
         object.__setattr__(changed, "explicit", self.explicit | changes.keys())
         return changed
 
@@ -114,19 +135,21 @@ class Params:
         """Return all settings as a plain dict that JSON can hold."""
         return {name: getattr(self, name) for name in FIELDS}
 
-    def asked(self) -> dict[str, Any]:
+    def explicit_settings(self) -> dict[str, Any]:
         """Return the settings that were given, as a plain dict; `from_dict` takes it back."""
         return {name: getattr(self, name) for name in FIELDS if name in self.explicit}
+
+    asked = explicit_settings  # its name until 0.2
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Params:
         """Make Params from a dict as `to_dict` gives; absent settings get their default."""
         if not isinstance(values, Mapping):
-            raise KandiError(f"expected a dict of settings, not {shown(values)}")
+            raise KandiError(f"expected a dict of settings, not {quote(values)}")
         return cls(**{str(name): value for name, value in values.items()})
 
 
-def sweep(params: Params | None = None, /, **lists: Iterable[Any]) -> list[Params]:
+def sweep(params: Params | None = None, /, **lists: Any) -> list[Params]:
     """Return every combination of the listed values; the first keyword varies slowest.
 
     >>> [p.steps for p in sweep(Params("a cat"), steps=[10, 25], seed=[0, 1])]
@@ -135,19 +158,60 @@ def sweep(params: Params | None = None, /, **lists: Iterable[Any]) -> list[Param
     if params is None and isinstance(lists.get("params"), Params):
         params = lists.pop("params")
     if not isinstance(params, Params):
-        raise KandiError(f'sweep starts from Params("…"), not {shown(params)}')
+        raise KandiError(f'sweep starts from Params("…"), not {quote(params)}')
     refuse_unknown(lists)
-    values = {name: _listed(name, given) for name, given in lists.items()}
+    values = {name: _as_list(name, given) for name, given in lists.items()}
     return [
         params.replace(**dict(zip(values, combination, strict=True)))
         for combination in itertools.product(*values.values())
     ]
 
 
-def _listed(name: str, given: Any) -> list[Any]:
+def _as_list(name: str, given: Any) -> list[Any]:
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
-        raise KandiError(f"{name} needs a list of values: write {name}=[{shown(given)}]")
+        raise KandiError(f"{name} needs a list of values: write {name}=[{quote(given)}]")
     values = list(given)
     if not values:
         raise KandiError(f"{name} is an empty list; give at least one value or leave it out")
     return values
+
+
+def random_seed() -> int:
+    """Return a seed from 0 to 2³² - 1 by chance; Python's own generators are not touched."""
+    return secrets.randbelow(ABOVE)
+
+
+def is_random(value: Any) -> bool:
+    """Tell whether a door was asked for any seed: -1 or "random", typed or as a number.
+
+    >>> is_random(-1), is_random(" Random "), is_random("-1.0"), is_random(7)
+    (True, True, True, False)
+    """
+    if isinstance(value, str):
+        return value.strip().casefold() == RANDOM or _whole(value) == -1
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and value == -1
+
+
+def read_seed(name: str, value: Any) -> int:
+    """Return the seed that was given at a door: the command line, a table, a page, a service.
+
+    -1 and "random" draw one by chance; 7, "7", 7.0 and "7.0" are 7. Raises KandiError.
+    """
+    if is_random(value):
+        return random_seed()
+    if isinstance(value, str):
+        whole = _whole(value)
+        if whole is None:
+            raise KandiError(
+                f"{name} must be a whole number from 0 to {FIELDS[name].high}, or random, not "
+                f"{quote(value)}",
+                about=name,
+            )
+        value = whole
+    return check_value(name, value)
+
+
+def _whole(text: str) -> int | None:
+    """Return the whole number that a text says, exactly; None for any other text."""
+    match = _TYPED.fullmatch(text.strip().replace("\N{MINUS SIGN}", "-"))
+    return int(match[1]) if match else None

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import KandiError, shown
+from .errors import KandiError, quote
 
 _LONGEST = 24  # letters: a longer word may be cut where there is no room
 
@@ -64,7 +64,7 @@ class Table:
             if not wide:
                 break
             widths[max(wide)[1]] -= 1
-        printed = [line for cells in lines for line in _folded(cells, widths)]
+        printed = [line for cells in lines for line in _fold_row(cells, widths)]
         printed.insert(1, "  ".join("─" * w for w in widths))
         return "\n".join([*printed, self.note] if self.note else printed)
 
@@ -121,15 +121,15 @@ def table(rows: Iterable[Any], columns: Sequence[str] = ()) -> Table:
     1.25
     """
     if isinstance(rows, (str, bytes, Mapping)) or not isinstance(rows, Iterable):
-        raise KandiError(f"table takes a list of dicts, one a row, not {shown(rows)}")
+        raise KandiError(f"table takes a list of dicts, one a row, not {quote(rows)}")
     names = [columns] if isinstance(columns, str) else columns
     if not isinstance(names, (list, tuple)) or not all(isinstance(n, str) for n in names):
-        raise KandiError(f"columns is a list of names, not {shown(columns)}")
+        raise KandiError(f"columns is a list of names, not {quote(columns)}")
     dicts = [_row(row, names) for row in rows]
     known = list(dict.fromkeys(name for row in dicts for name in row))
     strange = [name for name in names if name not in known]
     if dicts and strange:
-        raise KandiError(f"no row has {shown(strange[0])}; there are: {', '.join(known)}")
+        raise KandiError(f"no row has {quote(strange[0])}; there are: {', '.join(known)}")
     return Table(dicts, names or known)
 
 
@@ -137,7 +137,7 @@ def _row(row: Any, names: Sequence[str]) -> dict[str, Any]:
     if isinstance(row, Mapping):
         return {str(name): value for name, value in row.items()}
     if not isinstance(row, (tuple, list)) or not names:
-        raise KandiError(f"a row is a dict, name → value, not {shown(row)}")
+        raise KandiError(f"a row is a dict, name → value, not {quote(row)}")
     if len(row) != len(names):
         raise KandiError(f"a row has a value for each of {len(names)} columns, not {len(row)}")
     return dict(zip(names, row, strict=True))
@@ -166,7 +166,7 @@ def _longest_word(text: str) -> int:
     return min(_LONGEST, max((_columns(word) for word in text.split()), default=0))
 
 
-def _folded(cells: list[str], widths: list[int]) -> list[str]:
+def _fold_row(cells: list[str], widths: list[int]) -> list[str]:
     """Return the lines of one row, each cell folded to its column."""
     folded = [_fold(cell, width) for cell, width in zip(cells, widths, strict=True)]
     return [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pickle
 import sys
@@ -11,22 +12,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ...model.loading.description import Description
 from ...model.loading.kandinsky import Kandinsky
-from ...model.progress import interruptible
-from ...words.errors import Cancelled, KandiError, shown, warn
-from ...words.files import expanded, writable
-from ...words.leftovers import clear
+from ...model.progress import interruptible, progress_bar
+from ...words.bounds import whole
+from ...words.errors import Cancelled, KandiError, quote, warn
+from ...words.files import clear, expand_path, writable
 from ...words.models import SPECS
 from ...words.params import Params
 from .engines import Engine, Here, Processes
+from .folder.index import changed_pictures, names, rebuild
+from .folder.page import write_page
 from .forecast import Forecast, forecast
-from .index import names, rebuild
-from .loop import Batch, draw
-from .page import write_page
+from .loop import Batch, draw_runs
 from .progress import counts
 from .queue import FIRST, SMALL, Queue
-from .runs import PICTURES, Asked, Runs, asked
-from .worker import Order, Source, Unsaved
+from .rows.runs import Asked, Runs, task_call
+from .worker import Order, Source, Unsaved, set_aside
 
 ENGINES = ("ray",)
 
@@ -42,10 +44,11 @@ def batch(
     address: str | None = None,
     retry: int = 1,
     sample: int | None = None,
-    defaults: Params | None = None,
+    defaults: Params | Mapping[str, Any] | None = None,
     device: str | None = None,
     dry_run: bool = False,
     inputs: bool = True,
+    verify: bool = False,
     progress: bool = True,
     stop: Any = None,
     **given: Any,
@@ -54,19 +57,23 @@ def batch(
 
     `task` is a task or its name, `k` a model, its key or its folder. `runs`: Params, a list of
     them or of dicts, or the path of a table (CSV, JSON lines, YAML, a prompt a line), whose
-    columns are settings and inputs; `defaults` say what a row does not. A prompt may be a
-    template, `a {red|blue} fox`: all combinations, or `sample` of each. `given` goes to the
-    task, the same for all runs. Everything is checked before anything is drawn.
+    columns are settings and inputs; `defaults`, Params or a dict, say what a row does not. A
+    seed of -1 or "random" is drawn for the row, and is the same when the batch is called again.
+    A prompt may be a template, `a {red|blue} fox`: all combinations, or `sample` of each.
+    `given` goes to the task, the same for all runs. Everything is checked before anything is
+    drawn.
 
     Each picture is a PNG with its recipe, named by the hash of what it depends on: called
     again, a batch draws what is missing and nothing else, whether it was stopped, killed or
     changed, also beside another one in the same folder. A run that fails is tried `retry` times
     more and listed; it stops no other. `workers` processes load a model each; `engine="ray"`
     takes a cluster, at `address`, instead. `dry_run` says what would be drawn and how long that
-    takes. With `inputs=False` the originals do not travel in the pictures. Raises KandiError
+    takes. `verify` first reads every byte of the pictures that are there, against the index,
+    and draws anew what was damaged or exchanged; else the end of each file alone is looked at.
+    With `inputs=False` the originals do not travel in the pictures. Raises KandiError
     for bad input, and Cancelled after a stop.
     """
-    known = asked(task)
+    known = task_call(task)
     _check_numbers(workers=workers, retry=retry, sample=sample)
     _check_engine(engine, address)
     if strange := [name for name in given if name not in known.takes]:
@@ -75,13 +82,21 @@ def batch(
     asked_for = Runs(runs, known, defaults=defaults, shared=tuple(given), sample=sample)
     total = asked_for.check()
     source = _source(k, device)
-    folder = expanded(out) if dry_run else _folder(out)
+    folder = expand_path(out) if dry_run else _folder(out)
     order = Order(known, source, folder.resolve(), given, inputs, retry)
     if dry_run:
+        asked_for.chance.look_in(folder)
+        gone = (
+            {name for name, _ in changed_pictures(folder)} if verify and folder.is_dir() else ()
+        )
         own = None if isinstance(k, (str, os.PathLike)) else k
-        return forecast(order, own, asked_for, total, workers, progress=progress, stop=stop)
+        watch = {"progress": progress, "stop": stop}
+        return forecast(order, own, asked_for, total, workers, gone=gone, **watch)
+    asked_for.chance.keep_in(folder)
     _announce(known, given, inputs)
     rebuild(folder)
+    if verify:
+        _set_changed_aside(folder, progress, stop)
     done = Batch(folder, total)
     began = time.monotonic()
     queue = Queue(asked_for, known.options, _first_size(k))
@@ -91,9 +106,9 @@ def batch(
                 interruptible(),
                 _engine(order, k, workers, engine, address, bar) as drawing,
             ):
-                draw(drawing, queue, done, bar, workers)
+                draw_runs(drawing, queue, done, bar, workers)
         except (Cancelled, KeyboardInterrupt) as error:
-            raise _stopped(error, done) from None
+            raise _stop_error(error, done) from None
         except Unsaved as error:
             raise Unsaved(f"{error}. {_how_far(done)}; make room, then call it again") from None
         finally:
@@ -101,6 +116,14 @@ def batch(
             clear(folder)  # what killed workers had half written
             done.page = _page(folder)
     return done
+
+
+def _set_changed_aside(folder: Path, progress: bool, stop: Any) -> None:
+    """Rename the pictures that are not as they were saved, so that they are drawn anew."""
+    count = sum(1 for _ in names(folder))
+    with progress_bar(count, "verify", shown=progress, stop=stop) as bar:
+        for name, why in changed_pictures(folder, bar.step):
+            set_aside(folder / name, why)
 
 
 def _first_size(k: Any) -> int:
@@ -157,24 +180,19 @@ def _check_travels(order: Order) -> None:
 def _source(k: Any, device: str | None) -> Source:
     """Return how another process gets the same model."""
     if isinstance(k, (str, os.PathLike)):
-        from ...model.find import find
-
-        find(k if isinstance(k, (str, Path)) else Path(k))
-        return Source(k if isinstance(k, str) else Path(k), device)
+        named = Description.of(k if isinstance(k, (str, Path)) else Path(k))
+        return Source(dataclasses.replace(named, device=device))
     if not isinstance(k, Kandinsky):
         return Source(k)
     if device is not None:
         raise KandiError("this model is loaded already; say device to kn.load")
-    own = bool(k.folders) and not k.spec.bundled
-    where = k.folders["decoder"] if own else k.spec.key
-    dtype = str(k.dtype).removeprefix("torch.")
-    own = (k.scheduler, k.speed, tuple(k.adapters))
-    return Source(where, k.device, dtype, k.options, *own)
+    return Source(Description.of(k), k.options)
 
 
 def _announce(task: Asked, given: Mapping[str, Any], inputs: bool) -> None:
-    originals = [name for name in PICTURES if name in given or name in task.required]
-    if task.known and inputs and originals:
+    pictures = task.known.pictures if task.known else ()
+    originals = [name for name in pictures if name in given or name in task.required]
+    if inputs and originals:
         print(
             f"the original pictures ({', '.join(originals)}) travel inside the PNG files; "
             "inputs=False leaves them out"
@@ -193,21 +211,20 @@ def _check_numbers(**numbers: Any) -> None:
         least = 0 if name == "retry" else 1
         if value is None and name == "sample":
             continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise KandiError(f"{name} is a whole number from {least}, not {shown(value)}")
+        whole(name, value, least)
 
 
 def _check_engine(engine: Any, address: Any) -> None:
     if engine is not None and engine not in ENGINES:
         raise KandiError(
-            f'unknown engine {shown(engine)}; "ray" takes a cluster, None this machine'
+            f'unknown engine {quote(engine)}; "ray" takes a cluster, None this machine'
         )
     if address is not None and engine is None:
         raise KandiError('an address is that of a Ray cluster; add engine="ray"')
     if engine == "ray":
-        from .cluster import check
+        from .cluster import check_cluster
 
-        check(address)
+        check_cluster(address)
 
 
 def _how_far(done: Batch) -> str:
@@ -215,7 +232,7 @@ def _how_far(done: Batch) -> str:
     return f"{here} pictures are in {done.folder}, {done.total} were asked for"
 
 
-def _stopped(error: BaseException, done: Batch) -> BaseException:
+def _stop_error(error: BaseException, done: Batch) -> BaseException:
     """Return what says how to go on; outside of notebooks Ctrl-C stays what it is."""
     words = f"stopped: {_how_far(done)}; call it again to draw the others"
     return (KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else Cancelled)(words)

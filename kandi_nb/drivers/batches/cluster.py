@@ -6,7 +6,6 @@ the other. So an actor, or a node with all its actors, may die at any moment.
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import secrets
 import socket
@@ -15,23 +14,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, line_of, quote
+from ...words.extras import check_extra
 from ...words.files import write
-from .claims import HIDDEN
 from .engines import RESTARTS, STARTS, Done
-from .runs import Run
+from .folder.claims import HIDDEN
+from .rows.runs import Run
 from .worker import Order, Unsaved, Worker
 
 _ANSWERS = 5.0  # seconds in which a cluster must
 
 
-def check(address: str | None) -> None:
+def check_cluster(address: str | None) -> None:
     """Raise KandiError unless Ray is installed and the cluster answers."""
-    if importlib.util.find_spec("ray") is None:
-        raise KandiError(
-            'Ray is not installed: pip install "kandi_nb[ray]", or leave engine out and take '
-            "workers on this machine"
-        )
+    remedy = "or leave engine out and take workers on this machine"
+    check_extra("ray", 'engine="ray"', "ray", otherwise=remedy)
     address = address or os.environ.get("RAY_ADDRESS")
     if address is None or address in ("auto", "local"):
         return
@@ -39,7 +36,7 @@ def check(address: str | None) -> None:
     try:
         if not place.hostname or not place.port:
             raise KandiError(
-                f"an address is host:port, such as head:6379, not {shown(address)}"
+                f"an address is host:port, such as head:6379, not {quote(address)}"
             )
         socket.create_connection((place.hostname, place.port), _ANSWERS).close()
     except (OSError, ValueError) as error:
@@ -72,7 +69,7 @@ class Cluster:
                     **(own if address in (None, "local") else {}),
                 )
             except Exception as error:  # Ray raises many kinds
-                raise KandiError(f"the Ray cluster does not take this batch: {error}") from None
+                raise _refusal(error) from None
         needs = {"num_gpus": 1} if ray.cluster_resources().get("GPU") else {"num_cpus": 1}
         self._actor = ray.remote(max_restarts=0, **needs)(_Actor)
         self._probe = write(
@@ -130,11 +127,21 @@ class Cluster:
             self._failed_starts += 1
         if self._failed_starts >= self._most:
             raise KandiError(
-                f"the actors end before they can draw ({why}: {error}); see that kandi_nb is "
+                f"the actors end before they can draw ({line_of(error)}); see that kandi_nb is "
                 "installed on each node, and that memory suffices"
             )
         self._start()
         return None if runs is None else Done(runs, lost=f"its actor died ({why})")
+
+
+def _refusal(error: Exception) -> KandiError:
+    if "timed out during startup" in str(error):
+        return KandiError(
+            "Ray gives its own processes 30 s to start, which was too little on this machine "
+            "just now: call it again when less else runs, give the address of a cluster that "
+            "runs already (ray start --head), or leave engine out"
+        )
+    return KandiError(f"the Ray cluster does not take this batch: {error}")
 
 
 class _Actor:

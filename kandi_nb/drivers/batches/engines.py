@@ -10,18 +10,20 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
-from ...model.threads import wait_passively
+from ...model.machine.threads import wait_passively
 from ...words.errors import Cancelled, KandiError
-from .runs import Run
+from .rows.runs import Run
 from .worker import Order, Report, Unsaved, Worker
 
 _LAST_WORDS = 10.0  # seconds that all processes have to end by themselves
+_AFTER_PARENT = 0.5  # seconds that a worker goes on without its batch
 # Processes that may die one after another while they start: few before any has drawn, for then
 # something is wrong with all of them; more once it is known that they can.
 STARTS, RESTARTS = 3, 30
@@ -184,11 +186,26 @@ class _Told:
         return self._pipe.poll()
 
 
+def _end_with_parent() -> None:
+    """End this process soon after its parent, even in the middle of a step."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])  # the end of a pipe, which the system closes
+        time.sleep(_AFTER_PARENT)  # who hears the stop ends by itself
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch over the parent", daemon=True).start()
+
+
 def _work(pipe: Connection, number: int, workers: int) -> None:
     """Draw what comes through the pipe, until it says None or is closed."""
     # Ctrl-C reaches all processes of a terminal: the batch decides, and tells.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     wait_passively(os.environ)
+    _end_with_parent()
     with contextlib.suppress(EOFError, OSError):  # nobody is there to be told anything
         try:
             order = pipe.recv()

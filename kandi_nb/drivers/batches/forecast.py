@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from ...model.progress import progress_bar
 from ...words.errors import KandiError
-from .hashes import run_hash
-from .index import is_whole, latest
+from .folder.hashes import run_hash
+from .folder.index import is_whole, latest
 from .progress import span
 from .queue import MOST, QUICK, Queue
-from .runs import Run, Runs
+from .rows.runs import Run, Runs
 from .worker import Order, Worker
 
 _TIMED = 4  # runs that are drawn, and thrown away, to learn how quick this machine is
@@ -52,9 +52,20 @@ class Forecast:
 
 
 def forecast(
-    order: Order, k: Any, runs: Runs, total: int, workers: int, *, progress: bool, stop: Any
+    order: Order,
+    k: Any,
+    runs: Runs,
+    total: int,
+    workers: int,
+    *,
+    gone: Container[str] = (),
+    progress: bool,
+    stop: Any,
 ) -> Forecast:
-    """Ask the task about every run, and time a few; steps and sizes say the rest."""
+    """Ask the task about every run, and time a few; steps and sizes say the rest.
+
+    `gone` names pictures that are there and do not count.
+    """
     worker = Worker(order, k, draws=False)
     queue = Queue(runs, order.task.options, MOST)
     there = failed = 0
@@ -63,23 +74,25 @@ def forecast(
     sample: list[tuple[Run, float]] = []
     with progress_bar(total, "dry run", shown=progress, stop=stop) as bar:
         while group := queue.next(2 * MOST):
-            for run, recipe, steps, error in _asked(worker, group):
+            for run, recipe, steps, error in _recipes_of(worker, group):
                 bar.step()
                 if recipe is None:
                     failed += 1
                     failures += [(run.row, error)] if len(failures) < _LISTED else []
-                elif is_whole(order.folder / f"{run_hash(recipe)}.png"):
+                elif (name := f"{run_hash(recipe)}.png") not in gone and is_whole(
+                    order.folder / name
+                ):
                     there += 1
                 else:
                     one = _work(recipe["params"], steps)
                     work += one
                     if len(sample) < _TIMED:
                         sample.append((run, one))
-        pace = (_known(order) or _timed(worker, sample, bar)) if sample else 0.0
+        pace = (_known_pace(order) or _measure_pace(worker, sample, bar)) if sample else 0.0
     return Forecast(total, there, failed, tuple(failures), pace * work / workers, workers)
 
 
-def _asked(worker: Worker, group: Sequence[Run]) -> list[tuple[Run, Any, int, str]]:
+def _recipes_of(worker: Worker, group: Sequence[Run]) -> list[tuple[Run, Any, int, str]]:
     """Return run, recipe and steps of each, or None and why it would fail."""
     try:
         recipes, steps = worker.recipes(group)
@@ -87,7 +100,7 @@ def _asked(worker: Worker, group: Sequence[Run]) -> list[tuple[Run, Any, int, st
     except (KandiError, OSError) as error:
         if len(group) == 1:
             return [(group[0], None, 0, str(error))]
-        return [each for run in group for each in _asked(worker, [run])]
+        return [each for run in group for each in _recipes_of(worker, [run])]
 
 
 def _work(params: Mapping[str, Any], steps: int) -> float:
@@ -95,7 +108,7 @@ def _work(params: Mapping[str, Any], steps: int) -> float:
     return steps * (params["width"] or 512) * (params["height"] or 512) / 2**20
 
 
-def _known(order: Order) -> float | None:
+def _known_pace(order: Order) -> float | None:
     """Return the seconds for one unit of work that the folder's own pictures tell."""
     paces = [
         entry["seconds"] / _work(entry, entry["steps"] * (entry["strength"] or 1))
@@ -105,7 +118,7 @@ def _known(order: Order) -> float | None:
     return median(paces) if len(paces) >= _TIMED else None
 
 
-def _timed(worker: Worker, sample: list[tuple[Run, float]], stop: Any) -> float:
+def _measure_pace(worker: Worker, sample: list[tuple[Run, float]], stop: Any) -> float:
     """Draw one run and, where that is quick, all of the sample; return seconds for the work."""
     taken, done = 0.0, sample[:1]
     for done in (sample[:1], sample):

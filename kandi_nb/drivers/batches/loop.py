@@ -46,7 +46,7 @@ class Batch:
         )
 
 
-def draw(drawing: Engine, queue: Queue, done: Batch, bar: Counts, workers: int) -> None:
+def draw_runs(drawing: Engine, queue: Queue, done: Batch, bar: Counts, workers: int) -> None:
     """Hand out runs and book what becomes of them, until none is left."""
     at_work, deaths = 0, {}
     said: set[str] = set()

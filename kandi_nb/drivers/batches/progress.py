@@ -62,7 +62,7 @@ class _OnTerminal(Counts, TerminalBar):
         return self
 
     def show(self) -> None:
-        self._bar.set_postfix_str(self._words(0), refresh=False)
+        self.waiting = self._words(0)
         super().show()
 
 

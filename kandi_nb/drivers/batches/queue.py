@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterable, Sequence
 
-from ...words.fields import FIELDS
-from .runs import Run
+from ...words.fields import names_of
+from .rows.runs import Run
 
 WINDOW = 1024  # runs that are read ahead, to find some of equal key
 MOST = 32  # runs at once: what a batch of small pictures holds
 SMALL, FIRST = 256, 8  # pixels a side of pictures that are quick everywhere; so many at first
 QUICK, SLOW = 5.0, 60.0  # seconds: what takes less grows, what takes more shrinks
-# A picture depends on these alone; runs that differ in nothing else are drawn together.
-_OWN = ("prompt", "negative", "seed", "prior_seed", "count")
-_SHARED = [name for name in FIELDS if name not in _OWN]
 
 
 class Queue:
@@ -92,6 +89,6 @@ class Queue:
 
     def _key(self, run: Run) -> Hashable:
         """Return what runs must agree in to be drawn in one call."""
-        settings = tuple(getattr(run.params, name) for name in _SHARED)
+        settings = tuple(getattr(run.params, name) for name in names_of(varies="batch"))
         options = tuple(repr(run.inputs.get(name)) for name in self._options)
         return settings, options, tuple(run.inputs)

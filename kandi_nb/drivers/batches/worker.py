@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...model.hub import first_line
+from ...model.loading.description import Description
 from ...model.loading.kandinsky import Kandinsky
-from ...model.loading.load import load
-from ...model.threads import share_out
+from ...model.machine.threads import share_out
 from ...pictures.recipe import png_bytes
 from ...tasks.checks import check_model
-from ...words.errors import Cancelled, KandiError, KandiWarning, warn
+from ...tasks.loop.dry_run import dry_run
+from ...words.errors import Cancelled, KandiError, collected_warnings, line_of, warn
 from ...words.files import write
-from ...words.foresight import foreseen
-from .claims import Claims
-from .hashes import as_given, run_hash
-from .index import Index, is_whole, line
-from .runs import Asked, Run
+from .folder.claims import Claims
+from .folder.hashes import as_given, run_hash
+from .folder.index import Index, is_whole, line
+from .rows.runs import Asked, Run
 
 if TYPE_CHECKING:
     from ...pictures.result import Result
@@ -37,27 +37,19 @@ class Unsaved(KandiError):
 class Source:
     """Say where a process gets its model: a key or folder to load, or an object that travels.
 
-    `options` are those that the caller's own model has, which the loaded one must have too;
-    `scheduler` is None for the model's own, `speed` that of `load`; `adapters` are with their
-    scales.
+    `model` is the Description of one that is loaded, or the object. `options` are those that
+    the caller's own model has, which the loaded one must have too.
     """
 
     model: Any
-    device: str | None = None
-    dtype: str | None = None
     options: Mapping[str, Any] | None = None
-    scheduler: str | None = None
-    speed: str = "exact"
-    adapters: tuple = ()
 
     def open(self, number: int = 0, workers: int = 1) -> Any:
         """Load the model in one of several processes, which share out cores and GPUs."""
-        if not isinstance(self.model, (str, Path)):
+        if not isinstance(self.model, Description):
             return self.model
         share_out(workers)
-        own = {"device": _own_gpu(self.device, number), "scheduler": self.scheduler}
-        own |= {"speed": self.speed, "adapter": dict(self.adapters) or None}
-        k = load(self.model, dtype=self.dtype, **own)
+        k = self.model.load(device=_own_gpu(self.model.device, number))
         for name, value in (self.options or {}).items():
             if name != "device" and k.options.get(name) != value:
                 raise KandiError(
@@ -127,21 +119,19 @@ class Worker:
         Raises Unsaved where nothing can be saved, and Cancelled after a stop.
         """
         began = time.monotonic()
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", KandiWarning)
+        with collected_warnings() as lines:
             outcomes = self._do(runs, stop)
-        said = dict.fromkeys(str(w.message) for w in caught if w.category is KandiWarning)
-        return Report(outcomes, list(said), time.monotonic() - began)
+        return Report(outcomes, list(dict.fromkeys(lines)), time.monotonic() - began)
 
     def recipes(self, runs: Sequence[Run]) -> tuple[list[dict[str, Any]], list[int]]:
         """Return the recipes that the pictures of runs will have, and the steps of each."""
         known, params = self.task.known, [run.params for run in runs]
         inputs = self._inputs(runs)
-        if ask := getattr(self.k, "foreseen", None):  # a model elsewhere, which answers itself
+        if ask := getattr(self.k, "dry_run", None):  # a model elsewhere, which answers itself
             ahead = ask(self.task.name, params, **inputs)
             return ahead.recipes, ahead.steps
         if known and isinstance(self.k, Kandinsky):
-            ahead = foreseen(self.task.function, self.k, params, **inputs)
+            ahead = dry_run(self.task.function, self.k, params, **inputs)
             return ahead.recipes, ahead.steps
         recipes = [
             as_given(self.task.name, self.k, run.params, self._by_content(run)) for run in runs
@@ -186,7 +176,7 @@ class Worker:
             raise
         except Exception as error:
             if len(runs) == 1:
-                return [Outcome(runs[0], FAILED, _said(error))]
+                return [Outcome(runs[0], FAILED, line_of(error))]
             return [outcome for run in runs for outcome in self._do([run], stop)]
         outcomes, mine = [], {}
         try:
@@ -196,7 +186,7 @@ class Worker:
                     mine[mark] = run
                 else:  # of two equal rows the second finds the picture of the first
                     outcomes.append(Outcome(run, status))
-            return outcomes + self._drawn(mine, stop)
+            return outcomes + self._draw_each(mine, stop)
         finally:
             for mark in mine:
                 self.claims.give_back(mark)
@@ -210,22 +200,15 @@ class Worker:
             if not self.claims.take(mark):
                 return BUSY
         except (KandiError, OSError) as error:
-            raise Unsaved(_said(error)) from error
+            raise Unsaved(line_of(error)) from error
         if is_whole(path):  # since the first look
             self.claims.give_back(mark)
             return THERE
-        if path.exists():
-            self._set_aside(path)
+        if os.path.lexists(path):  # cut short, or a link to nowhere
+            set_aside(path, "was cut short")
         return None
 
-    def _set_aside(self, path: Path) -> None:
-        try:
-            path.replace(path.with_suffix(".damaged"))
-        except OSError as error:
-            raise Unsaved(_said(error)) from error
-        warn(f"{path.name} was cut short; it is called .damaged now and drawn anew")
-
-    def _drawn(self, mine: Mapping[str, Run], stop: Any) -> list[Outcome]:
+    def _draw_each(self, mine: Mapping[str, Run], stop: Any) -> list[Outcome]:
         """Draw claimed pictures: together, and where that fails each alone, some times over."""
         attempts = 1 if len(mine) > 1 else 1 + self.order.retry
         said = ""
@@ -236,10 +219,10 @@ class Worker:
             except (Cancelled, Unsaved):
                 raise
             except Exception as error:
-                said = _said(error)
+                said = line_of(error)
         if len(mine) == 1:
             return [Outcome(run, FAILED, said) for run in mine.values()]
-        return [o for mark, run in mine.items() for o in self._drawn({mark: run}, stop)]
+        return [o for mark, run in mine.items() for o in self._draw_each({mark: run}, stop)]
 
     def _draw(self, mine: Mapping[str, Run], stop: Any) -> None:
         began = time.monotonic()
@@ -248,19 +231,22 @@ class Worker:
         pictures = zip(mine, result.images, result.recipes, result.inputs, strict=True)
         for mark, image, recipe, inputs in pictures:
             data = png_bytes(image, recipe, inputs if self.order.keep_inputs else None)
+            digest = hashlib.sha256(data).hexdigest()
             try:
-                self.index.add(line(f"{mark}.png", recipe, seconds, time.time()))
+                self.index.add(line(f"{mark}.png", recipe, seconds, time.time(), digest))
                 if not is_whole(self._path(mark)):
                     write(self._path(mark), data)
             except (KandiError, OSError) as error:
-                raise Unsaved(_said(error)) from error
+                raise Unsaved(line_of(error)) from error
 
     def _path(self, mark: str) -> Path:
         return self.order.folder / f"{mark}.png"
 
 
-def _said(error: Exception) -> str:
-    """Return an error as one line; what is not ours with its kind."""
-    if isinstance(error, KandiError):
-        return str(error)
-    return f"{type(error).__name__}: {first_line(error)}"
+def set_aside(path: Path, why: str) -> None:
+    """Give what stands under a picture's name another one, and say so; raise Unsaved."""
+    try:
+        path.replace(path.with_suffix(".damaged"))
+    except OSError as error:
+        raise Unsaved(line_of(error)) from error
+    warn(f"{path.name} {why}; it is called .damaged now and drawn anew")

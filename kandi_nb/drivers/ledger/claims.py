@@ -10,7 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from ...words.errors import KandiError, did_you_mean, shown
+from ...words.errors import KandiError, did_you_mean, quote
 
 CLAIMS = Path(__file__).parent / "claims.json"
 
@@ -38,7 +38,7 @@ class Claim:
     needs: str = ""
     card: str = ""
 
-    def said(self, value: Any) -> str:
+    def sentence(self, value: Any) -> str:
         """Return in words what was measured."""
         if isinstance(self.words, list):
             return self.words[0 if value else 1]
@@ -57,17 +57,17 @@ def rates() -> dict[str, float]:
     return {claim.card: claim.figure for claim in claims().values() if claim.card}
 
 
-def named(ids: str | Iterable[str]) -> list[Claim]:
+def claims_of(ids: str | Iterable[str]) -> list[Claim]:
     """Return the claims of these ids, "all" for all; raise KandiError for others."""
     known = claims()
     if ids == "all":
         return list(known.values())
     listed = [ids] if isinstance(ids, str) else ids
     if not isinstance(listed, Iterable):
-        raise KandiError(f'claims are named by a list of ids, or "all", not {shown(ids)}')
+        raise KandiError(f'claims are named by a list of ids, or "all", not {quote(ids)}')
     chosen = list(listed)
     for id in chosen:
         if not isinstance(id, str) or id not in known:
             hint = did_you_mean(id, known) if isinstance(id, str) else ""
-            raise KandiError(f"unknown claim {shown(id)}; {hint}known: {', '.join(known)}")
+            raise KandiError(f"unknown claim {quote(id)}; {hint}known: {', '.join(known)}")
     return [known[id] for id in chosen]

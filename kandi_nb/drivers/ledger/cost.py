@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from typing import Any
 
 from ...model.plan.fit import plan
-from ...words.errors import KandiError, shown
-from ...words.plans import read_card
+from ...model.plan.names import read_card
+from ...words.bounds import real, whole
+from ...words.errors import KandiError
 from ...words.tables import Table
 from .claims import rates
 
@@ -33,18 +32,17 @@ def cost(
     fits the card). `cost` is in dollars; `in_4_hours` and `in_a_day` are pictures. A rented
     machine is paid while it downloads and waits, too: that is not in it. Raises KandiError.
     """
-    if isinstance(pictures, bool) or not isinstance(pictures, int) or pictures < 1:
-        raise KandiError(f"pictures is a whole number from 1, not {shown(pictures)}")
+    whole("pictures", pictures, 1)
     if rate is not None:
-        rate = _number("rate", "dollars an hour, a number from 0", rate, least=0)
+        rate = _positive("rate", "dollars an hour, a number from 0", rate, least=0)
     if seconds is not None:
-        seconds = _number("seconds", "those of one picture, a number above 0", seconds)
+        seconds = _positive("seconds", "those of one picture, a number above 0", seconds)
     cards = list(rates()) if card is None else [read_card(card).name]
     rows = []
     for name in cards:
         price = _rate(name) if rate is None else rate
         how, each = (
-            ("measured by you", seconds) if seconds else _planned(model, name, width, height)
+            ("measured by you", seconds) if seconds else _first_fit(model, name, width, height)
         )
         rows.append({"card": name, "plan": how, "rate": price} | _bill(pictures, price, each))
     return Table(rows, columns=COLUMNS, note=_note(pictures, rate, seconds))
@@ -59,7 +57,7 @@ def _bill(pictures: int, rate: float, seconds: float | None) -> dict[str, Any]:
     return figures | {"in_4_hours": fours, "in_a_day": day}
 
 
-def _planned(model: Any, card: str, width: Any, height: Any) -> tuple[str, float | None]:
+def _first_fit(model: Any, card: str, width: Any, height: Any) -> tuple[str, float | None]:
     """Return the first plan that fits a card, and its predicted seconds."""
     plans = plan(model, card=card, width=width, height=height)
     if plans.best is None:
@@ -77,11 +75,10 @@ def _rate(card: str) -> float:
     )
 
 
-def _number(name: str, what: str, value: Any, least: float | None = None) -> float:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not real or not math.isfinite(value) or not (value > 0 or value == least):
-        raise KandiError(f"{name} is {what}, not {shown(value)}")
-    return float(value)
+def _positive(name: str, what: str, value: Any, least: float | None = None) -> float:
+    if least is not None:
+        return real(name, value, least, says=f"{name} is {what}")
+    return real(name, value, says=f"{name} is {what}", above=0)
 
 
 def _note(pictures: int, rate: float | None, seconds: float | None) -> str:

@@ -26,7 +26,7 @@ class Figure:
         return f"{self.basis}{read}"
 
 
-def stored(path: Path = STORED) -> dict[str, Figure]:
+def figures_in(path: Path = STORED) -> dict[str, Figure]:
     """Return id → figure of the runs in a file; where a claim stands twice, the
     later one, and one that was measured before one that was predicted.
 
@@ -38,13 +38,13 @@ def stored(path: Path = STORED) -> dict[str, Figure]:
     for run in runs:
         for id, row in run["figures"].items():
             basis = f"{row['basis']}, {run['date']}, {run['machine']}"
-            if id in known and _predicted(basis) and not _predicted(known[id].basis):
+            if id in known and _prediction(basis) and not _prediction(known[id].basis):
                 continue  # what a card said outweighs what was planned for it
             known[id] = Figure(row["value"], basis, row.get("pictures", 0))
     return known
 
 
-def _predicted(basis: str) -> bool:
+def _prediction(basis: str) -> bool:
     return basis.startswith("predicted")
 
 

@@ -6,12 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ...words.errors import KandiError, shown
+from ...words.bounds import whole
+from ...words.errors import KandiError, quote
 from ...words.tables import Table
-from .claims import Claim, claims, named
-from .figures import Figure, stored
+from .claims import Claim, claims, claims_of
+from .figures import Figure, figures_in
 from .measures import MEASURED, MEASURES
-from .verdicts import read, verdict
+from .reports import is_report, report_figures
+from .verdicts import read_value, verdict
 
 COLUMNS = ("id", "claimed", "measured", "verdict", "basis", "how")
 YOURS = "measured by you"
@@ -23,52 +25,58 @@ class Ledger(Table):
     def __getitem__(self, index: Any) -> Any:
         """Return a claim's row by its id or its number; for a slice a Ledger of some."""
         if isinstance(index, str):
-            (claim,) = named(index) if index != "all" else (None,)
+            (claim,) = claims_of(index) if index != "all" else (None,)
             rows = {row["id"]: row for row in self.rows}
             if claim is not None and claim.id in rows:
                 return rows[claim.id]
-            raise KandiError(f"no claim {shown(index)} in this part of the ledger")
+            raise KandiError(f"no claim {quote(index)} in this part of the ledger")
         return super().__getitem__(index)
 
     def about(self, topic: str) -> Ledger:
         """Return the rows of a topic; raise KandiError for one that there is not."""
         topics = dict.fromkeys(row["topic"] for row in self.rows)
         if topic not in topics:
-            raise KandiError(f"topic is one of {', '.join(topics)}, not {shown(topic)}")
+            raise KandiError(f"topic is one of {', '.join(topics)}, not {quote(topic)}")
         return _table([row for row in self.rows if row["topic"] == topic])
 
 
 def ledger(
     figures: Mapping[str, Any] | None = None,
     *,
-    measure: str | Iterable[str] = (),
+    measure: Any = (),
     judge: Callable[[Any], Sequence[Any]] | None = None,
     count: int | None = None,
 ) -> Ledger:
     """Return every claim of the guides beside what was measured, and whether it holds.
 
     What was measured before comes with machine and date. `measure` names claims to measure
-    here and now with the bundled models, or "all"; those about pictures are decided by a
+    here and now with the bundled models, or "all"; or it is what `kn.verify(k)` returned, or
+    the folder or `report.json` that it wrote: what such a report decides is taken from it, for
+    the model and the machine that were verified. Those about pictures are decided by a
     `judge`, `kandi_nb.mini.judge.read`, over `count` seeds a prompt. `figures` are your own,
     id → value, such as `{"price-3090": 0.2}`. A row also holds `topic`, `figure`, `value` and
     `models`. Verdicts are computed from these values alone. Raises KandiError.
     """
-    if count is not None and (
-        isinstance(count, bool) or not isinstance(count, int) or count < 1
-    ):
-        raise KandiError(f"count is a whole number of seeds from 1, not {shown(count)}")
+    if count is not None:
+        whole("count", count, 1, says="count is a whole number of seeds from 1")
     if not isinstance(figures or {}, Mapping):
-        raise KandiError(f'figures is id → value, {{"price-3090": 0.2}}, not {shown(figures)}')
-    own = {c.id: Figure(read(c, figures[c.id]), YOURS) for c in named(figures or ())}
-    chosen = [c for c in named(measure) if measure != "all" or c.measure]
+        raise KandiError(f'figures is id → value, {{"price-3090": 0.2}}, not {quote(figures)}')
+    own = {c.id: Figure(read_value(c, figures[c.id]), YOURS) for c in claims_of(figures or ())}
+    verified = report_figures(measure) if is_report(measure) else {}
+    chosen = [] if is_report(measure) else _claims_to_measure(measure)
     for claim in chosen:
         _check(claim, judge)
-    fresh = {claim.id: measured(claim, judge, count) for claim in chosen}
-    known = stored() | fresh | own
-    return _table([_row(claim, known.get(id)) for id, claim in claims().items()])
+    fresh = {claim.id: measure_claim(claim, judge, count) for claim in chosen}
+    known = figures_in() | fresh | verified | own
+    return _table([_ledger_row(claim, known.get(id)) for id, claim in claims().items()])
 
 
-def measured(claim: Claim, judge: Any = None, count: int | None = None) -> Figure:
+def _claims_to_measure(measure: str | Iterable[str]) -> list[Claim]:
+    """Return the claims to measure; of all of them those that can be."""
+    return [c for c in claims_of(measure) if measure != "all" or c.measure]
+
+
+def measure_claim(claim: Claim, judge: Any = None, count: int | None = None) -> Figure:
     """Measure what decides a claim, here and now; raise KandiError where that is not done."""
     _check(claim, judge)
     arguments = dict(claim.measure)
@@ -78,10 +86,10 @@ def measured(claim: Claim, judge: Any = None, count: int | None = None) -> Figur
         arguments["judge"] = judge
     value = entry.run(**arguments)
     now = f"{entry.basis} here and now" if entry.basis == MEASURED else entry.basis
-    return Figure(value, now, _pictures(arguments) if entry.judged else 0)
+    return Figure(value, now, _picture_count(arguments) if entry.judged else 0)
 
 
-def _pictures(arguments: Mapping[str, Any]) -> int:
+def _picture_count(arguments: Mapping[str, Any]) -> int:
     """Return how many pictures the judge reads."""
     scenes = len(arguments.get("scenes") or arguments["prompts"])
     settings = len(arguments.get("guidance", ())) or 1 + ("few" in arguments)
@@ -101,14 +109,14 @@ def _check(claim: Claim, judge: Any) -> None:
         )
 
 
-def _row(claim: Claim, figure: Figure | None) -> dict[str, Any]:
+def _ledger_row(claim: Claim, figure: Figure | None) -> dict[str, Any]:
     value = figure.value if figure else None
     return {
         "id": claim.id,
         "topic": claim.topic,
         "claimed": claim.claimed,
         "figure": claim.figure,
-        "measured": claim.said(value) if figure else None,
+        "measured": claim.sentence(value) if figure else None,
         "value": value,
         "verdict": verdict(claim, value),
         "basis": str(figure) if figure else None,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ...model.loading.load import load
 from ...model.plan.fit import plan
+from ...model.plan.names import read_card
 from ...model.plan.options import WORKS, options
 from ...model.quiet import quiet, without_advice
-from ...pictures.lettering import lettering
+from ...pictures.editing.lettering import lettering
 from ...tasks.generate import generate
 from ...words.models import spec
 from ...words.params import Params
-from ...words.plans import read_card
 from . import judged
+from .claims import rates
 
 MEASURED, PREDICTED, READ = "measured", "predicted by kn.plan", "read off the class"
-ARITHMETIC = "arithmetic"
+ARITHMETIC, READ_MANIFEST = "arithmetic", "read off the publisher's files"
 PICTURE = Params("a red fox in a snowy forest", steps=25, seed=7)
 
 
@@ -38,10 +40,23 @@ def cards(model: str, side: int, cards: Sequence[str]) -> dict[str, int]:
     return {"whole": whole, "exact": sum(needed["exact"] <= size for size in sizes)}
 
 
-def drawing_share(model: str, hours: float, megabits: float) -> float:
-    """Return the share of rented hours that is left when the download is there."""
-    seconds = spec(model).download_gb * 8e3 / megabits
-    return max(0.0, 1 - seconds / (hours * 3600))
+def rent(card: str, hours: float) -> float:
+    """Return the dollars of some hours by the guides' own rate of one."""
+    return rates()[card] * hours
+
+
+def download(model: str) -> float:
+    """Return the GB of a model's published files."""
+    return spec(model).download_gb
+
+
+def ever_slower(card: str, models: Sequence[str], sides: Sequence[int]) -> bool:
+    """Tell whether each model takes longer on a card than the one before, by its best plan."""
+    seconds = []
+    for model, side in zip(models, sides, strict=True):
+        plans = plan(model, card=card, width=side, height=side)
+        seconds += [row["seconds"] for row in plans if row["plan"] == plans.best]
+    return all(one < other for one, other in itertools.pairwise(seconds))
 
 
 def usual_side(pipeline: str) -> int:
@@ -56,6 +71,11 @@ def has_class(family: str, word: str) -> bool:
     import diffusers
 
     return any(name.startswith(family) and word in name for name in dir(diffusers))
+
+
+def lacks_class(family: str, word: str) -> bool:
+    """Tell whether diffusers has no class of a family for something."""
+    return not has_class(family, word)
 
 
 def option_acts(model: str, option: str, network: str) -> bool:
@@ -130,9 +150,12 @@ class Measure:
 MEASURES: Mapping[str, Measure] = {
     "peaks": Measure(peaks, PREDICTED),
     "cards": Measure(cards, PREDICTED),
-    "drawing_share": Measure(drawing_share, ARITHMETIC),
+    "rent": Measure(rent, ARITHMETIC),
+    "download": Measure(download, READ_MANIFEST),
+    "ever_slower": Measure(ever_slower, PREDICTED),
     "usual_side": Measure(usual_side, READ),
     "has_class": Measure(has_class, READ),
+    "lacks_class": Measure(lacks_class, READ),
     "option_acts": Measure(option_acts),
     "offloads_stack": Measure(offloads_stack),
     "zero_is_random": Measure(zero_is_random),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...words.errors import KandiError, shown
+from ...words.bounds import as_real
+from ...words.errors import KandiError, quote
 from .claims import Claim
 
 HOLDS, FAILS, DEPENDS = "holds", "does not hold", "depends"
@@ -23,16 +22,16 @@ def verdict(claim: Claim, value: Any) -> str:
         return f"needs {claim.needs or 'a measurement'}: not run here"
     name, limits = claim.rule["name"], dict(claim.rule)
     limits.pop("name")
-    return RULES[name](claim.figure, read(claim, value), **limits)
+    return RULES[name](claim.figure, read_value(claim, value), **limits)
 
 
-def read(claim: Claim, value: Any) -> Any:
+def read_value(claim: Claim, value: Any) -> Any:
     """Return a value as the claim's rule takes it; raise KandiError for any other."""
     rule = claim.rule["name"]
     if rule == "true":
         if isinstance(value, bool):
             return value
-        raise KandiError(f"{claim.id} is decided by True or False, not {shown(value)}")
+        raise KandiError(f"{claim.id} is decided by True or False, not {quote(value)}")
     if rule == "fits" and _amount(value):  # one figure: all that it took
         return {"resident": float(value), "exact": float(value)}
     names = {"fits": ("resident", "exact"), "cards": ("whole", "exact")}.get(rule)
@@ -40,15 +39,15 @@ def read(claim: Claim, value: Any) -> Any:
         signed = rule == "at most"  # a difference may be below nothing
         if _amount(value, signed):
             return float(value)
-        raise KandiError(f"{claim.id} is decided by a number from 0, not {shown(value)}")
+        raise KandiError(f"{claim.id} is decided by a number from 0, not {quote(value)}")
     if isinstance(value, Mapping) and all(_amount(value.get(name)) for name in names):
         return value
-    raise KandiError(f"{claim.id} is decided by {' and '.join(names)}, not {shown(value)}")
+    raise KandiError(f"{claim.id} is decided by {' and '.join(names)}, not {quote(value)}")
 
 
 def _amount(value: Any, signed: bool = False) -> bool:
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return number and math.isfinite(value) and (signed or value >= 0)
+    number = as_real(value)
+    return number is not None and (signed or number >= 0)
 
 
 def _fits(figure: float, value: Mapping[str, float]) -> str:

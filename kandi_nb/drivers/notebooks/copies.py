@@ -14,17 +14,21 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...words.files import writable, write
+from .reading.messages import translate
 
 WORK = "work"  # beside the notebooks folder; git ignores it
 RECORD = ".copies.json"  # relative path → what was copied, and how the copy looked
 
 
-def working_copies(originals: Path, work: Path, *, fresh: bool = False) -> list[str]:
+def working_copies(
+    originals: Path, work: Path, *, fresh: bool = False, language: str = "en"
+) -> list[str]:
     """Bring the copies in `work` up to date and return what there is to say, a line each.
 
     A copy is renewed when its original changed and the user did not touch it; one that the
     user changed is kept as it is. With `fresh` a folder of copies that were changed, run or
-    joined by others is moved aside first. Raises KandiError when `work` cannot be written to.
+    joined by others is moved aside first. In another `language` the prose is translated, as far
+    as it is there. Raises KandiError when `work` cannot be written to.
     """
     writable(work)
     name = originals.name
@@ -32,27 +36,27 @@ def working_copies(originals: Path, work: Path, *, fresh: bool = False) -> list[
         f"{name}/{path.relative_to(originals).as_posix()}": path for path in _files(originals)
     }
     said = _set_aside(work / name, originals) if fresh else []
-    record = _read(work / RECORD)
+    record = _read_record(work / RECORD)
     for path in _pages(originals.parent):
         sources[path.relative_to(originals.parent.resolve()).as_posix()] = path
     for place in record.keys() - sources.keys():  # the workbook has it no longer
         _forget(work / place, record.pop(place))
     for place, source in sources.items():
-        said += _bring(source, work / place, record, place)
+        data = translate(source, originals, language)
+        said += _bring(data, work / place, record, place)
     write(work / RECORD, json.dumps(record, indent=1).encode("utf-8"), overwrite=True)
     return said
 
 
-def _bring(source: Path, copy: Path, record: dict, place: str) -> list[str]:
+def _bring(data: bytes, copy: Path, record: dict, place: str) -> list[str]:
     """Write or renew one copy, unless the user changed it."""
-    data = source.read_bytes()
-    entry = {"original": _digest(data), "copy": _digest(_written(copy, data))}
+    entry = {"original": _digest(data), "copy": _digest(_own_text(copy, data))}
     known = record.get(place)
     if not copy.exists():
         write(copy, data)
         record[place] = entry
         return []
-    now = _digest(_written(copy, copy.read_bytes()))
+    now = _digest(_own_text(copy, copy.read_bytes()))
     if now == entry["copy"] and known is None:  # an earlier call was killed before its record
         record[place] = entry
         return []
@@ -69,7 +73,7 @@ def _bring(source: Path, copy: Path, record: dict, place: str) -> list[str]:
 
 def _forget(copy: Path, known: dict) -> None:
     """Remove a copy whose original is gone, unless the user changed it."""
-    if copy.is_file() and _digest(_written(copy, copy.read_bytes())) == known["copy"]:
+    if copy.is_file() and _digest(_own_text(copy, copy.read_bytes())) == known["copy"]:
         copy.unlink()
 
 
@@ -91,7 +95,7 @@ def _is_own(path: Path, copies: Path, originals: Path) -> bool:
     return not original.is_file() or original.read_bytes() != path.read_bytes()
 
 
-def _written(path: Path, data: bytes) -> bytes:
+def _own_text(path: Path, data: bytes) -> bytes:
     """Return what somebody wrote into a file: of a notebook its cells, without outputs.
 
     To run a notebook is no change, nor is the empty cell that JupyterLab adds at its end.
@@ -111,7 +115,7 @@ def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _read(path: Path) -> dict[str, dict[str, str]]:
+def _read_record(path: Path) -> dict[str, dict[str, str]]:
     """Return the record; a missing or broken one counts as empty, and so nothing is lost."""
     with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         record = json.loads(path.read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import os
 import re
 from pathlib import Path
 
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, quote
 from ...words.files import writable, write
 from .run import folder
 
@@ -26,7 +26,7 @@ def new_notebook(name: str, into: str | os.PathLike | None = None) -> list[Path]
     stem = name.removesuffix(".ipynb") if isinstance(name, str) else ""
     if not re.fullmatch(r"[0-9]{2}(_[a-z0-9]+)+", stem) or len(stem) > 100:
         raise KandiError(
-            f"a notebook is called NN_name, such as 05_my_masks, not {shown(name)}"
+            f"a notebook is called NN_name, such as 05_my_masks, not {quote(name)}"
         )
     place = writable(folder() if into is None else into)
     paths = [place / f"{stem}.ipynb", place / "solutions" / f"{stem[:2]}_solutions.ipynb"]
@@ -34,12 +34,12 @@ def new_notebook(name: str, into: str | os.PathLike | None = None) -> list[Path]
         if path.exists():
             raise KandiError(f"{path} exists; take another number or name")
     return [
-        write(path, _filled(template, stem, place).encode("utf-8"))
+        write(path, _fill_in(template, stem, place).encode("utf-8"))
         for path, template in zip(paths, ("notebook", "solutions"), strict=True)
     ]
 
 
-def _filled(template: str, stem: str, place: Path) -> str:
+def _fill_in(template: str, stem: str, place: Path) -> str:
     """Return a template with the new notebook's name, number and title in place of its own."""
     text = (TEMPLATES / f"{template}.ipynb").read_text(encoding="utf-8")
     number, _, words = stem.partition("_")

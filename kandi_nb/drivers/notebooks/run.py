@@ -10,16 +10,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ...words.errors import KandiError, did_you_mean, shown, warn
-from ...words.files import expanded
-from .headless import NotebookFailed, NotebookRun
-from .jobs import Job, check_folders, summary
-from .kernels import stop_kernels
-from .parameters import defaults, from_pairs
+from ...words.bounds import whole
+from ...words.errors import KandiError, did_you_mean, quote, warn
+from ...words.extras import check_extra
+from ...words.files import expand_path
+from .reading.parameters import defaults, from_pairs, parameters_of_each
+from .runs.headless import NotebookFailed, NotebookRun
+from .runs.jobs import Job, check_folders, summary
+from .runs.kernels import stop_kernels
 
 __all__ = [
-    "NotebookFailed", "NotebookRun", "defaults", "find", "from_text", "listed", "run_notebook",
-    "run_notebooks",
+    "NotebookFailed", "NotebookRun", "defaults", "find", "from_text", "notebook_paths",
+    "run_notebook", "run_notebooks",
 ]  # fmt: skip
 
 CELL_TIMEOUT = 600.0  # seconds
@@ -27,8 +29,17 @@ AT_ONCE = 2  # notebooks: each keeps about one core busy
 
 
 def own_folder() -> Path:
-    """Return where the workbook's own notebooks are, in a clone."""
-    return Path(__file__).resolve().parents[3] / "notebooks"
+    """Return where the workbook's own notebooks are: in a clone, or in an installed package."""
+    package = Path(__file__).resolve().parents[2]
+    inside = package / "notebooks"
+    return inside if inside.is_dir() else package.parent / "notebooks"
+
+
+def work_root() -> Path:
+    """Return where the folder of working copies stands: beside the notebooks in a clone."""
+    place = folder()
+    installed = place.samefile(own_folder()) and place.parent.name == "kandi_nb"
+    return Path.cwd() if installed and (place.parent / "cli.py").is_file() else place.parent
 
 
 def folder() -> Path:
@@ -47,7 +58,7 @@ def foreign() -> str:
     return f"the notebooks are those in {used}, not the workbook's own in {own}"
 
 
-def listed() -> list[Path]:
+def notebook_paths() -> list[Path]:
     """Return the notebooks in teaching order, without the solutions."""
     return sorted(folder().glob("[0-9][0-9]_*.ipynb"))
 
@@ -59,12 +70,12 @@ def find(which: str | os.PathLike | int) -> Path:
     """
     if not isinstance(which, (int, str, os.PathLike)):
         raise KandiError(
-            f'name a notebook by number, name or path, such as "03", not {shown(which)}'
+            f'name a notebook by number, name or path, such as "03", not {quote(which)}'
         )
     text = os.fsdecode(str(which) if isinstance(which, int) else which)
     # What is no path at all, such as ~nobody or a name of 300 letters, is no notebook either.
     with suppress(KandiError, OSError):
-        path = expanded(text)
+        path = expand_path(text)
         if path.suffix == ".ipynb" and path.is_file():
             return path.resolve()
     stem = text.removesuffix(".ipynb")
@@ -79,12 +90,12 @@ def find(which: str | os.PathLike | int) -> Path:
     ]
     if len(found) == 1:
         return found[0]
-    known = [path.stem for path in listed()]
+    known = [path.stem for path in notebook_paths()]
     hint = did_you_mean(last, known)
     problem = "fits several notebooks" if found else "is no notebook"
     where = f" in {folder()}" if foreign() else ""
     names = ", ".join(known) or "none"
-    raise KandiError(f"{shown(text)} {problem}; {hint}known{where}: {names}")
+    raise KandiError(f"{quote(text)} {problem}; {hint}known{where}: {names}")
 
 
 def run_notebook(
@@ -119,20 +130,24 @@ def run_notebooks(
 ) -> list[NotebookRun]:
     """Run several notebooks (default: all), `at_once` at a time, each in its own kernel.
 
-    `progress` hears, about five times a second, one line on what is being done. Failures do
-    not stop the others and are not raised. Raises KandiError for bad input before any runs.
+    Each takes of the `parameters` what it has, and a warning says which lack one; a name that
+    none has is an error. `progress` hears, about five times a second, one line on what is being
+    done. Failures do not stop the others and are not raised. Raises KandiError for bad input
+    before any runs.
     """
+    check_extra("notebook", "running notebooks", "papermill", "jupyter_client", "ipykernel")
     if isinstance(which, (int, str, os.PathLike)):
         which = [which]
-    paths = [find(one) for one in which] if which is not None else listed()
+    paths = [find(one) for one in which] if which is not None else notebook_paths()
     if not paths:
         raise KandiError(f"there are no notebooks in {folder()}; check out the clone again")
-    if isinstance(at_once, bool) or not isinstance(at_once, int) or at_once < 1:
-        raise KandiError(f"at_once must be a whole number from 1, not {shown(at_once)}")
+    whole("at_once", at_once, 1, says="at_once must be a whole number from 1")
+    # No limit is a limit, too: infinity, and numbers that no float holds.
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0:
-        raise KandiError(f"timeout must be seconds above 0, not {shown(timeout)}")
+        raise KandiError(f"timeout must be seconds above 0, not {quote(timeout)}")
     root = output_folder(out)
-    jobs = [Job(path, {} if parameters is None else parameters, root) for path in paths]
+    each = parameters_of_each(paths, {} if parameters is None else parameters)
+    jobs = [Job(path, values, root) for path, values in zip(paths, each, strict=True)]
     check_folders(jobs)
     if len(jobs) > 1 and "OUT" in (parameters or {}):
         raise KandiError("OUT can be given to one notebook only; choose their folder with out")
@@ -152,7 +167,7 @@ def run_notebooks(
 def output_folder(out: str | os.PathLike) -> Path:
     """Return the absolute path of a folder for outputs; KandiError if none can be there."""
     try:
-        return expanded(out).resolve()
+        return expand_path(out).resolve()
     except (KandiError, OSError) as error:
         raise KandiError(
             f'out must be a folder to write to, such as "outputs": {error}'

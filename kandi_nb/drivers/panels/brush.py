@@ -1,4 +1,4 @@
-"""The brush of a panel: its mask is painted on its image, and what code sets is shown on it."""
+"""Brush and frame of a panel: a mask is painted on its image, or its sides are dragged."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from ...pictures.images import picture
 from ...words.errors import KandiError, heard_by
-from ..widgets.painter import mask_painter
+from ...words.tasks import SIDES
+from ..widgets.frame import frame_class
+from ..widgets.painter import mask_painter, painter_class
 from .kit import Kit, show
+from .state.calls import Call
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .panel import Panel
+    from .state.state import State
 
 
 class Brush:
     """Hold `box`, where a painter stands as long as the task takes a mask and has one image."""
 
-    def __init__(self, panel: Panel, kit: Kit, doing: Callable[[str, Callable], None]) -> None:
+    def __init__(self, panel: State, kit: Kit, doing: Callable[[str, Callable], None]) -> None:
         self.panel, self.kit, self._doing = panel, kit, doing
         self.painter: Any = None
         self.box = kit("VBox", layout=None)
@@ -33,8 +36,8 @@ class Brush:
         mask = self.panel.inputs.get("mask")
         return mask is not None and mask is self._own and mask.size != image.size
 
-    def refresh(self) -> None:
-        """Show the panel's image and mask."""
+    def refresh(self, visible: bool) -> None:
+        """Show the panel's image and mask, where that is what the stage is for."""
         image, mask = (self.panel.inputs.get(name) for name in ("image", "mask"))
         self._following = True
         try:
@@ -46,7 +49,7 @@ class Brush:
         finally:
             self._following = False
         self._mask = mask
-        show(self.box, usable and "mask" in self.panel.call.pictures)
+        show(self.box, visible and usable)
 
     def _take(self, image: Any) -> None:
         opened = one_picture(image)
@@ -55,7 +58,8 @@ class Brush:
             return
         if self.painter is None:
             self.painter = self.kit.keep(mask_painter(opened))
-            self.painter.observe(self._painted, "mask")
+            self.painter.translation = self.panel.translate.for_page(painter_class())
+            self.painter.observe(self._on_paint, "mask")
             self.box.children = [self.painter]
         else:
             self.painter.image = opened
@@ -69,7 +73,7 @@ class Brush:
         except KandiError:
             self.painter.mask = self.painter.blank
 
-    def _painted(self, change: Any) -> None:
+    def _on_paint(self, change: Any) -> None:
         if self._following:
             return
         mask = change["new"] if change["new"].area else None
@@ -86,3 +90,59 @@ def one_picture(image: Any) -> Image | None:
             return picture(image)
     except KandiError:
         return None
+
+
+OTHERWISE = ("aspect", "size")  # other ways to say how far, of which a task takes one
+
+
+def takes_sides(call: Call) -> bool:
+    """Tell whether a task takes an image and how far it grows on each side."""
+    return "image" in call.pictures and set(SIDES) <= set(call.others)
+
+
+class Sides:
+    """Hold `box`, where a frame stands as long as the task takes sides and has one image."""
+
+    def __init__(self, panel: State, kit: Kit, doing: Callable[[str, Callable], None]) -> None:
+        self.panel, self.kit, self._doing = panel, kit, doing
+        self.frame: Any = None
+        self.box = kit("VBox", layout=None)
+        self._image: Any = None
+        self._usable = False  # it is one picture
+        self._following = False
+
+    def refresh(self, visible: bool) -> None:
+        """Show the panel's image and sides, where that is what the stage is for."""
+        image = self.panel.inputs.get("image")
+        if image is not self._image:
+            self._image, opened = image, one_picture(image)
+            self._usable = opened is not None
+            if opened is not None:
+                self._take(opened)
+        if self._usable:
+            self._follow()
+        show(self.box, visible and self._usable)
+
+    def _take(self, image: Image) -> None:
+        if self.frame is None:
+            self.frame = self.kit.keep(frame_class()(image))
+            self.frame.translation = self.panel.translate.for_page(frame_class())
+            self.frame.observe(self._on_drag, "margins")
+            self.box.children = [self.frame]
+        else:
+            self.frame.show(image)
+
+    def _follow(self) -> None:
+        sides = [self.panel.inputs.get(side, 0) for side in SIDES]
+        self._following = True
+        try:
+            self.frame.follow(sides)
+        finally:
+            self._following = False
+
+    def _on_drag(self, change: Any) -> None:
+        if self._following:
+            return
+        sides = {side: n or None for side, n in zip(SIDES, change["new"], strict=True)}
+        kept = {n: held for n, held in self.panel.inputs.items() if n not in OTHERWISE}
+        self._doing("image", lambda: setattr(self.panel, "inputs", {**kept, **sides}))

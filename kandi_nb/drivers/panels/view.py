@@ -1,111 +1,85 @@
-"""The controls of a panel as widgets: what is set goes in, what the user does comes out."""
+"""The parts of a panel as widgets: what is set goes in, what somebody does comes out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...pictures.grid import grid
-from ...words.errors import KandiError
-from ...words.fields import FIELDS
-from .calls import possible
-from .controls import control
-from .kit import Kit, show, write
-from .rows import PromptHelp, RunRow, SaveRow
-from .settings import SELDOM, SIZES, used_fields
-from .trays import Trays
+from ...pictures.images import picture
+from ...words.errors import KandiError, heard_by
+from ..widgets.encoding import thumbnail
+from ..widgets.parts import film_class, rail_class, runbar_class, stage_class
+from .brush import Brush, Sides, one_picture, takes_sides
+from .cells import cell
+from .form import form
+from .kit import Kit, write
+from .shown import Shown, Strip, beside, file_of, of_run, stage_entries
+from .state.examples import advice
+from .state.history import Around
+from .state.settings import used_fields
+from .state.wording import ACTIONS, MISSING, sentence, translate_form
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from .panel import Panel
+    from .state.runs import Runs
+
+WAITING = "waiting for the model, which another run holds"
+_EMPTY = {
+    "title": "Nothing is drawn yet",
+    "text": "Say what the picture shows, and press Draw.",
+}
+_START = {"title": MISSING["image"].rstrip(".")}
 
 
 class View:
     """Show a panel. `box` is the widget; `refresh` brings it in line with what is set."""
 
-    def __init__(self, panel: Panel) -> None:
-        self.panel, self.kit = panel, Kit()
+    def __init__(self, panel: Runs, around: Around | None = None) -> None:
+        self.panel, self.kit, self.around = panel, Kit(), around or Around()
         self._writing = False
-        self._drawn: Any = None  # the run whose pictures are shown
-        self.controls = {name: control(name, self.kit, self._tell) for name in FIELDS}
-        parts = panel, self.kit, self.doing
-        self.help, self.running, self.saving = (
-            kind(*parts) for kind in (PromptHelp, RunRow, SaveRow)
+        self.looking = True  # at what was drawn, not at what it starts from
+        self.apart = False  # one picture of several
+        self.guest: Any = None  # a picture of another tab that is looked at
+        self._sent: Any = None  # what the stage shows
+        self._started: Any = None  # what the panel's image was
+        self._small: dict[str, tuple[Any, str]] = {}  # name of an input → it and its thumbnail
+        self.rail, self.runbar, self.stage = (
+            self.part(made()) for made in (rail_class, runbar_class, stage_class)
         )
-        self.trays = Trays(*parts)
+        names = {name for call in panel.calls.values() for name in call.pictures}
+        self.brush = Brush(panel, self.kit, self.doing) if {"image", "mask"} <= names else None
+        framed = any(map(takes_sides, panel.calls.values()))
+        self.sides = Sides(panel, self.kit, self.doing) if framed else None
+        self.strip = None
+        if self.around.film is None:
+            film = self.part(film_class(), title=panel.translate("Drawn here"))
+            self.strip = Strip(panel.history, film)
         self.box = self._laid_out()
         self.refresh()
 
-    # --- how it is laid out ---
+    def part(self, made: type, **words: Any) -> Any:
+        """Return a new widget of a class, which speaks the panel's language."""
+        words["translation"] = self.panel.translate.for_page(made)
+        return self.kit.keep(made(**words))
+
+    def listen(self, hearing: Callable[[Any, Any, Any], None]) -> None:
+        """Have what the page sends heard."""
+        film = [self.strip.film] if self.strip else []
+        for part in (self.rail, self.runbar, self.stage, *film):
+            part.on_msg(hearing)
 
     def _laid_out(self) -> Any:
         kit = self.kit
-        first, *others = [self.controls[name].box for name in FIELDS if name not in SELDOM]
-        self.seldom = kit("VBox", layout=None, children=self._seldom())
-        self.more = kit("ToggleButton", layout=None, description="More settings")
-        self.more.layout.width, self.more.layout.align_self = "auto", "flex-start"
-        self.more.observe(lambda _: self.refresh(), "value")
-        self.picture = kit("HTML")
-        left = [*self._switches(), first, *self.help.widgets, *self.trays.inputs.values()]
-        left += [*others, self.more, self.seldom, *self.running.widgets]
-        right = [self.picture, self.trays.history, *self.saving.widgets]
-        sides = [kit("VBox", layout=None, children=children) for children in (left, right)]
-        for side in sides:
-            side.layout.flex, side.layout.min_width = "1 1 340px", "0"
-        body = kit("HBox", layout=None, children=sides)
-        body.layout.flex_flow, body.layout.align_items = "row wrap", "flex-start"
-        body.layout.grid_gap = "16px"
-        root = kit("VBox", children=[body])
-        root.add_class("kandi-panel")
+        instead = [part.box for part in (self.brush, self.sides) if part]
+        stage = kit("VBox", layout=None, children=[*instead, self.stage])
+        stage.add_class("kandi-stagebox")
+        film = self.strip.film if self.strip else self.around.film
+        inner = kit("VBox", layout=None, children=[self.rail, self.runbar, stage, film])
+        inner.add_class("kandi-panel")
+        root = kit("VBox", layout=None, children=[inner])
+        root.add_class("kandi-outer")
         return root
-
-    def _seldom(self) -> list[Any]:
-        self.preview_every = self.kit(
-            "BoundedIntText",
-            layout="own",
-            min=0,
-            max=1000,
-            description="preview",
-            tooltip="show the unfinished pictures every so many steps, 0: never",
-        )
-        self.preview_every.observe(self._setter("preview"), "value")
-        return [*(self.controls[name].box for name in SELDOM), self.preview_every]
-
-    def _switches(self) -> list[Any]:
-        """Make the lists of tasks and models, where there are several."""
-        panel = self.panel
-        self.tasks = self.models = None
-        if len(panel.calls) > 1:
-            self.tasks = self._list("task", list(panel.calls), panel.call.name)
-            self.tasks.observe(self._setter("task"), "value")
-        if len(panel.models) > 1:
-            keys = [model.spec.key for model in panel.models]
-            several = [
-                (key if keys.count(key) == 1 else f"{key} ({n})", n - 1)
-                for n, key in enumerate(keys, 1)
-            ]
-            self.models = self._list("model", several, self._model_number())
-            self.models.observe(self._setter("k", panel.models.__getitem__), "value")
-        switches = [switch for switch in (self.tasks, self.models) if switch is not None]
-        return [self.kit("HBox", layout="row", children=[switch]) for switch in switches]
-
-    def _list(self, name: str, options: Sequence[Any], value: Any) -> Any:
-        return self.kit("Dropdown", description=name, options=options, value=value)
-
-    def _model_number(self) -> int:
-        return next(n for n, model in enumerate(self.panel.models) if model is self.panel.k)
-
-    # --- what the user does ---
-
-    def _tell(self, name: str, read: Callable[[], Any]) -> None:
-        self.doing(name, lambda: self.panel.change(name, read()))
-
-    def _setter(self, name: str, read: Callable[[Any], Any] = lambda value: value) -> Any:
-        """Return an observer that sets an attribute of the panel."""
-        return lambda change: self.doing(
-            name, lambda: setattr(self.panel, name, read(change["new"]))
-        )
 
     def doing(self, name: str, act: Callable[[], Any]) -> None:
         """Do what the user asked for; a KandiError is a fault of the control of that name."""
@@ -132,58 +106,190 @@ class View:
 
     def _refresh(self) -> None:
         panel = self.panel
+        if panel.inputs.get("image") is not self._started:
+            self._started = panel.inputs.get("image")
+            self.looking, self.guest = self._started is None, None
         reason = panel.reason()
         wrong = {**panel.problems, **dict([reason] if reason else []), **panel.faults}
-        self._show_switches()
-        self._show_settings(wrong)
-        self.help.refresh()
-        self.trays.refresh(wrong)
-        self._show_result()
-        self.saving.refresh()
-        self.running.refresh(wrong, bool(reason))
+        with self.rail.hold_sync():
+            made = form(panel, self._faults_of_rail(wrong), self._prompts())
+            write(self.rail, form=translate_form(made, panel.translate))
+            write(self.rail, thumbnails=self._thumbnails())
+        self._show_stage(reason)
+        if self.strip:
+            self.strip.refresh()
+        self._show_runbar(wrong, reason)
 
-    def _show_switches(self) -> None:
-        panel = self.panel
-        if self.tasks is not None:
-            able = [name for name, call in panel.calls.items() if possible(call, panel.k)]
-            write(self.tasks, options=tuple(able))
-            write(self.tasks, value=panel.call.name)
-        if self.models is not None:
-            write(self.models, value=self._model_number())
+    def _faults_of_rail(self, wrong: dict[str, str]) -> dict[str, str]:
+        """Leave out what the stage shows itself: that nothing is painted or framed yet."""
+        return {
+            name: text
+            for name, text in wrong.items()
+            if name not in ("mask", "left", "image") or text != self.panel.missing.get(name)
+        }
 
-    def _show_settings(self, wrong: dict[str, str]) -> None:
-        panel = self.panel
-        used = used_fields(panel.call.name, panel.k.spec.roles)
-        for name in SIZES:
-            self.controls[name].suit(panel.k.spec.native_size)
-        for name, value in panel.params.to_dict().items():
-            if name not in panel.faults:
-                self.controls[name].show(value)
-            self.controls[name].place(name in used, wrong.get(name))
-        write(self.preview_every, value=panel.preview)
-        show(self.seldom, self.more.value)
+    def _prompts(self) -> list[str]:
+        if self.around.prompts is not None:
+            return self.around.prompts()
+        return [
+            run.params.prompt for run in reversed(self.panel.history.runs) if run.params.prompt
+        ]
 
-    def _show_result(self) -> None:
-        if self.panel.running:
-            return  # its previews stand there
+    def _thumbnails(self) -> dict[str, str]:
+        """Return name → thumbnail of the inputs, each made once."""
+        held = {name: self.panel.inputs.get(name) for name in self.panel.call.pictures}
+        for name, value in held.items():
+            if self._small.get(name, (None,))[0] is not value:
+                self._small[name] = value, _small(value)
+        return {name: self._small[name][1] for name, value in held.items() if value is not None}
+
+    def _show_runbar(self, wrong: dict[str, str], reason: Any) -> None:
+        panel, whole = self.panel, self.panel.translate.whole
+        home = {*used_fields(panel.call.name, panel.k.spec.roles), *panel.call.pictures}
+        doubt = advice(panel.k.spec, panel.params.prompt)  # the rail says it already
+        said = [
+            ["bad", whole(sentence(text))]
+            for name, text in wrong.items()
+            if name not in {*home, "left"}
+        ]
+        if panel.message:
+            said.append(["bad", whole(sentence(panel.message))])
+        if not panel.running:
+            said += [["note", whole(sentence(line))] for line in panel.notes if line != doubt]
+        words = {"action": whole(ACTIONS.get(panel.call.name, "Run")), "said": said}
+        said_of = "" if reason is None else MISSING.get(reason[0], sentence(reason[1]))
+        words["reason"] = whole(said_of)
+        if not panel.running:
+            words |= {"done": 0, "words": ""}
+        elif not self.runbar.words:
+            words["words"] = whole(WAITING)
+        write(self.runbar, **words, running=panel.running)
+
+    # --- the stage ---
+
+    @property
+    def in_view(self) -> Shown | None:
+        """Return what can be looked at: another tab's picture, or what was drawn last."""
+        if self.guest is not None:
+            return Shown((self.guest,))
         chosen = self.panel.history.chosen
-        if chosen is not self._drawn:
-            shown = "" if chosen is None else chosen.result._repr_mimebundle_()["text/html"]
-            self.picture.value = shown
-            self.saving.forget()
-        self._drawn = chosen
+        return None if chosen is None else of_run(chosen)
+
+    @property
+    def picture(self) -> Image | None:
+        """Return the picture that is shown, or was chosen last."""
+        return self.guest if self.guest is not None else self.panel.history.picture
+
+    def look(self, picture: Image) -> None:
+        """Show a picture that another tab drew."""
+        self.guest, self.looking = picture, True
+        self.refresh()
+
+    @property
+    def mode(self) -> str:
+        """Return what the stage does: empty, view, grid, paint or frame."""
+        shown, call = self.in_view, self.panel.call
+        if shown is not None and self.looking:
+            return "grid" if len(shown.pictures) > 1 and not self.apart else "view"
+        if one_picture(self.panel.inputs.get("image")) is not None:
+            if "mask" in call.pictures and self.brush:
+                return "paint"
+            if takes_sides(call):
+                return "frame"
+            if call.takes("image"):
+                return "view"
+        return "empty"
+
+    def _show_stage(self, reason: Any) -> None:
+        panel, mode = self.panel, self.mode
+        shown = self.in_view if self.looking else None
+        if shown is None and mode == "view":
+            shown = Shown((one_picture(panel.inputs["image"]),))
+        index = panel.history.index if shown and shown.run and mode == "view" else 0
+        words: dict[str, Any] = {"running": panel.running, "mode": mode}
+        key = (mode, shown and tuple(map(id, shown.pictures)), index)
+        if key != self._sent:
+            self._sent = key
+            words |= self._pictures(shown, index, mode)
+        if not panel.running:
+            words["preview"] = b""
+        words |= self._around_it(shown, mode, reason)
+        with self.stage.hold_sync():
+            write(self.stage, **words)
+        for part, its in ((self.brush, "paint"), (self.sides, "frame")):
+            if part:
+                part.refresh(mode == its)
+
+    def _pictures(self, shown: Shown | None, index: int, mode: str) -> dict[str, Any]:
+        if shown is None or mode in ("paint", "frame", "empty"):
+            return {"pictures": [], "shown": [], "index": 0, "before": b"", "proof": ""}
+        before = shown.before(index) if mode == "view" else None
+        return {
+            "pictures": [file_of(picture) for picture in shown.pictures],
+            "shown": stage_entries(shown),
+            "index": index,
+            "before": b"" if before is None else file_of(before),
+            "proof": self.panel.translate.whole(shown.proof),
+        }
+
+    def _around_it(self, shown: Shown | None, mode: str, reason: Any) -> dict[str, Any]:
+        panel, translate = self.panel, self.panel.translate
+        run = shown.run if shown else None
+        drawn = self.looking and shown is not None
+        start = "image" in panel.call.pictures
+        back = ""
+        if drawn and start and "image" in panel.inputs:
+            back = {
+                "mask": translate("Paint on the mask"),
+                "left": translate("Change the frame"),
+            }.get(
+                next((n for n in ("mask", "left") if panel.call.takes(n)), ""),
+                translate("The picture before"),
+            )
+        elif not drawn and self.in_view is not None and mode != "empty":
+            back = translate("Show what was drawn")
+        onward = [["here", translate("Start from this")]] if drawn and start else []
+        if drawn:
+            onward += [[name, translate(title)] for name, title in self.around.onward]
+        empty = {n: translate.whole(t) for n, t in (_START if start else _EMPTY).items()}
+        examples = [] if start else [list(each) for each in self.around.examples]
+        can_save = panel.folder is not None and run is not None
+        return {
+            "back": back,
+            "onward": onward,
+            "several": bool(drawn and shown and len(shown.pictures) > 1 and mode == "view"),
+            "code": "" if run is None or panel.running else cell(run, self._runs(), panel),
+            "keeps": panel.keeps and run is not None,
+            "saves": translate("Save to {folder}", folder=panel.folder) if can_save else "",
+            "empty": {**empty, "drops": start, "examples": examples},
+        }
+
+    def _runs(self) -> list[Any]:
+        return (
+            self.around.runs() if self.around.runs else list(reversed(self.panel.history.runs))
+        )
 
     # --- what a run tells, in its thread ---
 
     def progress(self, done: int, total: int, words: str) -> None:
         """Show how far the run is."""
-        self.running.progress(done, total, words)
+        words = self.panel.translate.whole(words)
+        write(self.runbar, total=max(1, total), done=done, words=words)
 
     def preview(self, pictures: list[Image]) -> None:
         """Show unfinished pictures."""
-        self._drawn = ()  # whatever was shown is gone
-        self.picture.value = grid(list(pictures))._repr_html_()
+        data, size = beside(pictures)
+        write(self.stage, preview_size=list(size), preview=data)
 
     def close(self) -> None:
         """Remove all widgets."""
         self.kit.close()
+
+
+def _small(held: Any) -> str:
+    """Return a thumbnail of an input where it is one picture."""
+    try:
+        with heard_by(lambda _: None):
+            return "" if held is None else thumbnail(picture(getattr(held, "image", held)))
+    except KandiError:  # a list, or what the task will complain of
+        return ""

@@ -17,7 +17,9 @@ class Metrics:
             "requests", "answers, by endpoint and status", ["endpoint", "status"], **named
         )
         self.pictures = Counter("pictures", "pictures drawn, by task", ["task"], **named)
-        self.failures = Counter("failures", "runs that ended in an unforeseen error", **named)
+        self.failures = Counter(
+            "failures", "unforeseen errors, in runs and requests: each is a defect", **named
+        )
         self.runs = Histogram(
             "run_seconds", "how long a run of the model took",
             buckets=(0.1, 0.3, 1, 3, 10, 30, 100, 300), **named,

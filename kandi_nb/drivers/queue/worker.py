@@ -6,15 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from ...model.device import free
 from ...model.loading.kandinsky import Kandinsky
+from ...model.machine.device import free
 from ...tasks.loop.texts import warn_about_texts
 from ...words.errors import Cancelled, KandiError, collected_warnings
-from .limits import Limits, Refused
-from .line import Line
+from .limits import ENDING, Limits, Refused
 from .metrics import Metrics
-from .orders import Departures, Drawn, Order, Reload, call
+from .orders import Abandoned, Drawn, Order, Reload, call, draw_trial
+from .waiting import WaitingQueue
 
 log = logging.getLogger("kandi_nb.service")
 _FAILURES = 3  # unforeseen errors in a row after which the service calls itself unhealthy
@@ -23,7 +24,8 @@ _FAILURES = 3  # unforeseen errors in a row after which the service calls itself
 class Worker:
     """Hold the model in one thread, and the line of orders before it.
 
-    `load` gives the model, at the start and for each reload.
+    `load` gives the model, at the start and for each reload; `trial(k, stop)` draws a picture
+    of the service's own, to tell a broken model from a bad input.
     """
 
     def __init__(
@@ -31,17 +33,18 @@ class Worker:
         load: Callable[[], Kandinsky],
         limits: Limits | None = None,
         metrics: Metrics | None = None,
+        trial: Callable[[Kandinsky, Any], Any] = draw_trial,
     ) -> None:
         self.limits, self.metrics = limits or Limits(), metrics or Metrics()
-        self.line = Line(self.limits)
+        self.queue = WaitingQueue(self.limits)
         self.k: Kandinsky | None = None
-        self._load = load
+        self._load, self._trial = load, trial
         self._failures = 0
         self._halt = threading.Event()
         self._loaded = threading.Event()
         self._fault: BaseException | None = None
         self._thread = threading.Thread(target=self._live, name="kandi_nb worker", daemon=True)
-        self.metrics.watch(lambda: self.line.waiting, lambda: self.line.running)
+        self.metrics.watch(lambda: self.queue.waiting, lambda: self.queue.running)
 
     def start(self) -> Worker:
         """Load the model and begin; raise what loading it raises."""
@@ -55,11 +58,11 @@ class Worker:
     def healthy(self) -> bool:
         """Tell whether orders are being drawn."""
         alive = self._thread.is_alive() and self.k is not None
-        return alive and not self.line.closing and self._failures < _FAILURES
+        return alive and not self.queue.closing and self._failures < _FAILURES
 
     def close(self, patience: float | None = None) -> None:
         """Refuse new orders; stop after `patience` seconds whatever is still being drawn."""
-        self.line.close()
+        self.queue.close()
         wait = self.limits.patience if patience is None else patience
         timer = threading.Timer(wait, self._halt.set)
         timer.daemon = True
@@ -78,14 +81,14 @@ class Worker:
         finally:
             self._loaded.set()
         try:
-            while not self._halt.is_set() and (entries := self.line.next()):
+            while not self._halt.is_set() and (entries := self.queue.next()):
                 if isinstance(entries[0], Reload):
                     self._reload(entries[0])
                 else:
                     self._draw(entries)
         finally:
-            ended = Drawn(error=Refused(503, "the service is ending; ask another one"))
-            for entry in self.line.clear():
+            ended = Drawn(error=Refused(503, ENDING))
+            for entry in self.queue.clear():
                 if not entry.future.done():
                     entry.future.set_result(ended)
 
@@ -95,19 +98,19 @@ class Worker:
         mine = [self._about_texts(order) for order in orders] if len(orders) > 1 else []
         try:
             with collected_warnings() as said:
-                results = call(self.k, orders, Departures(orders, self._halt))
+                results = call(self.k, orders, Abandoned(orders, self._halt))
         except Exception as error:
             if len(orders) > 1 and not isinstance(error, Cancelled):
                 for order in orders:
                     self._draw([order])
                 return
-            explained = self._explained(error)
+            explained = self._explain(error)
             for order in orders:
                 self._hand_over(order, Drawn(error=explained))
             return
         self._failures = 0
         pictures = sum(order.count for order in orders)
-        self._count(orders[0], pictures, time.monotonic() - began)
+        self._count(orders, pictures, time.monotonic() - began)
         for order, result, own in zip(orders, results, mine or [said], strict=True):
             # What a shared run warns of may quote the words of another client.
             lines = tuple(dict.fromkeys([*order.warnings, *own]))
@@ -122,30 +125,40 @@ class Worker:
                 log.exception("a text could not be looked at")
         return said
 
-    def _explained(self, error: Exception) -> Exception:
+    def _explain(self, error: Exception) -> Exception:
         """Return the error for the client: ours as it is, others in a line of their own."""
         if isinstance(error, Cancelled) and self._halt.is_set():
             return Refused(503, "the service is ending, so the run was stopped; ask another")
         if isinstance(error, KandiError):
             return error
-        self._failures += 1
         self.metrics.failures.inc()
         log.error("a run ended in an unforeseen error", exc_info=error)
+        self._failures = self._failures + 1 if self._is_ill() else 0
         return Refused(
             503,
             "the picture could not be drawn, and the service's log says why; ask its keeper",
         )
 
-    def _count(self, order: Order, pictures: int, seconds: float) -> None:
-        self.line.measured(seconds, pictures)
+    def _is_ill(self) -> bool:
+        """Tell whether a picture of the service's own fails, too: then no input is at fault."""
+        try:
+            with collected_warnings():
+                self._trial(self.k, self._halt)
+        except Exception:
+            log.exception("a picture of the service's own cannot be drawn")
+            return True
+        return False
+
+    def _count(self, orders: Sequence[Order], pictures: int, seconds: float) -> None:
+        self.queue.learn_pace(seconds, sum(order.effort for order in orders))
         self.metrics.runs.observe(seconds)
         self.metrics.batches.observe(pictures)
-        task = getattr(order.function, "__name__", "task")
+        task = getattr(orders[0].function, "__name__", "task")
         self.metrics.pictures.labels(task).inc(pictures)
 
     def _hand_over(self, order: Order, drawn: Drawn) -> None:
         self.metrics.waits.observe(drawn.waited)
-        self.line.ended(order)
+        self.queue.free_place(order)
         if not order.future.done():
             order.future.set_result(drawn)
 

@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from ..queue.orders import Drawn
 
 DETAILS = "X-Kandi-NB"  # a header with what does not belong to one picture, as JSON
+IGNORED = "X-Kandi-NB-Ignored"  # a header: what was sent and means nothing here
+EVENTS = "text/event-stream"  # who accepts it is told how far his pictures are
+PREVIEW = "X-Kandi-NB-Preview"  # a header: every how many steps to show them unfinished
 _MOST_WARNINGS = 20
 HUNG_UP = 499  # nobody reads it; it stands in the log
 OPENAI = "/v1/"  # below it, errors have the shape that OpenAI's clients read
+_THEIRS = {"count": "n", "width": "size", "height": "size"}  # names of fields below it
 _TYPES = {401: "authentication_error", 404: "invalid_request_error", 429: "rate_limit_error"}
 
 
@@ -45,8 +49,8 @@ def pictures_response(drawn: Drawn, files: list[bytes]) -> Response:
     return Response(whole, media_type="application/zip", headers=headers_of(drawn))
 
 
-def headers_of(drawn: Drawn) -> dict[str, str]:
-    """Return the headers that tell how pictures came about."""
+def details_of(drawn: Drawn) -> dict[str, Any]:
+    """Return what is told of how pictures came about."""
     result = drawn.result
     details: dict[str, Any] = {
         "seeds": [params.seed for params in result.params],
@@ -58,30 +62,47 @@ def headers_of(drawn: Drawn) -> dict[str, str]:
     }
     if result.proof:
         details["proof"] = list(result.proof)
+    return details
+
+
+def headers_of(drawn: Drawn) -> dict[str, str]:
+    """Return the headers that tell how pictures came about."""
     # Headers hold ASCII; json.dumps writes everything else as \u….
     return {
-        "X-Seed": str(result.params[0].seed),
-        DETAILS: json.dumps(details, default=str),
+        "X-Seed": str(drawn.result.params[0].seed),
+        DETAILS: json.dumps(details_of(drawn), default=str),
     }
 
 
-def error_body(status: int, line: str, path: str, code: str | None = None) -> dict[str, Any]:
-    """Return what an error says, in the shape that the endpoint's clients read."""
+def error_body(
+    status: int, line: str, path: str, code: str | None = None, param: str | None = None
+) -> dict[str, Any]:
+    """Return what an error says, in the shape that the endpoint's clients read.
+
+    `param` names the field that it concerns, if it is one.
+    """
     if not path.startswith(OPENAI):
-        return {"detail": line}
+        return {"detail": line, **({"param": param} if param else {})}
+    param = _THEIRS.get(param, param)
     kind = _TYPES.get(status, "invalid_request_error" if status < 500 else "server_error")
-    return {"error": {"message": line, "type": kind, "param": None, "code": code}}
+    return {"error": {"message": line, "type": kind, "param": param, "code": code}}
+
+
+def status_of(error: KandiError) -> int:
+    """Return HTTP's number for what cannot be served."""
+    return error.status if isinstance(error, Refused) else 422
 
 
 def error_response(error: KandiError, path: str) -> Response:
     """Return the answer to what cannot be served."""
     from starlette.responses import JSONResponse
 
-    status = error.status if isinstance(error, Refused) else 422
+    status = status_of(error)
     if status == 422 and path.startswith(OPENAI):
         status = 400  # what OpenAI answers to bad input
     headers = dict(error.headers) if isinstance(error, Refused) else {}
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    code = "model_not_found" if status == 404 else None
-    return JSONResponse(error_body(status, str(error), path, code), status, headers)
+    code = error.code if isinstance(error, Refused) else None
+    body = error_body(status, str(error), path, code, error.about)
+    return JSONResponse(body, status, headers)

@@ -14,26 +14,26 @@ from starlette.responses import JSONResponse, Response
 
 from ...pictures.result import package_versions
 from ...words.errors import KandiError
-from ..queue.limits import Left, Refused
+from ...words.tasks import TASKS
+from ..queue.limits import HungUp, Refused
 from ..queue.orders import Reload
 from ..queue.worker import Worker
 from . import openai, pages
 from .answers import HUNG_UP, error_response
-from .drawing import awaited, endpoints, generate, handler, mix_items
-from .guard import LOOPBACK, Guard
+from .drawing import endpoints, generate, handler, mix_items, wait_for
+from .guard import LOOPBACK, Entrance, Guard
 from .journal import Journal
-from .schemas import Answers, error, form_body, json_body, openai_body, pictures
-from .settings import DEFAULTS
-
-_TEXTS = {
-    "generate": "text → picture",
-    "edit": "a picture, redrawn as a prompt says",
-    "inpaint": "a picture, repainted where its mask is white",
-    "outpaint": "a picture, continued beyond its sides",
-    "upscale": "a picture, larger",
-    "depth": "a picture along a depth map (near is white)",
-    "mix": "a mixture of texts and pictures",
-}
+from .requests.receiving import Receiver
+from .requests.settings import DEFAULTS
+from .schemas import (
+    Answers,
+    error,
+    form_body,
+    json_body,
+    mix_body,
+    openai_body,
+    picture_answers,
+)
 
 
 def make_app(
@@ -42,10 +42,14 @@ def make_app(
     tokens: Sequence[str] = (),
     hosts: Collection[str] = LOOPBACK,
     log_prompts: bool = False,
+    aliases: Collection[str] = (),
+    origins: Collection[str] = (),
 ) -> FastAPI:
     """Return the app over a worker that was started.
 
     With `tokens` a request needs one of them; without, it answers to its `hosts` alone.
+    `aliases` are names of elsewhere that OpenAI's clients may give the model, `origins` those
+    whose pages may ask.
     """
 
     @asynccontextmanager
@@ -62,17 +66,22 @@ def make_app(
         lifespan=life,
         redirect_slashes=False,
     )
-    app.state.worker = worker
-    app.state.texts = {}
+    app.state.worker, app.state.receiver = worker, Receiver(worker.limits)
+    app.state.texts, app.state.aliases = {}, tuple(aliases)
     # So that the documentation has a field for the token; the guard is what asks for it.
     app.state.scheme = [Depends(HTTPBearer(auto_error=False))] if tokens else []
     _add_drawing(app, worker)
     _add_openai(app, worker)
     _add_about(app)
-    for kind, answer in ((KandiError, _refused), (HTTPException, _unrouted), (Left, _left)):
+    for kind, answer in (
+        (KandiError, _answer_error),
+        (HTTPException, _answer_no_route),
+        (HungUp, _answer_hung_up),
+    ):
         app.add_exception_handler(kind, answer)
-    app.add_middleware(Guard, limits=worker.limits, tokens=tokens, hosts=hosts)
+    app.add_middleware(Guard, receiver=app.state.receiver, tokens=tokens, hosts=hosts)
     app.add_middleware(Journal, metrics=worker.metrics, prompts=log_prompts)
+    app.add_middleware(Entrance, origins=origins)
     return app
 
 
@@ -91,18 +100,23 @@ def _add(
         dependencies=[] if path == "/health" else app.state.scheme,
         openapi_extra={"requestBody": body} if body else None,
     )
+    if method == "GET":  # monitors ask for no more than the headers
+        app.add_api_route(
+            path, answer, methods=["HEAD"], include_in_schema=False, response_class=Response
+        )
 
 
 def _add_drawing(app: FastAPI, worker: Worker) -> None:
-    limits = worker.limits
-    body = json_body(limits, DEFAULTS)
-    _add(app, "/generate", generate, _TEXTS["generate"], pictures(), body)
+    k, limits = worker.k, worker.limits
+    body = json_body(k, limits, DEFAULTS)
+    _add(app, "/generate", generate, TASKS["generate"].help, picture_answers(), body)
     for endpoint in endpoints():
-        text = _TEXTS.get(endpoint.name, endpoint.name)
-        form = form_body(limits, endpoint.parts, endpoint.required, endpoint.options)
-        _add(app, f"/{endpoint.name}", handler(endpoint), text, pictures(), form)
-    body = form_body(limits, (), (), ("how",), mixing=True)
-    _add(app, "/mix", mix_items, _TEXTS["mix"], pictures(), body)
+        form = form_body(k, limits, endpoint)
+        _add(
+            app, f"/{endpoint.name}", handler(endpoint), endpoint.text, picture_answers(), form
+        )
+    text = "a mixture of texts and pictures"
+    _add(app, "/mix", mix_items, text, picture_answers(), mix_body(k, limits))
 
 
 def _add_openai(app: FastAPI, worker: Worker) -> None:
@@ -111,11 +125,11 @@ def _add_openai(app: FastAPI, worker: Worker) -> None:
         "as OpenAI's clients draw",
         "as OpenAI's clients edit: transparent = repaint",
     )
-    body = openai_body(worker.limits)
+    body = openai_body(worker.k, worker.limits)
     _add(app, "/v1/images/generations", openai.generations, made, answers, body)
-    body = openai_body(worker.limits, edits=True)
+    body = openai_body(worker.k, worker.limits, edits=True)
     _add(app, "/v1/images/edits", openai.edits, changed, answers, body)
-    known = error(401, 403, 404, 421, ok="the model that is loaded")
+    known = error(401, 403, 413, 421, ok="the model that is loaded")
     _add(app, "/v1/models", openai.models, "the model, in a list", known, method="GET")
     app.add_api_route(
         "/v1/models/{model:path}",
@@ -126,9 +140,9 @@ def _add_openai(app: FastAPI, worker: Worker) -> None:
 
 
 def _add_about(app: FastAPI) -> None:
-    seen = error(401, 403, 421)
+    seen = error(401, 403, 413, 421)
     _add(app, "/", about, "what this service is", seen, method="GET")
-    _add(app, "/health", health, "whether it draws", error(403, 421, 503), method="GET")
+    _add(app, "/health", health, "whether it draws", error(403, 413, 421, 503), method="GET")
     _add(app, "/metrics", metrics, "numbers for Prometheus", seen, method="GET")
     answers = error(401, 403, 408, 409, 413, 421, 503)
     _add(app, "/reload", reload, "load the model anew, between two pictures", answers)
@@ -189,23 +203,24 @@ async def metrics(request: Request) -> Response:
 
 async def reload(request: Request) -> Response:
     """Load the model anew between two runs; the old one stays when that fails."""
-    await awaited(request, Reload())
+    await wait_for(request, Reload())
     k = request.app.state.worker.k
     return JSONResponse({"status": "success", "message": f"{k.spec.key} was loaded anew"})
 
 
-async def _refused(request: Request, error: Exception) -> Response:
+async def _answer_error(request: Request, error: Exception) -> Response:
     return error_response(error, request.url.path)
 
 
-async def _left(request: Request, error: Exception) -> Response:
+async def _answer_hung_up(request: Request, error: Exception) -> Response:
     return Response(status_code=HUNG_UP)
 
 
-async def _unrouted(request: Request, error: Exception) -> Response:
+async def _answer_no_route(request: Request, error: Exception) -> Response:
     """Answer to paths and methods that there are not."""
     path = request.url.path
     line = f"there is no {request.method} {path[:80]} here; GET / lists what there is"
-    response = error_response(Refused(error.status_code, line), path)
+    code = "unknown_url" if error.status_code == 404 else None
+    response = error_response(Refused(error.status_code, line, code=code), path)
     response.headers.update(error.headers or {})
     return response

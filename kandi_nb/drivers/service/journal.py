@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
 import time
 from typing import Any
 
-from ..queue.limits import Refused
+from ..queue.limits import ENDING, Refused
 from ..queue.metrics import Metrics
 from .answers import HUNG_UP, error_response
 
@@ -43,8 +44,14 @@ class Journal:
             await self.app(scope, receive, noting)
         except Exception as error:
             log.error("a request ended in an unforeseen error", exc_info=error)
+            self.metrics.failures.inc()
             if status == HUNG_UP:  # nothing was sent yet
                 await error_response(Refused(503, _FAILED), scope["path"])(
+                    scope, receive, noting
+                )
+        except asyncio.CancelledError:  # told twice to end; uvicorn itself would say 500
+            if status == HUNG_UP:
+                await error_response(Refused(503, ENDING), scope["path"])(
                     scope, receive, noting
                 )
         finally:
@@ -79,3 +86,5 @@ def log_to_stderr() -> None:
         logger.handlers, logger.propagate = [handler], False
     log.setLevel(logging.INFO)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # What it warns of, the sender is told; its lines are no JSON, and come as often as wanted.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

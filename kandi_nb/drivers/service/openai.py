@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-import re
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,57 +15,77 @@ from starlette.responses import JSONResponse, Response
 
 from ...pictures import masks
 from ...pictures.images import picture, transparent
-from ...pictures.pixels import check
-from ...words.errors import KandiError, shown
-from ..queue.limits import Limits, Refused
+from ...pictures.pixels import check_pixels
+from ...words.errors import KandiError
+from ..queue.limits import Limits
 from ..queue.orders import Order, order_for
-from .answers import files_of, headers_of
-from .bodies import form, json_object, sorted_out
-from .drawing import ordered
-from .settings import params_of
-from .uploads import opened
+from .answers import IGNORED, files_of, headers_of
+from .drawing import draw_order
+from .requests.openai_requests import FIELDS, Wish, ignored_names, read_edit, read_generation
+from .requests.settings import not_loaded, params_of, scheduler_of, with_size
+from .requests.uploads import open_upload, read_whole
 
 if TYPE_CHECKING:
     from ...model.loading.kandinsky import Kandinsky
+    from ...words.params import Params
     from ..queue.worker import Worker
 
-FORMATS = ("png", "jpeg", "webp")
-_IGNORED = ("quality", "style", "moderation", "user", "input_fidelity", "partial_images")
-FIELDS = (
-    *("prompt", "model", "n", "size", "response_format", "output_format"),
-    *("output_compression", "background", "stream", *_IGNORED),
-)
-_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
+ENLARGE = "X-Kandi-NB-Enlarge"  # for clients that know no sizes but OpenAI's
+_TOO_LARGE = 4  # times a model's own area: what clients of elsewhere then get enlarged
 
 
 async def models(request: Request) -> Response:
-    """List the one model that is loaded."""
-    return JSONResponse({"object": "list", "data": [_model(request.app.state.worker.k)]})
+    """List the one model that is loaded, and its names of elsewhere."""
+    k = request.app.state.worker.k
+    names = [k.spec.key, *request.app.state.aliases]
+    return JSONResponse({"object": "list", "data": [_model(k, name) for name in names]})
 
 
 async def model(request: Request) -> Response:
     """Describe the model that is loaded; 404 for others."""
     k, name = request.app.state.worker.k, request.path_params["model"]
-    if name != k.spec.key:
-        raise Refused(404, f"{shown(name)} is not loaded here; this service has {k.spec.key}")
-    return JSONResponse(_model(k))
+    for known in (k.spec.key, *request.app.state.aliases):
+        if name in (known, known.rstrip("/")):
+            return JSONResponse(_model(k, known))
+    raise not_loaded(name, k)
 
 
-def _model(k: Kandinsky) -> dict[str, Any]:
+def _model(k: Kandinsky, name: str) -> dict[str, Any]:
     owner = "kandi_nb" if k.spec.bundled else "kandinsky-community"
-    return {"id": k.spec.key, "object": "model", "created": 0, "owned_by": owner}
+    return {"id": name, "object": "model", "created": 0, "owned_by": owner}
 
 
 async def generations(request: Request) -> Response:
-    """Draw what a JSON object says."""
-    values = await json_object(request)
-    file_format = _file_format(values)
+    """Draw what a JSON object says; with the header ENLARGE at the model's own size."""
+    wish = await read_generation(request, request.app.state.aliases)
+    larger = _wants_larger(request)
 
     def make(k: Kandinsky, worker: Worker, client: str) -> Order:
-        params = params_of(_settings(values), k, "generate", worker.limits, others=FIELDS)
-        return order_for(k, "generate", params, {}, {}, client)
+        width, height = wish.size or (None, None)
+        sides = {"width": width, "height": height} if wish.size else {}
+        fields = with_size({**wish.fields, **sides}, k)
+        params = params_of(fields, k, "generate", worker.limits, others=FIELDS)
+        area = (params.width or 0) * (params.height or 0) / k.spec.native_size**2
+        if (larger and area > 1) or (wish.alias and area > _TOO_LARGE):
+            wish.size = params.width, params.height
+            width, height = _own_size(params, k)
+            params = params.replace(width=width, height=height)
+        else:
+            wish.size = None
+        return order_for(k, "generate", params, {}, {}, client, scheduler_of(fields, k))
 
-    return await _answer(request, make, file_format)
+    return await _answer(request, make, wish, "image_generation")
+
+
+def _wants_larger(request: Request) -> bool:
+    return request.headers.get(ENLARGE, "").casefold() in ("1", "true", "yes")
+
+
+def _own_size(params: Params, k: Kandinsky) -> tuple[int, int]:
+    """Return the model's own size at the asked aspect."""
+    asked = params.width * params.height
+    sides = [side * k.spec.native_size / asked**0.5 for side in (params.width, params.height)]
+    return tuple(max(64, round(side / 64) * 64) for side in sides)
 
 
 async def edits(request: Request) -> Response:
@@ -73,94 +93,94 @@ async def edits(request: Request) -> Response:
 
     Without a mask a picture's own transparent parts are repainted, as OpenAI has it.
     """
-    parts = [(name.removesuffix("[]"), value) for name, value in await form(request)]
-    if sum(name == "image" for name, _ in parts) > 1:
-        raise KandiError("one image is edited at a time here; send one")
-    values, files, _ = sorted_out(parts, ("image", "mask"), ("image",))
-    for name in ("output_compression",):
-        values[name] = _whole(values.get(name))
-    file_format = _file_format(values)
+    wish = await read_edit(request, request.app.state.aliases)
+    larger = _wants_larger(request)
 
     def make(k: Kandinsky, worker: Worker, client: str) -> Order:
-        inputs = _inputs(files, worker.limits)
+        inputs = read_whole(lambda: _inputs(wish.files, worker.limits), "image")
         task = "inpaint" if "mask" in inputs else "edit"
-        size = values.get("size") or "auto"
-        if size not in ("auto", "{}x{}".format(*inputs["image"].size)):
+        if wish.size == inputs["image"].size:
+            wish.size = None
+        if wish.size and not (wish.alias or larger):
             raise KandiError(
-                f"size is auto, an edited picture keeps its own, not {shown(size)}"
+                "size is auto, an edited picture keeps its own, not "
+                f"{wish.size[0]}x{wish.size[1]}; the header {ENLARGE}: yes resizes it"
             )
-        rest = _settings({**values, "size": None})
-        params = params_of(rest, k, task, worker.limits, others=FIELDS)
-        return order_for(k, task, params, inputs, {}, client)
+        if wish.size and wish.size[0] * wish.size[1] > worker.limits.pixels:
+            raise KandiError(f"size has at most {worker.limits.pixels:,} pixels here")
+        params = params_of(wish.fields, k, task, worker.limits, others=FIELDS)
+        scheduler = scheduler_of(wish.fields, k)
+        return order_for(k, task, params, inputs, {}, client, scheduler)
 
-    return await _answer(request, make, file_format)
-
-
-def _whole(text: Any) -> Any:
-    return int(text) if isinstance(text, str) and text.isdecimal() and len(text) < 9 else text
+    return await _answer(request, make, wish, "image_edit")
 
 
 def _inputs(files: Mapping[str, bytes], limits: Limits) -> dict[str, Any]:
     """Return picture and mask; transparent means "repaint", which is white for a task."""
-    source = opened(files["image"], "image", limits)
-    check(source, "image")
+    source = open_upload(files["image"], "image", limits)
+    check_pixels(source, "image")
     inputs: dict[str, Any] = {"image": picture(source)}
-    mask = opened(files["mask"], "mask", limits) if "mask" in files else None
-    if mask is not None and not mask.has_transparency_data:
-        raise KandiError("mask has no transparent part; it is transparent where to repaint")
+    mask = open_upload(files["mask"], "mask", limits) if "mask" in files else None
+    if mask is not None and not transparent(mask):
+        raise KandiError(
+            "mask has no transparent part, so nothing would be repainted; make it transparent "
+            "(alpha 0) where to repaint, or leave it out to redraw the whole picture"
+        )
     if mask is None and transparent(source):
         mask = source
     if mask is not None:
         covered = masks.Mask.from_alpha(mask)
-        inputs["mask"] = masks.check(covered, inputs["image"]).image
+        inputs["mask"] = masks.check_mask(covered, inputs["image"]).image
     return inputs
 
 
-def _settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the fields say in words that `params_of` knows."""
-    ours = ("prompt", "model", "n")
-    fields = {n: v for n, v in values.items() if n not in FIELDS or n in ours}
-    size = values.get("size")
-    if size not in (None, "auto"):
-        match = _SIZE.fullmatch(size) if isinstance(size, str) else None
-        if match is None:
-            raise KandiError(f'size is "auto" or such as "512x512", not {shown(size)}')
-        if {"width", "height"} & fields.keys():
-            raise KandiError("size is given twice, as width or height, too; give it once")
-        fields |= {"width": int(match[1]), "height": int(match[2])}
-    return fields
-
-
-def _file_format(values: Mapping[str, Any]) -> tuple[str, int]:
-    """Return format and quality of the files; raise KandiError for what is not offered."""
-    if values.get("response_format") not in (None, "b64_json"):
-        raise KandiError('response_format is "b64_json" here; nothing is kept at an address')
-    if values.get("stream") not in (None, False, "false"):
-        raise KandiError("pictures are not streamed here; leave stream out")
-    if values.get("background") not in (None, "auto", "opaque"):
-        raise KandiError("pictures are opaque here; leave background out")
-    name, quality = values.get("output_format") or "png", values.get("output_compression")
-    if name not in FORMATS:
-        raise KandiError(f"output_format is one of {', '.join(FORMATS)}, not {shown(name)}")
-    quality = 100 if quality is None else quality
-    if isinstance(quality, bool) or not isinstance(quality, int) or not 0 <= quality <= 100:
-        raise KandiError(f"output_compression is from 0 to 100, not {shown(quality)}")
-    return name, quality
-
-
-async def _answer(request: Request, make: Any, file_format: tuple[str, int]) -> Response:
-    drawn = await ordered(request, make)
+async def _answer(request: Request, make: Any, wish: Wish, event: str) -> Response:
+    """Answer with what is drawn, enlarged to the size that is wished for, if any is."""
+    drawn = await draw_order(request, make)
+    if wish.size:
+        drawn.result.images = await run_in_threadpool(_enlarge, drawn.result.images, wish.size)
     files = await run_in_threadpool(files_of, drawn.result)
-    if file_format[0] != "png":
-        files = await run_in_threadpool(_converted, drawn.result.images, *file_format)
-    data = [{"b64_json": base64.b64encode(file).decode()} for file in files]
+    if wish.file_format != "png":
+        files = await run_in_threadpool(
+            _convert, drawn.result.images, wish.file_format, wish.quality
+        )
     width, height = drawn.result.images[0].size
-    body = {"created": int(time.time()), "data": data, "background": "opaque"}
-    body |= {"output_format": file_format[0], "size": f"{width}x{height}"}
-    return JSONResponse(body, headers=headers_of(drawn))
+    body = {"background": "opaque", "output_format": wish.file_format}
+    body |= {"size": f"{width}x{height}", "quality": "auto", "usage": _USAGE}
+    now, texts = int(time.time()), [base64.b64encode(file).decode() for file in files]
+    headers = headers_of(drawn)
+    if wish.ignored:
+        headers[IGNORED] = ignored_names(wish.ignored)
+    if wish.stream:
+        told = {"type": f"{event}.completed", "created_at": now, **body}
+        events = [_event({**told, "b64_json": text}) for text in texts]
+        return Response("".join(events), media_type="text/event-stream", headers=headers)
+    kind = f"data:image/{wish.file_format};base64,"
+    data = [{"url": kind + text} if wish.by_address else {"b64_json": text} for text in texts]
+    return JSONResponse({"created": now, "data": data, **body}, headers=headers)
 
 
-def _converted(images: Sequence[Any], name: str, quality: int) -> list[bytes]:
+# Tokens are what elsewhere is paid for.
+_USAGE = {
+    "input_tokens": 0,
+    "input_tokens_details": {"image_tokens": 0, "text_tokens": 0},
+    "output_tokens": 0,
+    "total_tokens": 0,
+}
+
+
+def _event(told: Mapping[str, Any]) -> str:
+    return f"event: {told['type']}\ndata: {json.dumps(told)}\n\n"
+
+
+def _enlarge(images: Sequence[Any], size: tuple[int, int]) -> list[Any]:
+    """Return pictures that fill a size; what another aspect has too much of is cut off."""
+    from PIL import Image, ImageOps
+
+    return [ImageOps.fit(image, size, Image.Resampling.LANCZOS) for image in images]
+
+
+def _convert(images: Sequence[Any], name: str, quality: int) -> list[bytes]:
     files = []
     for image in images:
         buffer = io.BytesIO()

@@ -27,7 +27,7 @@ _DOCS = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 _BARE = """<!doctype html><html lang="en"><head><meta charset="utf-8">
 <title>kandi_nb: API</title>
 </head><body><p>The API is described in <a href="openapi.json">openapi.json</a>. For a page that
-shows it: <code>pip install fastapi-offline</code>.</p></body></html>"""
+shows it: <code>python -m pip install fastapi-offline</code>.</p></body></html>"""
 _START = """SwaggerUIBundle({url: "openapi.json", dom_id: "#swagger-ui",
 presets: [SwaggerUIBundle.presets.apis], deepLinking: true, validatorUrl: null});"""
 _STYLE = """body{font:1rem/1.5 system-ui,sans-serif;max-width:44rem;margin:2rem auto;

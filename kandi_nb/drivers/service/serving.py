@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...model.loading.description import Description
 from ...model.loading.kandinsky import Kandinsky
-from ...model.loading.load import load
-from ...words.errors import KandiError, did_you_mean, shown
-from ...words.models import SPECS
+from ...words.bounds import whole
+from ...words.errors import KandiError, did_you_mean, quote
+from ...words.extras import install_command
 from ..queue.limits import Limits
 from .guard import LOOPBACK
 
@@ -56,49 +57,57 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     token: str | Sequence[str] | None = None,
+    also_known_as: Sequence[str] = (),
     **limits: Any,
 ) -> Service:
     """Start a service of a model beside this program, for `Client`, curl and OpenAI's client.
 
     `model` is a key, a folder or a loaded model. `port` 0 takes a free one; `url` of what is
     returned says which. `token` (None: KANDINSKY_SERVICE_TOKEN) is what clients must know,
-    needed beyond the loopback address. `limits` are those of the service, such as `queue=4`.
+    needed beyond the loopback address. `also_known_as` are names of elsewhere, such as
+    "dall-e-3", that OpenAI's clients may give the model. `limits` are those of the service,
+    such as `queue=4`.
     Needs the extra `serve`. Raises KandiError for a port in use, a missing token and what
     `load` raises.
     """
     tokens = tokens_of(token if token is not None else os.environ.get(TOKEN))
-    server, listener, worker = _prepared(
-        lambda: loader(model), host, port, tokens, limits_of(limits), LOOPBACK
-    )
+    server, listener, worker = _prepare(
+        lambda: loader(model), host, port, tokens, limits_of(limits), LOOPBACK,
+        aliases=[also_known_as] if isinstance(also_known_as, str) else also_known_as,
+    )  # fmt: skip
     return Service(server, listener, worker)
 
 
 def run(
-    model: str | Path,
+    model: Callable[[], Description],
     *,
     host: str,
     port: int,
     tokens: Sequence[str],
     limits: Limits,
-    device: str | None = None,
     hosts: Collection[str] = (),
     log_prompts: bool = False,
-    behind_proxy: bool = False,
+    proxies: int = 0,
+    aliases: Collection[str] = (),
+    origins: Collection[str] = (),
     ready: Callable[[str], None] = print,
 ) -> None:
-    """Serve until the process is told to end; `ready(url)` is called once it listens."""
+    """Serve until the process is told to end; `ready(url)` is called once it listens.
+
+    `model()` says which, once all else is known to be right.
+    """
     from .journal import log_to_stderr
 
     log_to_stderr()
-    server, listener, _ = _prepared(
-        lambda: loader(model, device), host, port, tokens, limits, (*LOOPBACK, *hosts),
-        log_prompts=log_prompts, behind_proxy=behind_proxy,
+    server, listener, _ = _prepare(
+        lambda: loader(model()), host, port, tokens, limits, (*LOOPBACK, *hosts),
+        log_prompts=log_prompts, proxies=proxies, aliases=aliases, origins=origins,
     )  # fmt: skip
     ready(address(listener))
     server.run([listener])
 
 
-def _prepared(
+def _prepare(
     model: Callable[[], Callable[[], Kandinsky]],
     host: str,
     port: int,
@@ -107,48 +116,50 @@ def _prepared(
     hosts: Collection[str],
     *,
     log_prompts: bool = False,
-    behind_proxy: bool = False,
+    proxies: int = 0,
+    aliases: Collection[str] = (),
+    origins: Collection[str] = (),
 ) -> tuple[Any, socket.socket, Any]:
     """Return server, socket and worker; all that can be wrong is found before the model."""
+    if isinstance(proxies, bool) or not isinstance(proxies, int) or not 0 <= proxies <= 9:
+        raise KandiError(
+            f"--behind-proxy takes how many there are, 1 to 9, not {quote(proxies)}"
+        )
     try:
         from ..queue.worker import Worker
         from .app import make_app
+        from .guard import origins_of
+        from .requests.openai_requests import aliases_of
         from .server import server_of
     except ImportError as missing:
         raise KandiError(
-            f"a service needs the extra serve ({missing.name} is not installed); type "
-            "pip install 'kandi_nb[serve]'"
+            f"a service needs the extra serve ({missing.name} is not installed); type: "
+            f"{install_command('serve')}"
         ) from None
     if not tokens and not is_loopback(host):
         raise KandiError(
             f"a service at {host} can be reached by others, so it needs a token: set {TOKEN}, "
             "or give --token-file FILE"
         )
+    names = {"aliases": aliases_of(aliases), "origins": origins_of(origins)}
     listener = listening(host, port)
     try:
         worker = Worker(model(), limits).start()
-        app = make_app(worker, tokens=tokens, hosts=hosts, log_prompts=log_prompts)
-        server = server_of(app, worker, grace=_GRACE, behind_proxy=behind_proxy)
+        app = make_app(worker, tokens=tokens, hosts=hosts, log_prompts=log_prompts, **names)
+        server = server_of(app, worker, grace=_GRACE, proxies=proxies)
     except BaseException:
         listener.close()
         raise
     return server, listener, worker
 
 
-def loader(model: Any, device: str | None = None) -> Callable[[], Kandinsky]:
-    """Return what gives the model at the start, and anew for each reload."""
+def loader(model: Any) -> Callable[[], Kandinsky]:
+    """Return what gives the model at the start, and anew for each reload: as it was given."""
     if not isinstance(model, Kandinsky):
-        return lambda: load(model, device=device)
-    waiting = [model]
-
-    def again() -> Kandinsky:
-        if waiting:
-            return waiting.pop()
-        if model.folders and not (model.spec.key in SPECS and model.spec.bundled):
-            raise KandiError("it was handed over loaded; start the service with its folder")
-        return load(model.spec.key, device=model.device, dtype=model.dtype)
-
-    return again
+        described = model if isinstance(model, Description) else Description.of(model)
+        return described.load
+    waiting, described = [model], Description.of(model)
+    return lambda: waiting.pop() if waiting else described.load()
 
 
 def tokens_of(texts: str | Sequence[str] | None) -> list[str]:
@@ -172,7 +183,7 @@ def limits_of(named: Mapping[str, Any]) -> Limits:
         if name not in Limits.__dataclass_fields__:
             known = Limits.__dataclass_fields__
             hint = did_you_mean(name, known)
-            raise KandiError(f"unknown limit {shown(name)}; {hint}known: {', '.join(known)}")
+            raise KandiError(f"unknown limit {quote(name)}; {hint}known: {', '.join(known)}")
     return Limits(**named)
 
 
@@ -196,8 +207,7 @@ def address(listener: socket.socket) -> str:
 
 def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens; raise KandiError for a port in use and for no address."""
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65535:
-        raise KandiError(f"a port is a whole number from 0 to 65535, not {shown(port)}")
+    whole("port", port, 0, 65535, "a port is a whole number from 0 to 65535")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -220,4 +230,4 @@ def _no_port(host: str, port: int, error: OSError) -> str:
         return f"port {port} is in use; {free}; see docs/troubleshooting.md#service"
     if error.errno == errno.EACCES:
         return f"port {port} is kept for the system; take one above 1023"
-    return f"{shown(host)} is no address of this machine ({error.strerror or error})"
+    return f"{quote(host)} is no address of this machine ({error.strerror or error})"

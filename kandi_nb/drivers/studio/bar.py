@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 
-_FOLDER = Path(__file__).parent / "browser"
+from ..widgets.painter import script
+
 # Title, text, and a CSS selector of what is spoken of; it may be absent.
 TOUR = (
     (
         "Say what to draw",
-        "Write it in English, Russian, Chinese, German or French, or press a language for an "
-        "example. Below the buttons stands what the model knows.",
+        "Write it in English, Russian, Chinese, German or French, or press a word or a "
+        "language below the field. Alt and the arrow keys bring earlier ones back.",
         ".kandi-tab-generate textarea",
     ),
     (
-        "Run",
-        "Run draws, Stop ends it. The seed decides which picture it becomes: the same seed "
-        "and settings draw the same picture again.",
-        ".kandi-tab-generate .mod-primary",
+        "Draw",
+        "Draw begins, Stop ends it. The seed decides which picture it becomes; the lock beside "
+        "it keeps the seed, so that the same settings draw the same picture again.",
+        ".kandi-tab-generate .kandi-run",
     ),
     (
         "Go on with a picture",
         "Below each picture stands what can be done with it next: edit it, repaint a part "
         "that you mark with the brush, paint beyond its frame, enlarge it.",
-        ".kandi-tab-generate .kandi-onward",
+        ".kandi-tab-generate .kandi-under",
     ),
     (
         "A tab is a task",
@@ -34,10 +34,18 @@ TOUR = (
     ),
     (
         "Keep what you like",
-        "The gallery has every picture of this session, to download with its settings "
-        "inside. Nobody else sees them, and with this page they are gone.",
+        "The film and the gallery have every picture of this session, to download with its "
+        "settings inside. Nobody else sees them, and with this page they are gone.",
         '.kandi-tabs [data-name="gallery"]',
     ),
+)
+KEYS = (
+    ("Ctrl + Enter", "draw"),
+    ("Esc", "stop"),
+    ("Alt + ↑ ↓", "earlier words, in the field of words"),
+    ("← →", "next picture, with the picture in focus"),
+    ("C", "the picture before, as long as it is held"),
+    ("Enter", "the picture alone on the screen"),
 )
 
 
@@ -45,18 +53,21 @@ TOUR = (
 def bar_class() -> type:
     """Return the widget's class, which needs anywidget to be defined."""
     import anywidget
-    from traitlets import Bool, List, Unicode
+    from traitlets import Bool, Int, List, Unicode
 
     class Bar(anywidget.AnyWidget):
         """Show tabs, of which the page chooses one in `wanted`; `browser/bar.js` says how."""
 
-        _esm = (_FOLDER / "bar.js").read_text(encoding="utf-8")
-        _css = (_FOLDER / "bar.css").read_text(encoding="utf-8")
+        _esm = script("common.js", "bar.js")
+        _css = script("tokens.css", "bar.css")
         tabs = List().tag(sync=True)  # of [name, title]
         wanted = Unicode().tag(sync=True)
         shown = Unicode().tag(sync=True)
         fault = Unicode().tag(sync=True)
+        facts = Unicode().tag(sync=True)
+        count = Int(0).tag(sync=True)  # pictures in the gallery
         tour = List([list(step) for step in TOUR]).tag(sync=True)
+        shortcuts = List([list(key) for key in KEYS]).tag(sync=True)
         touring = Bool(True).tag(sync=True)
 
     return Bar

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ...model import hub
@@ -16,7 +15,7 @@ from ...tasks.versus import versus
 from ...words.models import SPECS
 from ...words.params import Params
 
-Rival = str | Path | Kandinsky
+Rival = Any  # a key, a folder, a loaded model or the client of a service
 
 
 @dataclass(repr=False)
@@ -42,15 +41,18 @@ class Compared(Result):
 def rivals(k: Any) -> list[str]:
     """Return the keys of the models that `k` is compared with: those of its kind that are here.
 
-    A bundled model has the other bundled ones, a published one those that were downloaded.
+    A bundled model has the other bundled ones, a published one those that were downloaded; a
+    client has none, for what is here is not there.
     """
+    if hasattr(k, "remote"):
+        return []
     others = [spec for key, spec in SPECS.items() if key != k.spec.key]
     if k.spec.bundled:
         return [spec.key for spec in others if spec.bundled]
     return [
         spec.key
         for spec in others
-        if not spec.bundled and all(hub.cached(spec, role) for role in spec.ids)
+        if not spec.bundled and all(hub.cached_folder(spec, role) for role in spec.ids)
     ]
 
 
@@ -59,6 +61,8 @@ def comparison(models: Sequence[Rival]) -> Callable[..., Result]:
 
     def compare(k: Any, params: Params, *, progress: bool = True, stop: Any = None) -> Compared:
         options = {"progress": progress, "stop": stop}
+        if isinstance(k, Kandinsky):  # the others where this one is, in its number format
+            options |= {"device": k.device, "dtype": k.dtype}
         results = versus(params, [k, *models], generate, **options).results
         images = [image for result in results.values() for image in result]
         return Compared(
@@ -71,9 +75,15 @@ def comparison(models: Sequence[Rival]) -> Callable[..., Result]:
         )
 
     def as_code(params: Params, model: str) -> str:
-        keys = [m.spec.key if isinstance(m, Kandinsky) else str(m) for m in models]
-        named = [model, *map(repr, keys)]
+        named = [model, *map(_as_code, models)]
         return f"result = kn.versus(kn.{params!r}, [{', '.join(named)}])\nresult"
 
-    compare.as_code = as_code  # what "Copy as cell" writes: the call that needs no studio
+    compare.takes_clients = True
+    compare.as_code = as_code  # what "Copy as code" writes: the call that needs no studio
     return compare
+
+
+def _as_code(model: Rival) -> str:
+    if hasattr(model, "remote"):
+        return f"kn.Client({model.url!r})"
+    return repr(model.spec.key if isinstance(model, Kandinsky) else str(model))

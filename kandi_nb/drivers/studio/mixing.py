@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...pictures.images import picture
-from ...pictures.pixels import is_picture
 from ...words.errors import KandiError, heard_by
-from ...words.fields import checked
-from ...words.params import Params
-from ..panels.controls import control
-from ..panels.kit import Kit, problem, show, write
-from ..panels.recalled import whole_picture
-from ..panels.settings import text_of
-from ..panels.tray import Mailbox, tray_class
+from ...words.params import Params, random_seed
+from ..panels.form import field, read, row_of
+from ..panels.kit import Kit, write
+from ..panels.shown import Shown, file_of, stage_entries
+from ..panels.state.history import Around
+from ..panels.state.settings import text_of
+from ..panels.state.uploads import UploadReceiver, upload_limits, whole_picture
+from ..panels.state.wording import sentence
 from ..widgets.encoding import thumbnail
 from ..widgets.mixer import mixer
 from ..widgets.mixing import LEAST, MOST
+from ..widgets.parts import rail_class, runbar_class, stage_class
 from .gallery import Gallery
-from .tabs import Onward, Use
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,7 +48,9 @@ class Mixing:
 
     def make(self) -> Any:
         """Make the mixer of what is set anew, and return it; raise KandiError."""
-        made = mixer(self.k, self.items, params=self.params)
+        # A text is a text, even one that is written as a path is: it may come from a stranger.
+        items = [Params(item) if isinstance(item, str) else item for item in self.items]
+        made = mixer(self.k, items, params=self.params)
         if self.mixer is not None:
             self.mixer.close()
         made.observe(lambda change: self._gallery.add(change["new"]), "result")
@@ -68,7 +70,12 @@ class MixTab:
 
     def __init__(self, mixing: Mixing) -> None:
         self.control = mixing
+        self.locked = True
         self._kit: Kit | None = None
+        self._wrong: dict[str, str] = {}
+        self._said: list[list[str]] = []
+        self._small: dict[int, str] = {}
+        self._upload = UploadReceiver(self._on_drop)
 
     @property
     def picture(self) -> Image | None:
@@ -81,131 +88,198 @@ class MixTab:
         if len(self.control.items) == MOST:
             raise KandiError(f"a mixer has at most {MOST} items; remove one first")
         self.control.items.append(picture)
-        self._show_items()
+        self._mix_anew()
 
-    def _dropped(self, file: str, data: bytes) -> str:
+    def _on_drop(self, target: str, file: str, data: bytes) -> str:
         heard: list[str] = []
         with heard_by(heard.append):
-            self.take(picture(whole_picture(data, file), "image"))
+            read = picture(whole_picture(data, file), "image")
+            read.info["file"] = file
+            self.take(read)
         return "; ".join([f"{file} is item {len(self.control.items)}", *heard])
 
     # --- what is seen ---
 
-    def view(self, kit: Kit, takers: Sequence[tuple[str, str]], use: Use) -> Any:
+    def view(self, kit: Kit, around: Around) -> Any:
         """Return the widget, made now."""
-        self._kit = kit
-        self._rows = kit("VBox", layout=None)
-        self._said = kit("HTML", layout=None)
-        self._place = kit("VBox", layout=None)
-        self._onward = Onward(kit, takers, lambda: self.picture, use)
-        add = self._button("Add a text", "one more text to mix", self._add)
-        mix = self._button("Mix these", "make the mixer of these items", self._mix)
-        mix.button_style = "primary"
-        self.controls = {name: control(name, kit, self._tell) for name in _SETTINGS}
-        tray = kit.keep(
-            tray_class()(label="picture to mix", hint="Drop or paste a picture to mix, or")
+        self._kit, self._around = kit, around
+        self.rail, self.runbar, self.stage = (
+            kit.keep(made()()) for made in (rail_class, runbar_class, stage_class)
         )
-        tray.on_msg(Mailbox(self._dropped, lambda number: None, lambda: None))
-        row = kit("HBox", layout="row", children=[add, mix])
-        settings = [made.box for made in self.controls.values()]
-        left = kit("VBox", layout=None, children=[self._rows, tray, *settings, row, self._said])
-        right = kit("VBox", layout=None, children=[self._place, self._onward.row])
-        for side in (left, right):
-            side.layout.flex, side.layout.min_width = "1 1 340px", "0"
-        body = kit("HBox", layout=None, children=[left, right])
-        body.layout.flex_flow, body.layout.align_items = "row wrap", "flex-start"
-        body.layout.grid_gap = "16px"
-        root = kit("VBox", children=[body])
-        root.add_class("kandi-panel")
-        self._show_settings()
-        self._show_items()
-        self._say("")
+        for part in (self.rail, self.runbar, self.stage):
+            part.on_msg(self._on_message)
+        self._place = kit("VBox", layout=None)
+        stage = kit("VBox", layout=None, children=[self._place, self.stage])
+        stage.add_class("kandi-stagebox")
+        parts = [self.rail, self.runbar, stage, around.film]
+        inner = kit("VBox", layout=None, children=parts)
+        inner.add_class("kandi-panel")
+        root = kit("VBox", layout=None, children=[inner])
+        root.add_class("kandi-outer")
+        self.refresh()
         return root
 
-    def _button(self, words: str, tooltip: str, act: Any) -> Any:
-        button = self._kit("Button", layout="own", description=words)
-        button.tooltip = tooltip
-        button.on_click(lambda _: self._doing(act))
-        return button
+    def look(self, picture: Image) -> None:
+        """Do nothing: a picture of the film is dragged onto the items."""
+
+    def refresh(self) -> None:
+        """Bring the widgets in line with what is set."""
+        if self._kit is None:
+            return
+        control = self.control
+        values = control.params.to_dict()
+        items = [
+            {"kind": "text", "value": item}
+            if isinstance(item, str)
+            else {"kind": "picture", "value": item.info.get("file", f"picture {n}")}
+            for n, item in enumerate(control.items, 1)
+        ]
+        fields = [
+            {"kind": "items", "name": "items", "label": "What to mix", "items": items},
+            {
+                **row_of("picture", "picture", words="", empty="Drop, paste or choose one."),
+                "label": "Add a picture",
+            },
+            *(field(name, values, self) for name in _SETTINGS),
+        ]
+        form = {"fields": fields, "more": [], "wrong": self._wrong, **upload_limits()}
+        write(self.rail, form=form)
+        small = {
+            f"item {n}": self._thumbnail(item)
+            for n, item in enumerate(control.items)
+            if not isinstance(item, str)
+        }
+        write(self.rail, thumbnails=small)
+        empty = next((n for n, i in enumerate(control.items, 1) if is_text(i) and not i), None)
+        reason = (
+            "" if empty is None else f"Item {empty} is empty: say what to mix, or remove it."
+        )
+        running = bool(control.mixer is not None and control.mixer.running)
+        write(self.runbar, action="Mix", reason=reason, running=running, said=self._said)
+        self._show_result()
+
+    def _thumbnail(self, item: Any) -> str:
+        if id(item) not in self._small:
+            self._small[id(item)] = thumbnail(item)
+        return self._small[id(item)]
+
+    def _show_result(self) -> None:
+        drawn = self.picture
+        shown = () if drawn is None else (drawn,)
+        words = {
+            "mode": "mix" if self.control.mixer is not None else "empty",
+            "pictures": [file_of(each) for each in shown],
+            "shown": stage_entries(Shown(shown)),
+            "onward": [list(each) for each in self._around.onward] if shown else [],
+            "empty": {
+                "title": "Nothing is mixed yet",
+                "text": "Say what to mix, add pictures if you like, and press Mix.",
+            },
+        }
+        with self.stage.hold_sync():
+            write(self.stage, **words)
+
+    # --- what is done ---
+
+    def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
+        kind = message.get("kind") if isinstance(message, dict) else None
+        if not isinstance(kind, str) or self._upload(widget, message, buffers):
+            return
+        acts = {
+            "set": lambda: self._set(message.get("name"), message.get("value")),
+            "roll": lambda: self._set("seed", random_seed()),
+            "add item": self._add,
+            "drop item": lambda: self._remove(message.get("number")),
+            "use": lambda: self._use(message.get("number")),
+            "run": self._mix,
+            "stop": lambda: self.control.mixer and self.control.mixer.stop(),
+            "go": lambda: self._go(message.get("value")),
+        }
+        if kind in acts:
+            self._doing(acts[kind])
 
     def _doing(self, act: Any) -> None:
+        self._said = []
         try:
-            self._say("")
             act()
         except KandiError as error:
-            self._say(str(error))
+            self._said = [["bad", sentence(str(error))]]
+        self.refresh()
 
-    def _say(self, text: str) -> None:
-        write(self._said, value=problem(text))
-        show(self._said, bool(text))
+    def _set(self, name: Any, value: Any) -> None:
+        control = self.control
+        if isinstance(name, str) and name.startswith("item "):
+            number = name.removeprefix("item ")
+            known = [str(n) for n, item in enumerate(control.items) if is_text(item)]
+            if number in known and isinstance(value, str):
+                control.items[int(number)] = text_of(value) or ""
+                self._mix_anew()
+        elif name == "locked":
+            self.locked = value is True
+        elif name in _SETTINGS:
+            self._wrong.pop(name, None)
+            try:
+                made = read(name, value)
+            except KandiError as error:
+                self._wrong[name] = sentence(str(error))
+                return
+            control.params = control.params.replace(**{name: made})
+            if control.mixer is not None:
+                control.mixer.params = control.params
 
     def _add(self) -> None:
         if len(self.control.items) == MOST:
             raise KandiError(f"a mixer has at most {MOST} items; remove one first")
         self.control.items.append("")
-        self._show_items()
 
-    def _remove(self, index: int) -> None:
-        if len(self.control.items) <= LEAST:
+    def _remove(self, number: Any) -> None:
+        items = self.control.items
+        if not isinstance(number, int) or not 0 <= number < len(items):
+            return
+        if len(items) <= LEAST:
             raise KandiError(f"a mixer has at least {LEAST} items; change one instead")
-        del self.control.items[index]
-        self._show_items()
+        del items[number]
+        self._mix_anew()
+
+    def _use(self, number: Any) -> None:
+        found = self._around.picture(number) if self._around.picture else None
+        if found is not None:
+            self.take(found)
+
+    def _go(self, name: Any) -> None:
+        if name in dict(self._around.onward) and self.picture is not None:
+            self._around.go(self.picture, name)
+
+    def _mix_anew(self) -> None:
+        """Mix anew what was mixed before: a mixer of other items would be wrong."""
+        if self.control.mixer is not None and "" not in [
+            item for item in self.control.items if is_text(item)
+        ]:
+            self._mix()
+        self.refresh()
 
     def _mix(self) -> None:
         items = self.control.items
-        empty = next((n for n, item in enumerate(items, 1) if item == ""), None)
+        empty = next((n for n, i in enumerate(items, 1) if is_text(i) and not i), None)
         if empty is not None:
             raise KandiError(f"item {empty} is empty; say what to mix, or remove it")
+        if not self.locked:
+            self.control.params = self.control.params.replace(seed=random_seed())
+        before = self.control.mixer and list(self.control.mixer.weights)
         made = self.control.make()
-        made.observe(lambda _: self._onward.refresh(), "result")
-        self._place.children = (made,)
-        self._onward.refresh()
-
-    def _show_items(self) -> None:
-        if self._kit is None:
-            return
-        before = self._rows.children
-        self._rows.children = [
-            self._row(index, item) for index, item in enumerate(self.control.items)
-        ]
-        for row in before:
-            for part in (*row.children, row):
-                part.close()
-
-    def _row(self, index: int, item: Any) -> Any:
-        kit, name = self._kit, f"item {index + 1}"
-        if is_picture(item):
-            shown = kit("HTML", layout="grow", description=name)
-            shown.value = f'<img src="{thumbnail(item)}" alt="{name}, a picture" height="64">'
-        else:
-            shown = kit("Text", layout="grow", description=name, value=item)
-            shown.continuous_update = True
-            shown.observe(lambda change: self._typed(index, change["new"]), "value")
-        remove = self._button("Remove", f"take {name} away", lambda: self._remove(index))
-        return kit("HBox", layout="row", children=[shown, remove])
-
-    def _typed(self, index: int, text: str) -> None:
-        self.control.items[index] = text_of(text) or ""
-
-    def _show_settings(self) -> None:
-        for name, made in self.controls.items():
-            made.show(getattr(self.control.params, name))
-            made.place(True, None)
-
-    def _tell(self, name: str, read: Any) -> None:
-        def set_it() -> None:
-            value = checked(name, read())
-            if value == getattr(self.control.params, name):
-                return
-            self.control.params = self.control.params.replace(**{name: value})
-            self._show_settings()
-            if self.control.mixer is not None:
-                self.control.mixer.params = self.control.params
-
-        self._doing(set_it)
+        if before and len(before) == len(items):
+            made.weights = before
+        made.observe(lambda _: self.refresh(), ["result", "running"])
+        if self._kit is not None:
+            self._place.children = (made,)
 
     def close(self) -> None:
         """Take the mixer off the page."""
         if self.control.mixer is not None:
             self.control.mixer.close()
         self._kit = None
+
+
+def is_text(item: Any) -> bool:
+    """Tell whether an item is a text, not a picture."""
+    return isinstance(item, str)

@@ -27,7 +27,7 @@ def warm_code(parameters: Mapping[str, Any]) -> str:
     """
     if parameters["SERVICE"]:
         return WARM
-    load = f"kandi_nb.load({parameters['MODEL']!r})"
+    load = f"kandi_nb.load({parameters['MODEL']!r}, **{parameters.get('LOADING', {})!r})"
     known = SPECS.get(parameters["MODEL"])
     return f"{WARM}, torch, diffusers\n{load if known and known.bundled else ''}"
 
@@ -38,6 +38,11 @@ def page(folder: Path, parameters: Mapping[str, Any]) -> Path:
     from nbformat.v4 import new_code_cell, new_notebook
 
     first, *others = CELLS
+    if "LOADING" in parameters:
+        others = [cell.replace("load(MODEL)", "load(MODEL, **LOADING)") for cell in others]
+    if "OTHERS" in parameters:
+        several = "models=[kn.Client(url) for url in OTHERS], folder=OUT"
+        others = [cell.replace("folder=OUT", several) for cell in others]
     values = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
     notebook = new_notebook(cells=[new_code_cell(cell) for cell in (first, values, *others)])
     notebook.metadata.title = "Kandinsky studio"

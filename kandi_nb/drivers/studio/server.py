@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import logging
 import os
 import socket
 import tempfile
@@ -16,7 +18,11 @@ import tornado.ioloop
 import voila
 from traitlets.config import Config
 from voila.app import Voila
+from voila.static_file_handler import TemplateStaticFileHandler
+from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
+from ..widgets.painter import BROWSER
+from .door import Channel, Leave, StudioPage, TemplateFiles, calm, log_request
 from .page import TEMPLATES, page, warm_code
 from .visitors import Visitors
 
@@ -46,6 +52,24 @@ class StudioServer(Voila):
         super().__init__(**words)
         self._listener, self._ready = listener, ready
 
+    def setup_template_dirs(self) -> None:
+        """Let our templates include what all widgets share."""
+        super().setup_template_dirs()
+        self.template_paths.append(str(BROWSER))
+
+    def init_handlers(self) -> list[Any]:
+        """Return Voilà's handlers, with our own for the page and for its end."""
+        *handlers, (pattern, _, words) = super().init_handlers()
+        left = (rf"{self.server_url}voila/api/shutdown/(.*)", Leave)
+        kept = [handler for handler in handlers if "/voila/files/" not in handler[0]]
+        every = [left, *kept, (pattern, StudioPage, words)]
+        ours = {TemplateStaticFileHandler: TemplateFiles, VoilaKernelWebsocketHandler: Channel}
+        return [(path, calm(ours.get(kind, kind)), *more) for path, kind, *more in every]
+
+    def init_settings(self) -> dict[str, Any]:
+        """Return Voilà's settings; what is read once, at the start, is set here."""
+        return {**super().init_settings(), "compress_response": True}
+
     def listen(self) -> None:
         """Serve until the process is told to end."""
         self.kernel_manager.warm_up()
@@ -53,6 +77,7 @@ class StudioServer(Voila):
         server = tornado.httpserver.HTTPServer(self.app)
         server.add_socket(self._listener)
         self.ioloop = tornado.ioloop.IOLoop.current()
+        self.ioloop.asyncio_loop.set_exception_handler(log_fault)
         self.ioloop.add_callback(self._ready)
         try:
             self.ioloop.start()
@@ -69,12 +94,22 @@ class StudioServer(Voila):
         self.ioloop.asyncio_loop.run_until_complete(ended)
 
 
+def log_fault(loop: Any, context: dict[str, Any]) -> None:
+    """Log what went wrong beside all requests; a page that was closed early is a line."""
+    if "died before replying to kernel_info" in str(context.get("exception")):
+        log = logging.getLogger("tornado.application")
+        log.error("a kernel ended while it was starting: its page was closed, or it died")
+    else:
+        loop.default_exception_handler(context)
+
+
 def run(
     listener: socket.socket,
     parameters: dict[str, Any],
     *,
     visitors: int,
     token: str | None,
+    remote: bool,
     open_page: bool,
     ready: Callable[[], None],
 ) -> None:
@@ -84,18 +119,29 @@ def run(
     host, port = listener.getsockname()[:2]
     with tempfile.TemporaryDirectory(prefix="kandi-nb-studio-") as folder:
         notebook = page(Path(folder), parameters)
-        config = _config(notebook, host, port, token)
+        config = _config(notebook, host, port, token, remote)
         config.Visitors = Config(most=visitors, warm_code=warm_code(parameters))
-        said = ready
+        announce = ready
         if open_page:
 
-            def said() -> None:
+            def announce() -> None:
                 ready()
-                webbrowser.open(f"http://127.0.0.1:{port}")
+                webbrowser.open(_entrance(Path(folder), f"http://127.0.0.1:{port}/", token))
 
-        server = StudioServer(listener, said, config=config)
+        server = StudioServer(listener, announce, config=config)
         server.initialize([])
         server.start()
+
+
+def _entrance(folder: Path, address: str, token: str | None) -> str:
+    """Return what a browser opens: with a token a file, for others can see its command."""
+    if token is None:
+        return address
+    file = folder / "open.html"
+    file.touch(mode=0o600)
+    to = html.escape(f"{address}?token={token}", quote=True)
+    file.write_text(f'<meta http-equiv="refresh" content="0; url={to}">', encoding="utf-8")
+    return file.as_uri()
 
 
 def _settle_environment() -> None:
@@ -104,9 +150,13 @@ def _settle_environment() -> None:
     os.environ["JUPYTER_PATH"] = os.pathsep.join(paths)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"
     os.environ["SERVER_SOFTWARE"] = f"voila/{voila.__version__}"
+    # Jupyter's own patience with a quiet page is longer than what tornado would have.
+    logging.getLogger("tornado.general").addFilter(
+        lambda record: "websocket_ping_timeout" not in record.getMessage()
+    )
 
 
-def _config(notebook: Path, host: str, port: int, token: str | None) -> Config:
+def _config(notebook: Path, host: str, port: int, token: str | None, remote: bool) -> Config:
     settings = Config()
     settings.Voila = Config(
         notebook_path=str(notebook),
@@ -121,9 +171,10 @@ def _config(notebook: Path, host: str, port: int, token: str | None) -> Config:
         tornado_settings={
             # Without a token only names of this machine are answered to: a foreign site could
             # point a name of its own here.
-            "allow_remote_access": token is not None,
+            "allow_remote_access": remote,
             "local_hostnames": ["localhost"],
-            "ws_ping_timeout": 30_000,  # milliseconds; 90 s, the default, tornado complains of
+            "ws_ping_timeout": 90_000,  # milliseconds: three pings of Jupyter's may go unheard
+            "log_function": log_request,
             "headers": {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"},
         },
     )
@@ -133,7 +184,7 @@ def _config(notebook: Path, host: str, port: int, token: str | None) -> Config:
         allow_theme_override="NO",
         file_allowlist=[],
         multi_kernel_manager_class=Visitors,
-        show_tracebacks=token is None,
+        show_tracebacks=not remote,
         extension_allowlist=[
             "@jupyter-widgets/jupyterlab-manager",
             "@voila-dashboards/widgets-manager8",
@@ -143,6 +194,7 @@ def _config(notebook: Path, host: str, port: int, token: str | None) -> Config:
     # A kernel that died has lost what was drawn: a page that seems to go on would be a lie.
     settings.KernelManager = Config(autorestart=False)
     settings.VoilaExecutor = Config(
-        cell_error_instruction="Whoever runs this page finds the reason in its log."
+        startup_timeout=300,  # seconds: the kernel may still be warming when its visitor comes
+        cell_error_instruction="Whoever runs this page finds the reason in its log.",
     )
     return settings

@@ -2,43 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
-from ...tasks.checks import check_prior
-from ...tasks.edit import edit
-from ...tasks.embeddings.mixtures import MIXERS
+from ...tasks.checks import every_task
+from ...tasks.embeddings.mixtures import check_mixes
 from ...tasks.generate import generate
-from ...tasks.inpaint import inpaint
-from ...tasks.outpaint import outpaint
-from ...tasks.upscale import upscale
-from ...words.errors import KandiError, did_you_mean, shown
+from ...words.errors import KandiError, Unsupported, did_you_mean, quote
+from ...words.extras import check_extra
 from ...words.params import Params
-from ..panels.calls import call_of, check_able, possible
-from ..panels.examples import FIRST
+from ...words.tasks import TASKS
 from ..panels.kit import Kit, show, write
 from ..panels.panel import panel
-from ..widgets.place import replaced, watched
+from ..panels.state.calls import call_of, check_able, possible
+from ..panels.state.examples import FIRST
+from ..panels.state.history import Around
+from ..widgets.place import earlier_shown, is_visited, is_watched
 from .bar import bar_class
 from .compare import Rival, comparison, rivals
-from .gallery import Gallery
+from .examples import examples
+from .gallery import Entry, Gallery, GalleryView
 from .mixing import Mixing, MixTab
-from .tabs import GalleryTab, PanelTab
+from .tabs import GalleryTab, PanelTab, runs_of
+from .why import NO_RIVALS, WhyNot
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_TASKS = {
-    "generate": ("Generate", generate),
-    "edit": ("Edit", edit),
-    "inpaint": ("Inpaint", inpaint),
-    "outpaint": ("Outpaint", outpaint),
-    "upscale": ("Enlarge", upscale),
-}
 
 
 def studio(
@@ -55,12 +47,14 @@ def studio(
     `params` are the settings to begin with. Save buttons write to `folder`; None leaves them
     out, for a page of visitors. `studio["edit"]` is the panel of a tab, made when it is first
     asked for, `studio.use(picture, "edit")` hands a picture over, `studio.pictures` are all
-    pictures of the session, oldest first. A `kn.Client` draws elsewhere; what a service does
-    not do has no tab. Raises KandiError for what is no loaded model.
+    pictures of the session, oldest first. A `kn.Client` draws elsewhere; it compares with
+    `models` that are given, such as clients of other services. Raises KandiError for what is
+    no loaded model.
     """
     check_able(call_of(generate), k)
-    if watched() and importlib.util.find_spec("anywidget") is None:
-        raise KandiError("the studio needs one more package: pip install anywidget")
+    check_extra(
+        "notebook", "the studio", "ipywidgets", *(["anywidget"] if is_watched() else [])
+    )
     begin = Params(FIRST) if params is None else params
     return Studio(k, begin, rivals(k) if models is None else list(models), folder)
 
@@ -86,7 +80,7 @@ class Studio:
     ) -> None:
         self.k, self._params, self._folder = k, params, folder
         self.gallery = Gallery()
-        self._tabs = self._offered(models)
+        self._tabs = self._tabs_for(models)
         self._made: dict[str, Any] = {}
         self._boxes: dict[str, Any] = {}
         self._kit: Kit | None = None
@@ -97,26 +91,33 @@ class Studio:
 
     # --- what there is ---
 
-    def _offered(self, models: list[Rival]) -> dict[str, _Tab]:
+    def _tabs_for(self, models: list[Rival]) -> dict[str, _Tab]:
+        # A service may be of another version, or have tasks of somebody else's.
+        tasks = every_task()
+        served = getattr(self.k, "endpoints", [f"/{name}" for name in (*tasks, "mix")])
         tabs = {
-            name: _Tab(title, lambda task=task: self._panel(task), "image" in call.pictures)
-            for name, (title, task) in _TASKS.items()
-            if possible(call := call_of(task), self.k)
+            name: _Tab(
+                row.title or name,
+                lambda task=row.function: self._panel(task),
+                row.starts_from_picture,
+            )
+            for name, row in tasks.items()
+            if row.title and f"/{name}" in served and possible(call_of(row.function), self.k)
         }
-        here = isinstance(
-            self.k, Kandinsky
-        )  # a service neither mixes for a client nor compares
-        if here and _mixes(self.k):
+        if _mixes(self.k) and "/mix" in served:
             tabs["mix"] = _Tab("Mix", self._mixing, True)
-        if here and models:
+        if models:
             task = comparison(models)
             tabs["compare"] = _Tab("Compare", lambda: self._panel(task))
+        elif not isinstance(self.k, Kandinsky):
+            tabs["compare"] = _Tab("Compare", lambda: WhyNot(NO_RIVALS))
         tabs["gallery"] = _Tab("Gallery", lambda: GalleryTab(self.gallery))
         return tabs
 
     def _panel(self, task: Any) -> PanelTab:
         made = panel(task, self.k, self._params)
         made.folder = self._folder
+        made.locked = not is_visited()  # on a page of its own each run draws another picture
         return PanelTab(made, self.gallery)
 
     def _mixing(self) -> MixTab:
@@ -135,9 +136,8 @@ class Studio:
     def _tab(self, name: str) -> Any:
         if name not in self._tabs:
             hint = did_you_mean(name, self._tabs) if isinstance(name, str) else ""
-            raise KandiError(
-                f"this studio has no tab {shown(name)}; {hint}it has: {', '.join(self)}"
-            )
+            kind = Unsupported if name in (*TASKS, "mix", "compare") else KandiError
+            raise kind(f"this studio has no tab {quote(name)}; {hint}it has: {', '.join(self)}")
         if name not in self._made:
             self._made[name] = self._tabs[name].make()
         return self._made[name]
@@ -170,13 +170,17 @@ class Studio:
             return
         if name not in self._boxes:
             self._lend(name, tab)
-            box = self._kit("VBox", layout=None, children=[self._shown(name, tab)])
+            box = self._kit("VBox", layout=None, children=[self._show(name, tab)])
             box.add_class("kandi-tab")
             box.add_class(f"kandi-tab-{name}")
             self._boxes[name] = box
-            self._body.children = (*self._body.children, box)
         for other, box in self._boxes.items():
-            show(box, other == name)
+            if other != name:  # before this one comes: no moment shows two
+                show(box, False)
+        show(self._boxes[name], True)
+        if self._boxes[name] not in self._body.children:
+            self._body.children = (*self._body.children, self._boxes[name])
+        self._refresh_gallery()
         write(self._bar, wanted=name, shown=name, fault="")
 
     def _lend(self, name: str, tab: Any) -> None:
@@ -187,13 +191,46 @@ class Studio:
         if "image" not in tab.control.inputs:
             tab.take(latest)
 
-    def _shown(self, name: str, tab: Any) -> Any:
-        takers = [
+    def _show(self, name: str, tab: Any) -> Any:
+        onward = [
             (other, known.title)
             for other, known in self._tabs.items()
             if known.takes and other != name
         ]
-        return tab.view(self._kit, takers, self._use)
+        around = Around(
+            onward=onward,
+            go=self._use,
+            film=self._films.film,
+            picture=self._picture,
+            step=self._films.step,
+            prompts=lambda: [r.params.prompt for r in self._runs() if r.params.prompt],
+            runs=self._runs,
+            examples=examples(self.k.spec),
+        )
+        if isinstance(tab, GalleryTab):
+            tab.films = self._films
+        return tab.view(self._kit, around)
+
+    def _picture(self, number: int) -> Image | None:
+        entry = self.gallery.entry(number)
+        return entry and entry.picture
+
+    def _runs(self) -> list[Any]:
+        return runs_of(self._made.values(), self.gallery)
+
+    def _look_at(self, entry: Entry) -> None:
+        """Show a picture of the film in the tab that is open."""
+        tab = self._made.get(self._bar.shown)
+        if tab is not None:
+            tab.look(entry.picture)
+
+    def _refresh_gallery(self) -> None:
+        self._films.refresh()
+        count = len(self.gallery.entries)
+        write(self._bar, count=count)
+        tab = self._made.get("gallery")
+        if tab is not None and tab.films is not None and "gallery" in self._boxes:
+            tab.look(None)
 
     def _use(self, picture: Any, name: str) -> None:
         try:
@@ -201,9 +238,14 @@ class Studio:
         except KandiError as error:
             write(self._bar, fault=str(error))
 
-    def _wanted(self, change: dict[str, Any]) -> None:
+    def _on_wanted(self, change: dict[str, Any]) -> None:
         if change["new"] in self._tabs and change["new"] != self._bar.shown:
             self.open(change["new"])
+
+    def _on_message(self, _: Any, message: Any, buffers: Any) -> None:
+        name = message.get("name") if isinstance(message, dict) else None
+        if isinstance(name, str) and message.get("kind") == "open" and name in self._tabs:
+            self.open(name)
 
     # --- what is seen ---
 
@@ -212,18 +254,23 @@ class Studio:
         if self._kit is None:
             self._kit = Kit()
             titles = [[name, tab.title] for name, tab in self._tabs.items()]
-            self._bar = self._kit.keep(bar_class()(tabs=titles))
-            self._bar.observe(self._wanted, "wanted")
+            facts = f"{self.k.spec.key} · {self.k.spec.native_size} px"
+            self._bar = self._kit.keep(bar_class()(tabs=titles, facts=facts))
+            self._bar.observe(self._on_wanted, "wanted")
+            self._bar.on_msg(self._on_message)
+            self._films = GalleryView(self.gallery, self._kit, self._look_at)
+            self.gallery.changed = self._refresh_gallery
             self._body = self._kit("VBox", layout=None)
+            self._body.add_class("kandi-body")
             self._root = self._kit("VBox", children=[self._bar, self._body])
             self._root.add_class("kandi-studio")
             self.open(next(iter(self)))
         return self._root
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        if not watched():
+        if not is_watched():
             return {"text/plain": repr(self)}
-        for old in replaced(self):
+        for old in earlier_shown(self):
             old.close()
         return {**self.view()._repr_mimebundle_(), "text/plain": repr(self)}
 
@@ -232,13 +279,14 @@ class Studio:
         for tab in self._made.values():
             tab.close()
         kit, self._kit, self._boxes = self._kit, None, {}
+        self.gallery.changed = lambda: None
         if kit is not None:
             kit.close()
 
 
 def _mixes(k: Any) -> bool:
     try:
-        check_prior(k, MIXERS)
+        check_mixes(k)
     except KandiError:
         return False
     return True

@@ -1,50 +1,25 @@
-"""What stands in a tab: a panel of a task, or the gallery; below it, what a picture is for."""
+"""What stands in a tab: a panel of a task, or the gallery; and what goes between them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from ...pictures.recipe import recipe_of
 from ..panels.kit import Kit, write
 from ..panels.panel import Panel
-from .choices import Choices
+from ..panels.shown import Shown, file_of, stage_entries
+from ..panels.state.history import Around, Run
+from ..panels.state.settings import used_fields
+from ..panels.state.wording import place_of
+from ..widgets.parts import stage_class
 from .gallery import Gallery, GalleryView
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Use = Callable[[Any, str], None]  # a picture, and the name of the tab that gets it
-
-
-class Onward:
-    """Offer to go on with a picture in other tabs, as long as there is a picture."""
-
-    def __init__(
-        self, kit: Kit, takers: Sequence[tuple[str, str]], picture: Callable[[], Any], use: Use
-    ) -> None:
-        self._picture, self._use = picture, use
-        self.buttons = [self._button(kit, *taker) for taker in takers]
-        said = kit("HTML", layout="own", value="<span>Go on with this picture:</span>")
-        self.row = kit("HBox", layout="row", children=[said, *self.buttons])
-        self.row.add_class("kandi-onward")
-        self.refresh()
-
-    def _button(self, kit: Kit, name: str, title: str) -> Any:
-        button = kit("Button", layout="own", description=title)
-        button.tooltip = f"take the picture that is shown to the tab {title}"
-        button.on_click(lambda _: self._go(name))
-        return button
-
-    def _go(self, name: str) -> None:
-        picture = self._picture()
-        if picture is not None:
-            self._use(picture, name)
-
-    def refresh(self) -> None:
-        """Let the buttons be pressed where there is a picture."""
-        there = self._picture() is not None
-        for button in self.buttons:
-            write(button, disabled=not there)
+_TRAVEL = ("prompt", "negative", "seed")  # settings that go along with a picture
+_SIDES = ("width", "height")
 
 
 class PanelTab:
@@ -53,9 +28,8 @@ class PanelTab:
     def __init__(self, panel: Panel, gallery: Gallery) -> None:
         self.control, self._gallery = panel, gallery
         self._told = 0  # number of the latest run that the gallery has
-        self._onward: Onward | None = None
-        self._choices: Choices | None = None
-        panel.on_change = self._changed
+        self._begun = panel.params.to_dict()  # settings that nobody has chosen here
+        panel.on_change = self._on_change
 
     @property
     def picture(self) -> Image | None:
@@ -63,38 +37,84 @@ class PanelTab:
         return self.control.history.picture
 
     def take(self, picture: Any) -> None:
-        """Start from a picture."""
+        """Start from a picture; what it was drawn with comes along, unless it was set here."""
         self.control.give("image", picture)
+        made = recipe_of(picture)
+        if made is not None:
+            self._bring(made["params"], picture.size)
 
-    def view(self, kit: Kit, takers: Sequence[tuple[str, str]], use: Use) -> Any:
+    def _bring(self, made: Mapping[str, Any], size: tuple[int, int]) -> None:
+        panel = self.control
+        used = used_fields(panel.call.name, panel.k.spec.roles)
+        brought = {name: made[name] for name in _TRAVEL if name in used}
+        if panel.call.takes("left"):  # what is named grows there a second time
+            brought["prompt"] = place_of(made["prompt"]) or made["prompt"]
+        elif panel.call.name != "upscale" and (made["width"], made["height"]) == size:
+            brought |= dict(zip(_SIDES, size, strict=True))
+        now = panel.params.to_dict()
+        free = {
+            name: value
+            for name, value in brought.items()
+            if name not in panel.own and now[name] == self._begun[name]
+        }
+        self._begun |= free
+        for name, value in free.items():
+            if name not in _SIDES and value is not None:
+                panel.change(name, value)
+        if set(_SIDES) <= set(free):
+            panel.resize(*(free[name] for name in _SIDES))
+
+    def view(self, kit: Kit, around: Around) -> Any:
         """Return the widget, made now."""
-        self._choices = Choices(self.control, kit)
+        self.control.around = around
         shown = self.control.view()
         self._refresh = shown.refresh
-        self.control.on_change = self._changed
-        self._onward = Onward(kit, takers, lambda: self.picture, use)
-        rows = [self._choices.row, shown.box, self._onward.row]
-        return kit("VBox", children=[row for row in rows if row is not None])
+        self.control.on_change = self._on_change
+        return shown.box
+
+    def look(self, picture: Image) -> None:
+        """Show a picture of another tab, or bring back a run of this one."""
+        run, index = self._run_of(picture)
+        view = self.control.view()
+        if run is None:
+            view.look(picture)
+            return
+        self.control.history.choose(run.number, index)
+        view.guest, view.looking, view.apart = None, True, True
+        view.refresh()
+
+    def _run_of(self, picture: Image) -> tuple[Any, int]:
+        for run in self.control.history.runs:
+            for index, drawn in enumerate(run.result.images):
+                if drawn is picture:
+                    return run, index
+        return None, 0
 
     def _refresh(self) -> None:
         """Do nothing: nobody looks."""
 
-    def _changed(self) -> None:
-        self._refresh()
+    def _on_change(self) -> None:
         for run in self.control.history.runs:
             if run.number > self._told:
                 self._told = run.number
                 self._gallery.add(run.result)
-        if self._onward is not None:
-            self._onward.refresh()
-        if self._choices is not None:
-            self._choices.refresh()
+        self._refresh()
 
     def close(self) -> None:
         """End what runs and remove the widgets."""
         self.control.close()
-        self._onward, self._choices, self._refresh = None, None, lambda: None
-        self.control.on_change = self._changed
+        self._refresh = lambda: None
+        self.control.on_change = self._on_change
+
+
+def runs_of(tabs: Iterable[Any], gallery: Gallery) -> list[Run]:
+    """Return the runs of all panels, newest first."""
+    every = [
+        run for tab in tabs if isinstance(tab, PanelTab) for run in tab.control.history.runs
+    ]
+    order = {id(entry.picture): n for n, entry in enumerate(gallery.entries)}
+    newest = lambda run: max(order.get(id(p), -1) for p in run.result.images)  # noqa: E731
+    return sorted(every, key=newest, reverse=True)
 
 
 class GalleryTab:
@@ -102,30 +122,61 @@ class GalleryTab:
 
     def __init__(self, gallery: Gallery) -> None:
         self.control = gallery
-        self._view: GalleryView | None = None
+        self.films: GalleryView | None = None
 
     @property
     def picture(self) -> Image | None:
         """Return the picture that is chosen."""
-        if self._view is None:
-            return self.control.latest
-        return self._view.chosen and self._view.chosen.picture
+        chosen = self.films and self.films.chosen
+        return chosen.picture if chosen else self.control.latest
 
-    def view(self, kit: Kit, takers: Sequence[tuple[str, str]], use: Use) -> Any:
-        """Return the widget, made now."""
-        self._view = view = GalleryView(self.control, kit)
-        onward = Onward(kit, takers, lambda: self.picture, use)
-
-        def changed() -> None:
-            view.refresh()
-            onward.refresh()
-
-        self.control.changed = changed
-        box = kit("VBox", children=[*view.widgets, onward.row])
-        box.add_class("kandi-panel")
+    def view(self, kit: Kit, around: Around) -> Any:
+        """Return the widget, made now: the grid, and the chosen picture large beside it."""
+        self._stage = GalleryStage(kit, around, self)
+        box = kit("VBox", layout=None, children=[self.films.grid, self._stage.stage])
+        box.add_class("kandi-gallery")
         return box
+
+    def look(self, picture: Image) -> None:
+        """Show a picture large."""
+        self._stage.refresh()
 
     def close(self) -> None:
         """Let go of the widgets."""
-        self.control.changed = lambda: None
-        self._view = None
+        self.films = None
+
+
+class GalleryStage:
+    """Show the picture that is chosen in the gallery, with what can be done with it."""
+
+    def __init__(self, kit: Kit, around: Around, tab: GalleryTab) -> None:
+        self._around, self._tab = around, tab
+        self.stage = kit.keep(stage_class()())
+        self.stage.on_msg(self._on_message)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show what is chosen now."""
+        picture = self._tab.picture
+        shown = () if picture is None else (picture,)
+        words = {
+            "mode": "view" if shown else "empty",
+            "pictures": [file_of(each) for each in shown],
+            "shown": stage_entries(Shown(shown)),
+            "onward": [list(each) for each in self._around.onward] if shown else [],
+            "empty": {
+                "title": "Nothing is drawn yet",
+                "text": "Each picture that a tab draws will be here, too.",
+            },
+        }
+        with self.stage.hold_sync():
+            write(self.stage, **words)
+
+    def _on_message(self, _: Any, message: Any, buffers: Any) -> None:
+        kind = message.get("kind") if isinstance(message, dict) else None
+        if kind == "step" and message.get("value") in (-1, 1):
+            self._around.step(message["value"])
+        elif kind == "go" and message.get("value") in dict(self._around.onward):
+            picture = self._tab.picture
+            if picture is not None:
+                self._around.go(picture, message["value"])

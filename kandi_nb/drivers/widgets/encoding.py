@@ -12,7 +12,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from ...pictures.pixels import MOST_PIXELS
+from ...pictures.pixels import MOST_PIXELS, rgb
 from ...words.errors import KandiError
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ _BITS, _BYTES = b"b", b"g"
 _LEVEL = 1  # of zlib: strokes shrink a hundredfold by any
 MOST_SHOWN = 4096  # pixels of the longer side that a page is sent; the mask is not made smaller
 _AS_PNG = 1024 * 1024  # pixels up to which a page gets every bit; larger ones as JPEG
-_THUMBNAIL = 64
+THUMBNAIL = 160  # pixels of the longer side
 
 
-def encoded(mask: np.ndarray) -> bytes:
+def encode_mask(mask: np.ndarray) -> bytes:
     """Return a mask, uint8 [h, w], as bytes.
 
     >>> import numpy
-    >>> decoded(encoded(numpy.full((2, 3), 255, numpy.uint8)), (3, 2)).tolist()
+    >>> decode_mask(encode_mask(numpy.full((2, 3), 255, numpy.uint8)), (3, 2)).tolist()
     [[255, 255, 255], [255, 255, 255]]
     """
     import numpy as np
@@ -44,7 +44,7 @@ def encoded(mask: np.ndarray) -> bytes:
     return head + zlib.compress(flat.tobytes(), _LEVEL)
 
 
-def decoded(data: bytes, size: tuple[int, int]) -> np.ndarray:
+def decode_mask(data: bytes, size: tuple[int, int]) -> np.ndarray:
     """Return the mask, uint8 [h, w], in bytes from a page; raise KandiError for any others.
 
     `size`: (width, height) that it must have. Nothing larger is unpacked.
@@ -97,10 +97,10 @@ def for_page(picture: Image) -> bytes:
     return buffer.getvalue()
 
 
-def thumbnail(picture: Image) -> str:
-    """Return a small copy of an RGB picture as a data URL."""
-    small = picture.copy()
-    small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+def thumbnail(picture: Image, side: int = THUMBNAIL) -> str:
+    """Return a small copy of a picture as a data URL; `side`: pixels of the longer one."""
+    small = rgb(picture).copy()
+    small.thumbnail((side, side))
     buffer = io.BytesIO()
     small.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, quote
+from ...words.tasks import SIDES
 from .encoding import for_page
 from .painter import script
 from .place import reachable
-from .traits import checked
+from .traits import checked_trait
 
-SIDES = ("left", "top", "right", "bottom")  # as the sides of a box
 MOST = 16_384  # pixels that a page may add to a side; the task says what is too much in all
 
 
@@ -19,18 +19,19 @@ MOST = 16_384  # pixels that a page may add to a side; the task says what is too
 def frame_class() -> type:
     """Return the widget's class, which needs anywidget to be defined."""
     import anywidget
-    from traitlets import CBytes, List
+    from traitlets import CBytes, Dict, List
 
     class Frame(anywidget.AnyWidget):
         """Hold an RGB picture, and `margins`: the pixels to add at each of `SIDES`."""
 
         _esm = script("frame.js")
-        _css = script("painter.css", "frame.css")
-        margins = checked("_margins_of", (0, 0, 0, 0)).tag(
+        _css = script("tokens.css", "painter.css", "frame.css")
+        margins = checked_trait("_margins_of", (0, 0, 0, 0)).tag(
             sync=True,
             to_json=lambda value, me: list(value),
             from_json=lambda value, me: me._margins_from_page(value),
         )
+        translation = Dict().tag(sync=True)
         size = List().tag(sync=True)
         picture = CBytes().tag(sync=True, echo_update=False)
 
@@ -52,7 +53,7 @@ def frame_class() -> type:
             if not known or not all(type(side) is int and 0 <= side <= MOST for side in value):
                 raise KandiError(
                     f"margins are four whole numbers of pixels from 0 to {MOST:,}, "
-                    f"{', '.join(SIDES)}, not {shown(value)}"
+                    f"{', '.join(SIDES)}, not {quote(value)}"
                 )
             return tuple(value)
 

@@ -7,16 +7,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
-from ...pictures.pixels import is_picture, rgb
-from ...tasks.embeddings.items import gathered, named
+from ...pictures.pixels import is_picture
+from ...tasks.embeddings.items import gather, item_names
+from ...words.bounds import whole
 from ...words.embedding import Embedding
-from ...words.errors import Cancelled, KandiError, one_line, shortened, shown
+from ...words.errors import Cancelled, KandiError, line_of, one_line, quote, shorten
+from ...words.extras import check_extra
 from ...words.params import Params
 from .encoding import for_page, thumbnail
 from .mixing import Blend, Follower
 from .painter import script
-from .place import reachable, replaced, watched
-from .traits import checked
+from .place import earlier_shown, is_watched, reachable
+from .traits import checked_trait
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
@@ -41,17 +43,14 @@ def mixer(
     point to drag, and each item has a slider. The picture follows: with `quick` steps while one
     drags, with all when one lets go. `mixer.weights` (shares with the sum 1) and `mixer.params`
     can be read and set, `mixer.embedding` is the mixture, `mixer.result` what was drawn last
-    with all steps, and `mixer.run()` draws that now; `close()` takes the mixer off the page.
-    Where nobody watches, nothing is drawn unasked. Raises KandiError.
+    with all steps, and `mixer.run()` draws that now. At its corners stands what each item is
+    alone. `close()` takes the mixer off the page. Where nobody watches, nothing is drawn
+    unasked. Raises KandiError.
     """
     blend = Blend(k, items, how)
-    if isinstance(quick, bool) or not isinstance(quick, int) or quick < 2:
-        raise KandiError(f"quick is a number of steps from 2, not {shown(quick)}")
-    try:
-        kind = mixer_class()
-    except ImportError:
-        raise KandiError("the mixer needs one more package: pip install anywidget") from None
-    return kind(blend, blend.shares(weights), _single(params or Params()), quick)
+    whole("quick", quick, 2, says="quick is a number of steps from 2")
+    check_extra("notebook", "the mixer", "ipywidgets", "anywidget")
+    return mixer_class()(blend, blend.shares(weights), _single(params or Params()), quick)
 
 
 @cache
@@ -65,12 +64,12 @@ def mixer_class() -> type:
         """Hold items and their weights; made by `kn.mixer`."""
 
         _esm = script("mixer.js")
-        _css = script("painter.css", "mixer.css")
-        weights = checked("_weights_of").tag(
+        _css = script("tokens.css", "painter.css", "mixer.css")
+        weights = checked_trait("_weights_of").tag(
             sync=True, from_json=lambda value, me: me._weights_from_page(value)
         )
         dragging = Bool(False).tag(sync=True, from_json=lambda value, me: value is True)
-        params = checked("_params_of")
+        params = checked_trait("_params_of")
         result = AnyTrait()
         labels = List().tag(sync=True)
         thumbnails = List().tag(sync=True)
@@ -87,16 +86,18 @@ def mixer_class() -> type:
             self._blend, self._quick = blend, quick
             self._wanted: Any = None  # what is drawn, or was last
             self._seen = False  # a page shows it, so the picture follows
-            self._follower = Follower(self._show, self._ended)
-            every = gathered(blend.items, "mixer", params)
+            self._corner: int | None = None  # the item that is drawn alone just now
+            self._plain: set[int] = set()  # items that were drawn so
+            self._follower = Follower(self._show, self._on_end)
+            every = gather(blend.items, "mixer", params)
             super().__init__(
                 weights=weights,
                 params=params,
-                labels=[shortened(one_line(name), 40) for name in named(every)],
-                thumbnails=[thumbnail(rgb(i)) if is_picture(i) else "" for i in every],
+                labels=[shorten(one_line(name), 40) for name in item_names(every)],
+                thumbnails=[thumbnail(i, 64) if is_picture(i) else "" for i in every],
             )
             reachable(self)
-            self.on_msg(self._heard)
+            self.on_msg(self._on_message)
 
         # --- what is set ---
 
@@ -113,7 +114,11 @@ def mixer_class() -> type:
             return _single(value)
 
         @observe("weights", "dragging", "params")
-        def _changed(self, change: Any) -> None:
+        def _on_change(self, change: Any) -> None:
+            if change["name"] == "params" and self._plain:
+                every = enumerate(self.thumbnails)
+                self.thumbnails = ["" if n in self._plain else small for n, small in every]
+                self._plain = set()
             if self._seen and change["old"] is not None:
                 self._follow()
 
@@ -127,14 +132,14 @@ def mixer_class() -> type:
         @property
         def embedding(self) -> Embedding:
             """Return the mixture, of one row; it is computed when it is first asked for."""
-            return self._blend.mixed(self.params, self.weights)
+            return self._blend.mixture(self.params, self.weights)
 
         def run(self, **options: Any) -> Result:
             """Draw the mixture with all steps now; `options` are `progress` and `stop`."""
             self.stop()
             self.wait()
-            result = self._blend.drawn(self.params, self.weights, **options)
-            self._ended((result, False), None, [])
+            result = self._blend.draw(self.params, self.weights, **options)
+            self._on_end((result, False), None, [])
             return result
 
         def stop(self) -> None:
@@ -146,7 +151,7 @@ def mixer_class() -> type:
             """Wait until nothing is drawn in the background; return whether that is so."""
             return self._follower.wait(seconds)
 
-        def _heard(self, _: Any, message: Any, buffers: Any) -> None:
+        def _on_message(self, _: Any, message: Any, buffers: Any) -> None:
             kind = message.get("kind") if isinstance(message, dict) else None
             if kind == "shown" and not self._seen:
                 self._seen = True
@@ -164,15 +169,43 @@ def mixer_class() -> type:
                 params = params.replace(steps=min(self._quick, params.steps))
 
             def draw(stop: Any) -> tuple[Result, bool]:
-                return self._blend.drawn(params, weights, stop=stop), rough
+                return self._blend.draw(params, weights, stop=stop), rough
 
             self.running = True
             self._follower.want(draw, rough=rough)
 
-        def _show(self, done: int, total: int, words: str) -> None:
-            self.status = words
+        def _draw_corners(self) -> None:
+            """Draw the next item alone that has no picture, if nothing else is to be drawn."""
+            number = next((n for n, small in enumerate(self.thumbnails) if not small), None)
+            if number is None or not self._seen or self._follower.waits:
+                return
+            params = self.params.replace(steps=min(self._quick, self.params.steps))
+            alone = [float(n == number) for n in range(len(self.weights))]
 
-        def _ended(self, drawn: Any, error: BaseException | None, notes: list[str]) -> None:
+            def draw(stop: Any) -> tuple[Result, bool]:
+                self._corner = number
+                return self._blend.draw(params, alone, stop=stop), True
+
+            self._follower.want(draw, rough=False)
+
+        def _show(self, done: int, total: int, words: str) -> None:
+            if self._corner is None:
+                self.status = words
+
+        def _cornered(self, number: int, drawn: Any) -> None:
+            """Take the picture of an item alone; one that was given up comes again later."""
+            self._corner = None
+            if drawn is not None:
+                self._plain.add(number)
+                small = list(self.thumbnails)
+                small[number] = thumbnail(drawn[0][0], 64)
+                self.thumbnails = small
+                self._draw_corners()
+
+        def _on_end(self, drawn: Any, error: BaseException | None, notes: list[str]) -> None:
+            if self._corner is not None:
+                self._cornered(self._corner, drawn)
+                return
             with self.hold_sync():
                 self.wrong = False
                 self.running, self.status = self._follower.waits, ""
@@ -183,11 +216,10 @@ def mixer_class() -> type:
                     self.note = "; ".join(dict.fromkeys(notes))
                     if not rough:
                         self.result = result
+                        self._draw_corners()
                 elif not isinstance(error, Cancelled):
                     self._wanted, self.wrong = None, True
-                    ours = isinstance(error, KandiError)
-                    kind = "" if ours else f"{type(error).__name__}: "
-                    self.note = kind + one_line(str(error))
+                    self.note = line_of(error)
 
         # --- how it shows itself ---
 
@@ -198,9 +230,9 @@ def mixer_class() -> type:
             )
 
         def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-            if not watched():
+            if not is_watched():
                 return {"text/plain": repr(self)}
-            for old in replaced(self):
+            for old in earlier_shown(self):
                 old.close()
             return super()._repr_mimebundle_()
 
@@ -216,7 +248,7 @@ def mixer_class() -> type:
 
 def _single(params: Any) -> Params:
     if not isinstance(params, Params):
-        raise KandiError(f"a mixer's params are kn.Params, not {shown(params)}")
+        raise KandiError(f"a mixer's params are kn.Params, not {quote(params)}")
     if params.count != 1:
         raise KandiError(f"a mixer draws one picture: params with count 1, not {params.count}")
     return params

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
-from ...tasks.checks import check_prior
 from ...tasks.embeddings.embed import embed
-from ...tasks.embeddings.items import gathered
+from ...tasks.embeddings.items import gather
 from ...tasks.embeddings.mixing import mix
-from ...tasks.embeddings.mixtures import MIXERS, combined, shares_of
+from ...tasks.embeddings.mixtures import check_mixes, combine, shares_of
 from ...words.embedding import Embedding
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, quote
+from ...words.fields import names_of
 from ...words.params import Params
 from .runner import Runner
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 LEAST, MOST = 2, 8  # items: with more, nobody finds the slider
 HOWS = ("mean", "slerp")
-_PRIOR = ("prior_steps", "prior_guidance", "prior_seed", "negative")  # what embeds the items
 
 
 class Blend:
@@ -32,19 +31,19 @@ class Blend:
     """
 
     def __init__(self, k: Kandinsky, items: Any, how: str) -> None:
-        check_prior(k, MIXERS)
+        check_mixes(k)
         if isinstance(items, (str, bytes)) or not hasattr(items, "__len__"):
-            raise KandiError(f"items is a list of {LEAST} to {MOST} items, not {shown(items)}")
+            raise KandiError(f"items is a list of {LEAST} to {MOST} items, not {quote(items)}")
         if not LEAST <= len(items) <= MOST:
             raise KandiError(
                 f"a mixer has {LEAST} to {MOST} items, not {len(items)}; kn.mix takes more"
             )
         if how not in HOWS:
             raise KandiError(
-                f"how is one of {', '.join(HOWS)}, not {shown(how)}; kn.mix has others"
+                f"how is one of {', '.join(HOWS)}, not {quote(how)}; kn.mix has others"
             )
         for item in items:
-            if len(gathered(item, "mixer")) != 1:
+            if len(gather(item, "mixer")) != 1:
                 raise KandiError("a mixer goes between single items; mix lists: kn.mixture")
         self.k, self.items, self.how = k, list(items), how
         self._rows: tuple[Any, Embedding] | None = None
@@ -56,19 +55,21 @@ class Blend:
 
     def rows(self, params: Params, **options: Any) -> Embedding:
         """Return the embeddings of the items by the prior settings of `params`."""
-        key = tuple(getattr(params, name) for name in _PRIOR)
+        key = tuple(getattr(params, name) for name in (*names_of(stage="prior"), "negative"))
         with self._lock:
             if self._rows is None or self._rows[0] != key:
-                every = gathered(self.items, "mixer", params)
+                every = gather(self.items, "mixer", params)
                 self._rows = key, embed(self.k, every, **options)
             return self._rows[1]
 
-    def mixed(self, params: Params, weights: Sequence[float], **options: Any) -> Embedding:
+    def mixture(self, params: Params, weights: Sequence[float], **options: Any) -> Embedding:
         """Return the mixture by weights, of one row."""
-        return combined(self.rows(params, **options), self.shares(weights), self.how)
+        return combine(self.rows(params, **options), self.shares(weights), self.how)
 
-    def drawn(self, params: Params, weights: Sequence[float], **options: Any) -> Result:
+    def draw(self, params: Params, weights: Sequence[float], **options: Any) -> Result:
         """Draw the mixture; `options` are `progress` and `stop`."""
+        if hasattr(self.k, "remote_mixtures"):  # a service keeps its embeddings itself
+            return mix(self.k, params, self.items, weights, self.how, **options)
         rows = list(self.rows(params, **options))
         return mix(self.k, params, rows, weights, self.how, **options)
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from ...pictures.images import picture
 from ...pictures.masks import Mask
-from ...words.errors import KandiError, shown
-from .encoding import check_paintable, decoded, encoded, for_page
-from .place import reachable, replaced, watched
-from .traits import checked
+from ...words.errors import KandiError, quote
+from ...words.extras import check_extra
+from .encoding import check_paintable, decode_mask, encode_mask, for_page
+from .place import earlier_shown, is_watched, reachable
+from .traits import checked_trait
+from .translation import translation
 
 if TYPE_CHECKING:
     from ipywidgets import DOMWidget
 
-_FOLDER = Path(__file__).parent / "browser"
+BROWSER = Path(__file__).parent / "browser"  # scripts and styles
 MOST_FEATHER = 100  # pixels, of the slider and of what a page may ask for
 
 
@@ -32,24 +34,22 @@ def mask_painter(image: Any, *, mask: Any = None, feather: float = 0) -> DOMWidg
     """
     if isinstance(image, (list, tuple)):
         raise KandiError("mask_painter takes one picture; make a painter for each of a list")
-    try:
-        return painter_class()(image, mask=mask, feather=feather)
-    except ImportError:
-        raise KandiError(
-            "the mask painter needs one more package: pip install anywidget"
-        ) from None
+    check_extra("notebook", "the mask painter", "ipywidgets", "anywidget")
+    return painter_class()(image, mask=mask, feather=feather)
 
 
 def script(*names: str) -> str:
-    """Return files of the folder `browser` as one text."""
-    return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in names)
+    """Return files of the folder `browser` as one text; scripts begin with what all share."""
+    shared = ["elements.js"] if names[0].endswith(".js") else []
+    every = [*shared, *names]
+    return "\n".join((BROWSER / name).read_text(encoding="utf-8") for name in every)
 
 
 @cache
 def painter_class() -> type:
     """Return the widget's class, which needs anywidget to be defined."""
     import anywidget
-    from traitlets import CBytes, List, Unicode, observe
+    from traitlets import CBytes, Dict, List, Unicode, observe
 
     class MaskPainter(anywidget.AnyWidget):
         """Hold a picture and its mask; made by `kn.mask_painter`.
@@ -59,9 +59,9 @@ def painter_class() -> type:
         """
 
         _esm = script("raster.js", "painting.js", "screen.js", "hand.js", "painter.js")
-        _css = script("painter.css")
-        mask = checked("_mask_of")
-        feather = checked("_feather_of", 0).tag(
+        _css = script("tokens.css", "painter.css")
+        mask = checked_trait("_mask_of")
+        feather = checked_trait("_feather_of", 0).tag(
             sync=True, from_json=lambda value, me: me._feather_from_page(value)
         )
         painted = CBytes().tag(
@@ -71,18 +71,20 @@ def painter_class() -> type:
         size = List().tag(sync=True)
         label = Unicode("mask").tag(sync=True)
         note = Unicode().tag(sync=True)
+        translation = Dict().tag(sync=True)
         most_feather = MOST_FEATHER
 
         def __init__(self, image: Any, *, mask: Any = None, feather: float = 0) -> None:
             self._image = _one(image)
             self._base = _empty(self._image)
-            self._sent = encoded(self._base.array)
+            self._sent = encode_mask(self._base.array)
             self._telling = True  # while the kernel itself sets traits
             super().__init__(
                 mask=self._base,
                 painted=self._sent,
                 size=list(self._image.size),
                 picture=for_page(self._image),
+                translation=translation().for_page(type(self)),
             )
             self._telling = False
             reachable(self)
@@ -132,7 +134,7 @@ def painter_class() -> type:
             if not number or not 0 <= value <= MOST_FEATHER:
                 raise KandiError(
                     f"feather is a number of pixels from 0 to {MOST_FEATHER}, not "
-                    f"{shown(value)}; mask.feather(by) takes more"
+                    f"{quote(value)}; mask.feather(by) takes more"
                 )
             return value
 
@@ -145,13 +147,15 @@ def painter_class() -> type:
         # --- what the page sends ---
 
         @observe("painted", "feather")
-        def _heard(self, change: Any) -> None:
+        def _on_page(self, change: Any) -> None:
             if self._telling:
                 return
             base = self._base
             try:
                 if self.painted != self._sent:
-                    base = Mask(decoded(self.painted, self._image.size), picture=self._image)
+                    base = Mask(
+                        decode_mask(self.painted, self._image.size), picture=self._image
+                    )
             except KandiError as error:
                 self.note = str(error)
                 self._send_base(again=True)  # the page shows what there is
@@ -176,7 +180,7 @@ def painter_class() -> type:
             try:
                 if again:
                     self.painted = b""  # else the same bytes would not be sent
-                self._sent = self.painted = encoded(self._base.array)
+                self._sent = self.painted = encode_mask(self._base.array)
             finally:
                 self._telling = before
 
@@ -190,9 +194,9 @@ def painter_class() -> type:
             return f"MaskPainter({self.mask!r})"
 
         def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-            if not watched():
+            if not is_watched():
                 return {**self.mask._repr_mimebundle_(), "text/plain": repr(self)}
-            for painter in replaced(self):
+            for painter in earlier_shown(self):
                 painter.close()
             return super()._repr_mimebundle_()
 

@@ -8,19 +8,57 @@ import weakref
 from typing import Any
 
 from ...model.progress import place
-from ...words.errors import HEADLESS
+from ...words.errors import HEADLESS, warn
 
 
-def watched() -> bool:
+def is_watched() -> bool:
     """Tell whether controls would be seen: in a live notebook, or in a page that Voilà serves.
 
     Voilà runs the notebook before anybody sees it, as drivers without a browser do; it says who
     it is in the kernel's environment.
     """
     if place() == "notebook":
+        _tell_of_colab()
         return True
-    served = os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
-    return served and os.environ.get(HEADLESS, "0") in ("", "0")
+    return is_visited() and os.environ.get(HEADLESS, "0") in ("", "0")
+
+
+def _tell_of_colab() -> None:
+    """Say once what lets Colab show widgets of others; it leaves their place empty without."""
+    colab = sys.modules.get("google.colab.output._widgets")
+    if colab is not None and not getattr(colab, "_installed_url", True) and not _TOLD:
+        _TOLD.append(True)
+        warn(
+            "Colab shows these controls once it may: run “from google.colab import output; "
+            "output.enable_custom_widget_manager()”, then this cell again"
+        )
+
+
+_TOLD: list[bool] = []
+
+
+def is_visited() -> bool:
+    """Tell whether the page is one that Voilà serves: strangers may look at it."""
+    return os.environ.get("SERVER_SOFTWARE", "").startswith("voila/")
+
+
+class Below:
+    """Hold a place below what a cell shows, in its output, which can be filled later."""
+
+    def __init__(self, shown: Any) -> None:
+        from IPython.display import HTML, display
+
+        display(shown, raw=True)
+        self._handle = display(HTML(""), display_id=True) if is_watched() else None
+        if is_visited():
+            self._handle = None
+
+    def __bool__(self) -> bool:
+        return self._handle is not None
+
+    def fill(self, value: Any) -> None:
+        """Show a value there, in the place of what was there."""
+        self._handle.update(value)
 
 
 def reachable(widget: Any) -> Any:
@@ -38,7 +76,7 @@ def reachable(widget: Any) -> Any:
 _SHOWN: dict[str, tuple[str, list[weakref.ref]]] = {}
 
 
-def replaced(shown: Any) -> list[Any]:
+def earlier_shown(shown: Any) -> list[Any]:
     """Note what the cell that runs now shows; return what its earlier runs showed instead.
 
     A cell that is run again takes its output from the page, not from the kernel.

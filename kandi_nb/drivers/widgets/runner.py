@@ -97,7 +97,7 @@ class Bar(Progress):
         self._told = 0.0
 
     def __enter__(self) -> Bar:
-        self._tell(0, self.total, f"0/{self.total} steps")
+        self._tell(0, self.total, self._words(0))
         return self
 
     def show(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def checked(method: str, default: Any = None) -> Any:
+def checked_trait(method: str, default: Any = None) -> Any:
     """Return a trait whose values a method of its widget reads: method(value) -> value.
 
     It raises KandiError for what is none, None included, where traitlets would raise its own

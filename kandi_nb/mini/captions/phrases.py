@@ -104,7 +104,7 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def joined(parts: Iterable[str]) -> str:
+def join_words(parts: Iterable[str]) -> str:
     """Join words by spaces and leave out empty ones."""
     return " ".join(part for part in parts if part)
 
@@ -122,7 +122,7 @@ def standard(grammar: Grammar, scene: Any) -> str:
     phrase = grammar.subjects[scene.object, scene.colour][0]
     worn = grammar.wearing[scene.headwear, phrase.gender][0] if wears(scene) else ""
     place = grammar.at[scene.place][0] if scene.place != "plain" else ""
-    return capital(joined((beginning + phrase[field], worn, place)))
+    return capital(join_words((beginning + phrase[field], worn, place)))
 
 
 def compose(grammar: Grammar, scene: Any, rng: Random) -> str:
@@ -135,8 +135,8 @@ def compose(grammar: Grammar, scene: Any, rng: Random) -> str:
         phrase = pick(grammar.empty[scene.place], rng)
         # "A picture with space" is nobody's wording: `along` is for objects.
         phrase = phrase._replace(along=phrase.of)
-        text, style = _opened(grammar, scene.style, phrase, rng)
-        text = _finished(grammar, text, style, rng)
+        text, style = _open(grammar, scene.style, phrase, rng)
+        text = _close(grammar, text, style, rng)
     elif shape < 0.28:
         text = _keywords(grammar, scene, rng)
     else:
@@ -152,7 +152,7 @@ def compose(grammar: Grammar, scene: Any, rng: Random) -> str:
     return text + "." if chance() < 0.12 else text
 
 
-def _opened(grammar: Grammar, style: str, phrase: Phrase, rng: Random) -> tuple[str, str]:
+def _open(grammar: Grammar, style: str, phrase: Phrase, rng: Random) -> tuple[str, str]:
     """Return the phrase behind a drawn opener, and the style if it is still to be said."""
     chance = rng.random()
     if chance < (0.15 if style == "plain" else 0.5):
@@ -161,7 +161,7 @@ def _opened(grammar: Grammar, style: str, phrase: Phrase, rng: Random) -> tuple[
     return (phrase.bare if chance > 0.9 else phrase.a), ("" if style == "plain" else style)
 
 
-def _finished(grammar: Grammar, text: str, style: str, rng: Random) -> str:
+def _close(grammar: Grammar, text: str, style: str, rng: Random) -> str:
     if not style:
         return text
     chance = rng.random()
@@ -197,7 +197,7 @@ def _sentence(grammar: Grammar, scene: Any, rng: Random) -> str:
     real_place = scene.place != "plain"
     place = pick(grammar.at[scene.place], rng) if real_place or chance() < 0.1 else ""
 
-    text, style = _opened(grammar, scene.style, phrase, rng)
+    text, style = _open(grammar, scene.style, phrase, rng)
     if text is phrase.bare and grammar.drop_articles is not None and chance() < 0.5:
         worn, place = grammar.drop_articles(worn), grammar.drop_articles(place)
 
@@ -206,14 +206,14 @@ def _sentence(grammar: Grammar, scene: Any, rng: Random) -> str:
         if order < 0.15:
             subject = phrase.the if order < 0.05 else text
             verb = pick(grammar.verbs[scene.object], rng)
-            text = joined((subject, worn, verb, place))
+            text = join_words((subject, worn, verb, place))
         elif order < 0.28:
-            text = f"{place}, {joined((text, worn))}"
+            text = f"{place}, {join_words((text, worn))}"
         else:
             verb = pick(grammar.inverted[scene.object], rng)
-            text = joined((place, verb, text, worn))
+            text = join_words((place, verb, text, worn))
     elif worn and place and order > 0.9:
-        text = joined((text, place, worn))
+        text = join_words((text, place, worn))
     else:
-        text = joined((text, worn, place))
-    return _finished(grammar, text, style, rng)
+        text = join_words((text, worn, place))
+    return _close(grammar, text, style, rng)

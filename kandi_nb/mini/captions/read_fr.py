@@ -7,6 +7,9 @@ _TONE = "(?: (?:rouge|bleue?|verte?|violette?|doree?|blanc(?:he)?|noire?|jaune|r
 PATTERNS = tuple(
     (attribute, value, pattern.replace("%", "e?s?"))
     for attribute, value, pattern in (
+        # As an adjective "desert" is no desert.
+        ("place", "blossom", "jardins? deserts?"),
+        ("place", "sunset", "paysages? deserts?(?= avec (?:un|le) coucher)"),
         ("object", "rocket", "vaisseau(?:x)? spati(?:al|aux)|fusees?"),
         ("object", "sailboat", "bateaux? a voiles?|voiliers?|bateaux?"),
         ("style", "pencil", "(?:croquis|dessin|dessine%|esquisse) au crayon|crayon|croquis"),
@@ -60,7 +63,7 @@ portrait vue
 scene fond toile art illustration
 petit petite petits jolie joli mignon mignonne beau belle bel grand grande vieux vieille
 jeune drole
-vide desert deserte paysage simple uni detaille detaillee lumineux haute qualite colore
+vide deserte paysage simple uni detaille detaillee lumineux haute qualite colore
 coloree
 tient promene trouve vole volette dresse roule navigue flotte pousse assis assise debout
 couche

@@ -9,6 +9,7 @@ the prompt counts, of several places the first in the list: a sunset over snow i
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache, lru_cache
 from typing import NamedTuple
 
@@ -58,7 +59,7 @@ def _chinese() -> tuple[_Patterns, re.Pattern[str]]:
     return patterns, re.compile(read_zh.HARMLESS)
 
 
-def _spelled(text: str) -> str:
+def _spell(text: str) -> str:
     return re.sub(r"\s+", " ", text.lower().translate(_SPELLINGS))
 
 
@@ -136,7 +137,9 @@ def _read_chinese(text: str) -> Read:
 @lru_cache(maxsize=256)
 def read(prompt: str) -> Read:
     """Read all that a prompt says; whoever hands a part of it out copies it first."""
-    text = _spelled(prompt)
+    # Some keyboards and files take letters apart: u and ̈ are read as ü.
+    prompt = unicodedata.normalize("NFC", prompt)
+    text = _spell(prompt)
     readings = []
     if _WORD.search(_only(_LATIN, text)):
         readings += _read_mixed(_only(_LATIN, text))
@@ -154,7 +157,7 @@ def read(prompt: str) -> Read:
             kept += [value for value in values if value not in kept]
     unknown += re.findall(rf"[^\W\d_{_LATIN}{_CYRILLIC}{_CHINESE}]+", text)
     # Report words as they were typed, accents included.
-    typed = {_spelled(word): word.lower() for word in _WORD.findall(prompt)}
+    typed = {_spell(word): word.lower() for word in _WORD.findall(prompt)}
     unknown = list(dict.fromkeys(typed.get(word, word) for word in unknown))
     # A place alone is a picture of the empty place, unless something else was asked for.
     if "object" not in said and "place" in said and not unknown:

@@ -126,13 +126,13 @@ ARTICLE = {
 }
 
 
-def _declined(adjectives: list[str], ending: str) -> str:
+def _decline(adjectives: list[str], ending: str) -> str:
     return " ".join(a[:-1] if a.endswith("!") else a + ending for a in adjectives)
 
 
 def _phrase(adjectives: list[str], noun: str, gender: str, dative: str, rest: str) -> Phrase:
     def said(article: str, ending: str, noun: str = noun) -> str:
-        words = (article, _declined(adjectives, ending), noun, rest)
+        words = (article, _decline(adjectives, ending), noun, rest)
         return " ".join(word for word in words if word)
 
     one, to_one, the = ARTICLE[gender]

@@ -121,7 +121,7 @@ TAILS = {
 DE = {"un ": "d'un ", "une ": "d'une ", "l'": "de l'", "le ": "du ", "la ": "de la "}
 
 
-def elided(article: str, words: str) -> str:
+def elide(article: str, words: str) -> str:
     """Put "le", "la" or "de" before words, as l' or d' before a vowel (hibou has none)."""
     if words[0] in "aeiouéèêàâôh" and not words.startswith("hibou"):
         return f"{article[0]}'{words}"
@@ -136,7 +136,7 @@ def _subject(adorning: str, noun: str, tone: str, gender: str) -> Phrase:
     words = (_agreeing(adorning, gender), noun, _agreeing(tone, gender))
     bare = " ".join(word for word in words if word)
     one = ("un " if gender == "m" else "une ") + bare
-    the = elided("le" if gender == "m" else "la", bare)
+    the = elide("le" if gender == "m" else "la", bare)
     return Phrase(one, bare, f"d'{one}", f"avec {one}", the, gender)
 
 
@@ -146,7 +146,7 @@ def _scenery(words: str) -> Phrase:
         return Phrase(words, words, f"de {words}", f"avec {words}", words)
     article, gap, bare = words.partition("'" if words.startswith("l'") else " ")
     if article == "des":
-        of = elided("de", bare)
+        of = elide("de", bare)
     elif article == "les":
         of = f"des {bare}"
     else:

@@ -153,7 +153,7 @@ def _together(words: str) -> str:
     return ("со " if words.startswith(("льв", "щ", "зв")) else "с ") + words
 
 
-def _declined(adjective: str, gender: str) -> tuple[str, str, str]:
+def _decline(adjective: str, gender: str) -> tuple[str, str, str]:
     if not adjective:
         return "", "", ""
     stem, model = adjective.split()
@@ -173,9 +173,9 @@ def _subjects(nouns: str, colour: str) -> tuple[Phrase, ...]:
         *cases, gender = noun.split()
         cases = [case.replace("_", " ") for case in cases]
         for adorning in ADORNING:
-            before = _declined(adorning, gender)
+            before = _decline(adorning, gender)
             for tone in spread(COLOUR_WORDS[colour]):
-                rows = zip(before, _declined(tone, gender), cases, strict=True)
+                rows = zip(before, _decline(tone, gender), cases, strict=True)
                 spoken = tuple(" ".join(word for word in row if word) for row in rows)
                 phrases.append(_phrase(spoken, gender))
         if colour in OF_COLOUR:

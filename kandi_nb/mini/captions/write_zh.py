@@ -155,18 +155,18 @@ def compose(scene: Any, rng: Random) -> str:
         text = standard(scene)
     elif scene.object == "nothing":
         words = SCENERY if chance() < 0.8 else EMPTY
-        text = _styled(pick(words[scene.place], rng), True, scene.style, rng)
+        text = _with_style(pick(words[scene.place], rng), True, scene.style, rng)
     elif shape < 0.28:
         text = _keywords(scene, rng)
     else:
         text, named = _sentence(scene, rng)
-        text = _styled(text, named, scene.style, rng)
+        text = _with_style(text, named, scene.style, rng)
     if chance() < 0.1:
         text = text.replace("，", ", ")
     return text + "。" if chance() < 0.12 else text
 
 
-def _styled(text: str, named: bool, style: str, rng: Random) -> str:
+def _with_style(text: str, named: bool, style: str, rng: Random) -> str:
     """Say the style; `named` tells that the text is a noun phrase, which openers need."""
     chance = rng.random()
     if named and chance < (0.12 if style == "plain" else 0.5):

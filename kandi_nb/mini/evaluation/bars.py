@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .. import judge
+from ..world.render import SIZE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,8 +33,10 @@ BARS = {
     "mix: cat and dog": 0.80,
     "mix: by chance": 0.20,
     "picture + text": 0.70,
+    "sharpness at 128 px": 0.85,
     "seconds": 1.5,
 }
+AT_SMALL = "64 px: "  # before a figure's name: read of small pictures, beside the large ones
 UPPER = ("seconds", "different scenes", "mix: by chance")
 COSINES = ("same scene", "different scenes", "silhouette IoU")
 
@@ -44,24 +47,32 @@ class Evaluation:
 
     ``figures`` are shares 0…1, cosines or seconds by name; ``languages`` says language →
     attribute → share where prompts are read. ``picture`` is the contact sheet and ``rows`` says
-    what stands in it.
+    what stands in it. ``size`` is the side of the pictures in pixels.
     """
 
     figures: dict[str, float] = field(default_factory=dict)
     languages: dict[str, dict[str, float]] = field(default_factory=dict)
     picture: Image.Image | None = None
     rows: str = ""
+    size: int = SIZE
 
 
-def reached(what: str, value: float) -> bool | None:
+def bar_of(what: str) -> float | None:
+    """Return the bar of a figure, which is the same for small pictures; None without one."""
+    return BARS.get(what.removeprefix(AT_SMALL))
+
+
+def reached_bars(what: str, value: float) -> bool | None:
     """Tell whether a figure reaches its bar; None where there is no bar."""
-    if what not in BARS:
+    bar = bar_of(what)
+    if bar is None:
         return None
-    return value <= BARS[what] if what in UPPER else value >= BARS[what]
+    return value <= bar if what.removeprefix(AT_SMALL) in UPPER else value >= bar
 
 
-def shown(what: str, value: float) -> str:
+def table_of(what: str, value: float) -> str:
     """Return a figure as people write it."""
+    what = what.removeprefix(AT_SMALL)
     if what == "seconds":
         return f"{value:.2f} s"
     return f"{value:.2f}" if what in COSINES else f"{100 * value:.1f} %"

@@ -8,9 +8,11 @@ from pathlib import Path
 from ...words.files import write
 from .. import judge, names
 from ..captions import LANGUAGE_NAMES
-from ..training.record import recorded
-from ..training.stages import CHECKPOINTS, Checkpoint
-from .bars import BARS, Evaluation, reached, shown
+from ..training.stage import Checkpoint
+from ..training.stages import CHECKPOINTS
+from ..training.store.record import read_records
+from ..world.render import SIZE
+from .bars import AT_SMALL, Evaluation, bar_of, reached_bars, table_of
 
 WORLD = """\
 One thing (fox, cat, dog, frog, lion, bear, rabbit, owl, castle, house, car, rocket, sailboat,
@@ -18,8 +20,13 @@ mushroom, apple, butterfly) in one place (a bare backdrop, a snowy forest, space
 mountains, a city at night, a beach, a green meadow, a cherry blossom garden), in its natural
 colour or dyed red, blue, green, purple, golden or white; animals may wear a crown or a hat; as
 it is, as a pencil sketch or as an oil painting. Prompts in English, Russian, Chinese, German
-and French. Nothing else: it has never seen a photograph, a person or a letter. Pictures of
-64 x 64 pixels."""
+and French. Nothing else: it has never seen a photograph, a person or a letter. {sizes}"""
+
+# Whether larger ones were learned → how large its pictures are.
+_SIZES = {
+    False: "Pictures of\n64 x 64 pixels.",
+    True: "Pictures of\n128 x 128 pixels, or of 64 x 64 if asked.",
+}
 
 HEADER = """\
 ---
@@ -110,7 +117,7 @@ def _training(weights: Path, stages: str) -> str:
     Under "began" stands with which earlier weights a stage began, if it did: its own, or those
     of another stage as it then was.
     """
-    known = recorded(weights)
+    known = read_records(weights)
     rows = [
         "| stage | steps | seconds | loss at the end | on | began with |",
         "|---|---|---|---|---|---|",
@@ -134,9 +141,9 @@ def _figures(evaluation: Evaluation) -> str:
         rows.append("")
     rows += ["| what | figure | bar | |", "|---|---|---|---|"]
     for what, value in evaluation.figures.items():
-        good = reached(what, value)
-        bar = "" if good is None else shown(what, BARS[what])
-        rows.append(f"| {what} | {shown(what, value)} | {bar} | {_VERDICTS[good]} |")
+        good = reached_bars(what, value)
+        bar = "" if good is None else table_of(what, bar_of(what))
+        rows.append(f"| {what} | {table_of(what, value)} | {bar} | {_VERDICTS[good]} |")
     return "\n".join(rows)
 
 
@@ -153,12 +160,14 @@ def write_card(name: str, evaluation: Evaluation, weights: Path, scenes: int) ->
     card = CHECKPOINTS[name]
     tag, how = KINDS[card.role]
     prior, how = _prior_of(card), how.format(scenes=scenes)
+    if any(what.startswith(AT_SMALL) for what in evaluation.figures):
+        how += f" “{AT_SMALL}…” is the same of pictures of 64 x 64 pixels."
     how += f" Repeat it with `python -m kandi_nb.mini.evaluate {name}`."
     text = HEADER.format(
         title=card.title,
         tag=tag,
         about=textwrap.fill(card.about, 92),
-        world=WORLD,
+        world=WORLD.format(sizes=_SIZES[evaluation.size > SIZE]),
         prior=f"prior: [{names.PUBLISHER}/{prior}]\n" if prior else "",
         stages=_training(weights, card.stages),
         how=textwrap.fill(how, 92, break_on_hyphens=False),

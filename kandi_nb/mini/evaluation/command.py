@@ -9,17 +9,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ...words.errors import KandiError, did_you_mean
 from ...words.files import write
 from ...words.tables import Table
 from .. import judge, names
 from ..captions import LANGUAGE_NAMES
-from ..training.stages import CHECKPOINTS, Checkpoint
-from .bars import BARS, Evaluation, reached, shown
+from ..training.stage import Checkpoint
+from ..training.stages import CHECKPOINTS
+from ..world.render import SIZE, render_many
+from ..world.scenes import Scene
+from .bars import AT_SMALL, Evaluation, bar_of, reached_bars, table_of
 from .cards import write_card
 from .inpaint import read_depth, read_inpaint
 from .mix import read_edit, read_mix
@@ -34,6 +40,9 @@ from .text import (
     sheet,
 )
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 FILE = "evaluation.json"  # beside the checkpoint folders
 
 
@@ -42,6 +51,8 @@ def _evaluate_text(painter: Painter, count: int) -> Evaluation:
     # A bar holds in each language: the figure is that of the worst.
     figures = {what: min(scores[what] for scores in table.values()) for what in judge.HEADS}
     figures |= read_movq(painter)
+    every = [image for images in drawn["images"].values() for image in images]
+    figures[f"sharpness at {painter.size} px"] = sharpness(every, drawn["scenes"])
     if painter.family == "2.2":
         figures = read_judge() | figures | cosines(painter, drawn["images"])
     edited, _ = read_edit(painter, 3 * count // 2)
@@ -95,9 +106,16 @@ def checkpoint(name: str) -> Checkpoint:
 
 
 def evaluate(
-    name: str, weights: Path = names.WEIGHTS, count: int = 40, **settings: Any
+    name: str,
+    weights: Path = names.WEIGHTS,
+    count: int = 40,
+    size: int | None = None,
+    **settings: Any,
 ) -> Evaluation:
     """Return what the judge reads of one checkpoint, on ``count`` held-out scenes a language.
+
+    Pictures have a side of ``size`` pixels. By default that is the checkpoint's own, and what
+    draws larger ones than 64 is read at 64, too, as figures whose names begin with `AT_SMALL`.
 
     Raises KandiError for a name that is not in the family or whose folder is not there.
     """
@@ -106,7 +124,18 @@ def evaluate(
         raise KandiError(
             f"no checkpoint {weights / name}: train it with python -m kandi_nb.mini.train"
         )
-    return READERS[row.role](Painter(weights, row.family, **settings), count)
+    painter = Painter(weights, row.family, size=size, **settings)
+    evaluation = READERS[row.role](painter, count)
+    evaluation.size = painter.size
+    if size is None and painter.size > SIZE:
+        painter.size = SIZE
+        small = READERS[row.role](painter, count).figures
+        evaluation.figures |= {
+            AT_SMALL + what: value
+            for what, value in small.items()
+            if not what.startswith("judge: ")
+        }
+    return evaluation
 
 
 def table(done: dict[str, Evaluation]) -> Table:
@@ -114,26 +143,26 @@ def table(done: dict[str, Evaluation]) -> Table:
     rows = []
     for name, evaluation in done.items():
         for what, value in evaluation.figures.items():
-            good = reached(what, value)
+            good = reached_bars(what, value)
             rows.append(
                 {
                     "checkpoint": name,
                     "what": what,
-                    "figure": shown(what, value),
-                    "bar": shown(what, BARS[what]) if good is not None else "",
+                    "figure": table_of(what, value),
+                    "bar": "" if good is None else table_of(what, bar_of(what)),
                     "": {True: "reached", False: "MISSED", None: ""}[good],
                 }
             )
     return Table(rows)
 
 
-def missed(done: dict[str, Evaluation]) -> list[str]:
+def missed_bars(done: dict[str, Evaluation]) -> list[str]:
     """Return a line for every bar that is not reached."""
     return [
-        f"{name}: {what} {shown(what, value)}, not {shown(what, BARS[what])}"
+        f"{name}: {what} {table_of(what, value)}, not {table_of(what, bar_of(what))}"
         for name, evaluation in done.items()
         for what, value in evaluation.figures.items()
-        if reached(what, value) is False
+        if reached_bars(what, value) is False
     ]
 
 
@@ -150,6 +179,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument(
         "--weights", type=Path, default=names.WEIGHTS, help="folder with the checkpoints"
+    )
+    parser.add_argument(
+        "--size",
+        type=int,
+        choices=(64, 128),
+        help="pixels of the pictures, instead of the checkpoint's own; for a look, not a card",
     )
     parser.add_argument("--guidance", type=float, help="instead of the pipelines' default")
     parser.add_argument("--prior-guidance", type=float, default=4.0)
@@ -168,16 +203,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             checkpoint(name)
         for number, name in enumerate(chosen, 1):
             print(f"{number}/{len(chosen)} {name} …", file=sys.stderr, flush=True)
-            done[name] = evaluate(name, options.weights, options.scenes, **settings)
+            done[name] = evaluate(
+                name, options.weights, options.scenes, options.size, **settings
+            )
             if options.sheets and done[name].picture:
                 options.sheets.mkdir(parents=True, exist_ok=True)
                 done[name].picture.save(options.sheets / f"{name}.png")
-            if not options.no_write:
+            if not (options.no_write or options.size):
                 keep(name, done[name], options.weights, options.scenes)
     except KandiError as error:
         parser.exit(2, f"{parser.prog}: {error}\n")
     print(table(done))
-    lines = missed(done)
+    lines = missed_bars(done)
     print("\n".join(["bars missed:", *lines]) if lines else "every bar is reached")
     return 1 if lines else 0
 
@@ -187,7 +224,11 @@ def keep(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
     path = weights / FILE
     with names.changing(weights):
         known = json.loads(path.read_text("utf-8")) if path.exists() else {}
-        known[name] = {"figures": evaluation.figures, "languages": evaluation.languages}
+        known[name] = {
+            "figures": evaluation.figures,
+            "languages": evaluation.languages,
+            "size": evaluation.size,
+        }
         ordered = {each: known[each] for each in CHECKPOINTS if each in known}
         write(path, (json.dumps(ordered, indent=2) + "\n").encode(), overwrite=True)
         write_card(name, evaluation, weights, scenes)
@@ -195,3 +236,33 @@ def keep(name: str, evaluation: Evaluation, weights: Path, scenes: int) -> None:
 
 if __name__ == "__main__":
     raise SystemExit(main())
+
+
+def gradient_energy(pictures: Iterable[Image.Image | np.ndarray]) -> float:
+    """Return the mean squared difference of neighbouring pixels, of values in 0…1.
+
+    Pictures are PIL's or uint8 (h, w, 3); all weigh the same. Blurred ones have little.
+
+    >>> edge = np.zeros((8, 8, 3), np.uint8)
+    >>> edge[:, 4:] = 255
+    >>> round(gradient_energy([edge]), 4)  # one step of seven
+    0.1429
+    """
+    energies = []
+    for picture in pictures:
+        pixels = np.asarray(picture, np.float32) / 255
+        energies.append(sum(float(np.square(np.diff(pixels, axis=a)).mean()) for a in (0, 1)))
+    return float(np.mean(energies))
+
+
+def sharpness(
+    pictures: Sequence[Image.Image | np.ndarray], scenes: Sequence[Scene], draws: int = 2
+) -> float:
+    """Return the gradient energy of pictures ÷ that of rendered pictures of their scenes.
+
+    Each scene is rendered as large as the pictures and ``draws`` times, from other seeds: what
+    a prompt does not say differs in the pictures, too. 1 is as sharp as the world.
+    """
+    size = np.shape(pictures[0])[0]
+    again = [replace(s, seed=s.seed + n) for s in dict.fromkeys(scenes) for n in range(draws)]
+    return gradient_energy(pictures) / gradient_energy(render_many(again, size))

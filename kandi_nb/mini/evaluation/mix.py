@@ -12,7 +12,7 @@ import numpy as np
 
 from ...tasks.edit import edit
 from .. import judge
-from ..world.render import render
+from ..world.render import SIZE, render
 from ..world.scenes import THINGS, Scene, accepted_colours, scenes
 from ..world.vocabulary import COLOURS, PLACES
 from .text import sentences
@@ -28,10 +28,10 @@ PAIR = ("cat", "dog")  # what everybody mixes first
 Read = tuple[dict[str, float], list[list["Image.Image"]]]
 
 
-def rendered(asked: Sequence[Scene]) -> list[Image.Image]:
+def render_all(asked: Sequence[Scene], size: int = SIZE) -> list[Image.Image]:
     from PIL import Image
 
-    return [Image.fromarray(render(scene).image) for scene in asked]
+    return [Image.fromarray(render(scene, size).image) for scene in asked]
 
 
 def edits(count: int) -> list[tuple[Scene, Scene]]:
@@ -53,7 +53,7 @@ def edits(count: int) -> list[tuple[Scene, Scene]]:
 def read_edit(painter: Painter, count: int = 60, strength: float = 0.5) -> Read:
     """Ask image-to-image for another colour: return the shares, and before and after."""
     asked = edits(count)
-    start = rendered([before for before, _ in asked])
+    start = render_all([before for before, _ in asked], painter.size)
     wanted = [after for _, after in asked]
     seeds = [i % 2 for i in range(count)]
     runs = [one.replace(strength=strength) for one in painter.params(sentences(wanted), seeds)]
@@ -107,7 +107,7 @@ def read_mix(painter: Painter, count: int = 60) -> Read:
     ]
     places = [draw.choice([p for p in PLACES if p != s.place]) for s in before]
     text = painter.imagine(sentences([Scene("nothing", place=p) for p in places]))
-    start = rendered(before)
+    start = render_all(before, painter.size)
     halves = (painter.see(start) + text) / 2
     moved = painter.draw(blank[:count], seeds[:count], embedded=halves)
     right = [

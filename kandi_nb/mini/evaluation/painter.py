@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,8 +13,9 @@ from ...model.loading.load import load
 from ...tasks.embeddings.clip import clip
 from ...tasks.embeddings.embed import embed
 from ...tasks.generate import generate
-from ...tasks.prior import NOTHING, Ready
-from ...tasks.run import Job, run, text_job
+from ...tasks.inpaint import inpaint
+from ...tasks.run import run
+from ...tasks.sources import repaint_jobs
 from ...words.fields import FIELDS
 from ...words.models import spec
 from ...words.params import Params
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Painter:
-    """A loaded family, with the settings of the evaluation."""
+    """A loaded family, with the settings of the evaluation.
+
+    ``size`` is the side of a picture in pixels, by default the family's own.
+    """
 
     weights: Path = names.WEIGHTS
     family: str = "2.2"
@@ -35,6 +39,7 @@ class Painter:
     guidance: float | None = None  # None: what the pipelines' authors set
     prior_steps: int = 25
     prior_guidance: float = 4.0
+    size: int | None = None
     k: Kandinsky = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -44,11 +49,7 @@ class Painter:
         # Not by a key, which would always mean the package's weights; and not by the folder of
         # all, which holds several families.
         self.k = load(self.weights / decoder, device="cpu", dtype="float32")
-
-    @property
-    def size(self) -> int:
-        """Side of a picture in pixels, from MoVQ: Kandinsky 3's UNet does not know its own."""
-        return self.k.decoder.movq.config.sample_size
+        self.size = self.size or self.k.spec.native_size
 
     def params(
         self, prompts: Sequence[str], seeds: Sequence[int] | None = None
@@ -78,45 +79,31 @@ class Painter:
         seeds: Sequence[int],
         *,
         embedded: torch.Tensor | None = None,
-        role: str = "decoder",
-        inputs: Mapping[str, Sequence[Any]] | None = None,
-        **arguments: Any,
+        depth: Sequence[Any] | None = None,
     ) -> list[Image.Image]:
-        """Draw one picture for each prompt and seed.
+        """Draw one picture for each prompt and seed, along depth maps if there are some.
 
-        Words alone are drawn by `generate`, the rest by the engine under it. Rows of
-        ``embedded`` (n, 128) take the place of what the prior makes of the prompts. ``inputs``
-        holds what each picture starts from, by the names of the role's pipeline: tensors
-        (1, …) are drawn in batches, PIL pictures alone. ``arguments`` are the same for all.
+        Rows of ``embedded`` (n, 128) take the place of what the prior makes of the prompts.
         """
-        params = self.params(prompts, seeds)
-        if embedded is None and inputs is None:
-            return generate(self.k, params, progress=False).images
-        jobs = []
-        for number, single in enumerate(params):
-            own = {name: each[number] for name, each in (inputs or {}).items()}
-            embedding = None if embedded is None else embedded[number]
-            jobs.append(self._job(single, role, embedding, own | arguments))
-        return run(role, self.k, jobs, progress=False).images
+        inputs = {"embedding": embedded, "depth": depth}
+        return generate(self.k, self.params(prompts, seeds), progress=False, **inputs).images
 
-    def _job(
+    def repaint(
         self,
-        params: Params,
-        role: str,
-        embedding: torch.Tensor | None,
-        arguments: dict[str, Any],
-    ) -> Job:
-        from PIL import Image
-
-        fields: dict[str, Any] = {"role": role, "arguments": arguments}
-        if embedding is not None:
-            fields["wants"] = (Ready(embedding[None]), NOTHING)
-        if any(isinstance(value, Image.Image) for value in arguments.values()):
-            fields["key"] = object()  # equal to no other: a batch of its own
-        return text_job(self.k, params, **fields)
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        images: Sequence[Image.Image],
+        masks: Sequence[Image.Image],
+    ) -> list[Image.Image]:
+        """Repaint pictures where masks are white, as the networks do it: nothing is pasted."""
+        task, params = inpaint.__name__, self.params(prompts, seeds)
+        jobs = repaint_jobs(task, self.k, params, None, list(images), list(masks))
+        return run(task, self.k, jobs, progress=False).images
 
 
 @cache
-def painter(weights: Path = names.WEIGHTS, family: str = "2.2") -> Painter:
+def painter(
+    weights: Path = names.WEIGHTS, family: str = "2.2", size: int | None = None
+) -> Painter:
     """Return the painter of a family, the same one every time."""
-    return Painter(weights, family)
+    return Painter(weights, family, size=size)

@@ -15,7 +15,7 @@ from .. import judge
 from ..captions import canonical
 from ..world.vocabulary import LANGUAGES
 from .inpaint import tasks
-from .mix import edits, rendered
+from .mix import edits, render_all
 from .text import held_out
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ def read_edit(k: Kandinsky, count: int = 200) -> Shares:
         Params(canonical(scene, _language(n)), seed=n % 2, strength=0.5)
         for n, scene in enumerate(after)
     ]
-    readings = judge.read(edit(k, runs, image=rendered(before), progress=False).images)
+    readings = judge.read(
+        edit(k, runs, image=render_all(before, k.spec.native_size), progress=False).images
+    )
     names = {"colour": "colour arrives", "object": "object stays", "place": "place stays"}
     right = [
         {
@@ -64,14 +66,15 @@ def read_inpaint(k: Kandinsky, count: int = 67) -> Shares:
     "put there": headwear on an animal, an object into an empty place, another place around an
     object. "identical": the least share of kept pixels that are, of all pictures.
     """
-    asked = tasks(count)
+    size = k.spec.native_size
+    asked = tasks(count, size)
     result = inpaint(
         k,
         [
             Params(canonical(task.after, _language(n)), seed=n % 2)
             for n, task in enumerate(asked)
         ],
-        image=rendered([task.before for task in asked]),
+        image=render_all([task.before for task in asked], size),
         mask=[(task.mask * 255).astype(np.uint8) for task in asked],
         progress=False,
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...model.pipelines import picture_decoder
 from .. import judge
 from ..captions import canonical
 from ..world.render import render_many
@@ -54,7 +56,7 @@ def read_movq(painter: Painter, count: int = 400) -> dict[str, float]:
 
     asked = list(scenes(count, held_out=True, salt="unseen"))
     pictures = render_many(asked, painter.size)
-    movq, rows = painter.k.decoder.movq, []
+    movq, rows = picture_decoder(painter.k.decoder), []
     with torch.inference_mode():
         for batch in judge.tensor(pictures, painter.size).split(50):
             back = movq.decode(movq.encode(batch).latents, force_not_quantize=True).sample
@@ -107,22 +109,26 @@ def cosines(painter: Painter, drawn: dict[str, list]) -> dict[str, float]:
 def seconds_a_picture(painter: Painter, role: str = "decoder", repeats: int = 5) -> float:
     """Return the median seconds of one picture, all stages, after loading.
 
-    What a role needs beside a prompt is blank.
+    What a role needs beside a prompt is as good as blank.
     """
-    import torch
     from PIL import Image
 
-    grey = Image.new("RGB", (painter.size,) * 2, "grey")
-    mask = Image.new("L", grey.size, 255)
-    inputs = {
-        "inpaint": {"image": [grey], "mask_image": [mask]},
-        "depth": {"hint": [torch.zeros(1, 3, *grey.size)]},
-    }.get(role)
+    side = painter.size
+    white = Image.new("L", (side, side), 255)
+    near = Image.linear_gradient("L").resize(white.size)
+    prompts = ["A red fox in a snowy forest"]
+    draw = {
+        "decoder": partial(painter.draw, prompts),
+        "inpaint": partial(
+            painter.repaint, prompts, images=[white.convert("RGB")], masks=[white]
+        ),
+        "depth": partial(painter.draw, prompts, depth=[near]),
+    }[role]
     times = []
     for number in range(repeats + 1):
         painter.k.forget()  # what the prior made of the same prompt before
         start = time.perf_counter()
-        painter.draw(["A red fox in a snowy forest"], [number], role=role, inputs=inputs)
+        draw(seeds=[number])
         times.append(time.perf_counter() - start)
     return statistics.median(times[1:])
 

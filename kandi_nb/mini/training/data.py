@@ -30,7 +30,7 @@ from ..world.render import SPRITES, render
 from ..world.scenes import THINGS, Scene, scenes
 from ..world.vocabulary import LANGUAGES, PLACES
 from . import loop, networks
-from .trained import Trained, digest
+from .store.trained import Trained, digest
 
 CHUNK = 500  # scenes that a process draws at a time
 # What a sentence can say alone, and its row: a thing, or a place without one.
@@ -106,7 +106,7 @@ class Data:
     weights: Path = WEIGHTS
 
     @property
-    def trained(self) -> Trained:
+    def store(self) -> Trained:
         """What earlier stages learned."""
         return Trained(self.folder, self.weights)
 
@@ -129,19 +129,19 @@ class Data:
         return self.folder / f"{name}-{world_digest()}-{self.size}-{self.count}.npy"
 
     @cached_property
-    def blended(self) -> np.ndarray:
+    def blended_pictures(self) -> np.ndarray:
         """uint8 (m, size, size, 3): what the mixtures show."""
 
         path = self._path(f"mixtures-{self._which}")
 
         def paint() -> Iterable[np.ndarray]:
             print(f"rendering {len(self.blends)} mixtures …", flush=True)
-            yield np.concatenate(self._drawn(_blend, self.blends))
+            yield np.concatenate(self._draw_all(_blend, self.blends))
 
         _make_missing([path], paint)
         return np.load(path)
 
-    def _drawn(self, draw: Callable, subjects: Sequence) -> list:
+    def _draw_all(self, draw: Callable, subjects: Sequence) -> list:
         """Return what ``draw`` makes of some subjects at a time, on all cores, in order."""
         chunks = [subjects[i : i + CHUNK] for i in range(0, len(subjects), CHUNK)]
         if len(chunks) == 1:  # a pool would take longer to start
@@ -149,12 +149,12 @@ class Data:
         with ProcessPoolExecutor(os.cpu_count()) as pool:
             return list(pool.map(partial(draw, size=self.size), chunks))
 
-    def _rendered(self, name: str) -> np.ndarray:
+    def _render(self, name: str) -> np.ndarray:
         paths = {kind: self._path(kind) for kind in ("pictures", "silhouettes", "depths")}
 
         def paint() -> Iterable[np.ndarray]:
             print(f"rendering {self.count} scenes at {self.size} px …", flush=True)
-            for chunks in zip(*self._drawn(_draw, self.scenes), strict=True):
+            for chunks in zip(*self._draw_all(_draw, self.scenes), strict=True):
                 yield np.concatenate(chunks)
 
         _make_missing(list(paths.values()), paint)
@@ -163,19 +163,19 @@ class Data:
     @cached_property
     def pictures(self) -> np.ndarray:
         """uint8 (n, size, size, 3)."""
-        return self._rendered("pictures")
+        return self._render("pictures")
 
     @cached_property
     def silhouettes(self) -> np.ndarray:
         """uint8 (n, size, size), 255 on the object."""
-        return self._rendered("silhouettes")
+        return self._render("silhouettes")
 
     @cached_property
     def depths(self) -> np.ndarray:
         """uint8 (n, size, size), 255 near."""
-        return self._rendered("depths")
+        return self._render("depths")
 
-    def _coded(
+    def _encode(
         self,
         name: str,
         pictures: Callable[[], np.ndarray],
@@ -203,24 +203,24 @@ class Data:
     def latents(self, device: str = "cpu", blended: bool = False) -> torch.Tensor:
         """Return the MoVQ's latents (n, 4, size / 8, size / 8), float32, of all pictures.
 
-        Those of the mixtures, (m, 4, …), with ``blended``.
+        Those of the mixtures, (m, 4, …), with ``blended_pictures``.
         """
-        weights = self.trained.weights_of("movq")
+        weights = self.store.weights_of("movq")
         encoder = {k: v for k, v in weights.items() if k.startswith(("encoder", "quant_conv"))}
         # Half precision, where the machine is made for it, moves a latent by some thousandths.
         dtype = loop.fast_dtype(device)
-        model = networks.loaded(networks.movq(self.size), weights).to(device)
+        model = networks.load_weights(networks.movq(self.size), weights).to(device)
         model = loop.cast(model, dtype)
         name, pictures = f"latents-{digest(encoder)}", lambda: self.pictures
         if blended:
-            name, pictures = f"mixture-{self._which}-{name}", lambda: self.blended
-        return self._coded(name, pictures, lambda x: model.encode(x.to(dtype)).latents, device)
+            name, pictures = f"mixture-{self._which}-{name}", lambda: self.blended_pictures
+        return self._encode(name, pictures, lambda x: model.encode(x.to(dtype)).latents, device)
 
     def embeddings(self, device: str = "cpu") -> torch.Tensor:
         """Return CLIP's picture embeddings (n, 128), float32."""
-        vision = self.trained.clip_towers()[1].to(device)
+        vision = self.store.clip_towers()[1].to(device)
         name = f"embeddings-{digest(vision.state_dict())}"
-        return self._coded(
+        return self._encode(
             name, lambda: self.pictures, lambda x: vision(_to_clip(x)).image_embeds, device
         )
 
@@ -230,7 +230,7 @@ class Data:
         What is mixed are pictures' embeddings. In every second blend the prior's embedding of a
         sentence takes the place of what a sentence says alone: those are what people mix.
         """
-        every, sentences = self.embeddings(device), self.imagined(device)
+        every, sentences = self.embeddings(device), self.imagine(device)
         draw = random.Random("kandi mixtures")
         mixed = []
         for number, blend in enumerate(self.blends):
@@ -243,13 +243,13 @@ class Data:
             mixed.append(blend.share * both[0] + (1 - blend.share) * both[1])
         return torch.stack(mixed)
 
-    def imagined(self, device: str = "cpu") -> torch.Tensor:
+    def imagine(self, device: str = "cpu") -> torch.Tensor:
         """Return what the landed prior makes of sentences about one thing or one place alone.
 
         Embeddings (things and places, n, 128), float32, in the order of `ALONE`, for a sentence
         in every 1,000 scenes, in five languages in turn and each with a seed of its own.
         """
-        pipe = self.trained.prior(device)
+        pipe = self.store.prior(device)
         weights = pipe.prior.state_dict() | pipe.text_encoder.state_dict()
         digests = f"{digest(weights)}-{captions_digest()}"
         path = self.folder / f"imagined-{digests}-{self.count}.npy"

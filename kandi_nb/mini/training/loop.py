@@ -9,7 +9,6 @@ loss curve.
 from __future__ import annotations
 
 import copy
-import csv
 import json
 import math
 import os
@@ -29,6 +28,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...words.errors import KandiError
 from .fast import fast_group_norm
+from .store.record import Log
 
 # A loss takes the module to train and a seeded generator on the CPU; it returns a scalar and
 # figures to log.
@@ -70,6 +70,16 @@ def fast_dtype(device: str = "cpu") -> torch.dtype:
     return torch.bfloat16 if fits else torch.float32
 
 
+def clock(device: str = "cpu") -> float:
+    """Return seconds of training so far: of a card's time, or of a CPU's that a thread got.
+
+    A training in the background, which gets what is idle, would pass its time waiting.
+    """
+    if device.startswith("cuda"):
+        return time.monotonic()
+    return time.process_time() / torch.get_num_threads()
+
+
 def cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
     """Return a module in another dtype, channels last.
 
@@ -82,9 +92,11 @@ def cast(module: nn.Module, dtype: torch.dtype) -> nn.Module:
 class Plan:
     """How long and how fast one stage learns.
 
-    Length is ``minutes`` of training time (interruptions not counted) or, if given, ``steps``.
-    ``rate`` is the peak of a cosine decay with a linear warm-up of ``warmup`` steps; ``decay``
-    is that of the weights, ``ema`` that of the average.
+    Length is ``minutes`` of training time (see `clock`) or, if given, ``steps``.
+    ``rate`` is held after a linear warm-up of ``warmup`` steps and falls in a cosine over the
+    last share ``fall`` of the length: with a small one, a training can be cut short at any time
+    and keeps most of its rate until then. ``decay`` is that of the weights, ``ema`` that of the
+    average, ``batch`` the number of pictures a step, if not the stage's own.
     """
 
     stage: str
@@ -94,12 +106,15 @@ class Plan:
     rate: float = 1e-3
     decay: float = 0.01
     warmup: int = 100
+    fall: float = 1.0
+    batch: int | None = None
     ema: float = 0.999
     device: str = "cpu"
     dtype: torch.dtype | None = None  # of the passes; by default the fastest here
     save_every: float = 60.0  # seconds, which is what a kill may cost
     log_every: int = 25
     began: str | None = None  # with which weights, if not anew; a checkpoint remembers it
+    hardware: str | None = None  # in words; a checkpoint remembers the last
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dtype", self.dtype or fast_dtype(self.device))
@@ -113,7 +128,8 @@ class Plan:
     def rate_at(self, step: int, progress: float) -> float:
         """Return the learning rate of a step."""
         warm = self.rate * min(1, (step + 1) / self.warmup)
-        return warm * (0.5 + 0.5 * math.cos(math.pi * min(1, progress)))
+        fallen = min(1, max(0, progress - 1 + self.fall) / self.fall)
+        return warm * (0.5 + 0.5 * math.cos(math.pi * fallen))
 
     def ema_at(self, step: int) -> float:
         """Return the average's decay at a step: what is young forgets its first weights fast.
@@ -142,17 +158,12 @@ def _save(plan: Plan, master: nn.Module, average: nn.Module, optimiser, state: d
     os.replace(part, plan.checkpoint)
 
 
-def _state(plan: Plan) -> dict:
-    """Return the state of a checkpoint: step, seconds, how it began, and the logged figures."""
+def state_of(plan: Plan) -> dict:
+    """Return the state of a checkpoint: step, seconds, began, hardware, the logged figures."""
     from safetensors import safe_open
 
     with safe_open(plan.checkpoint, "pt") as file:
         return json.loads(file.metadata()["state"])
-
-
-def began_with(plan: Plan) -> str | None:
-    """Return with which weights the training of a checkpoint began, if not anew."""
-    return _state(plan).get("began")
 
 
 def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dict:
@@ -168,38 +179,7 @@ def _resume(plan: Plan, master: nn.Module, average: nn.Module, optimiser) -> dic
             slots.setdefault(int(i), {})[slot] = value
     groups = optimiser.state_dict()["param_groups"]
     optimiser.load_state_dict({"state": slots, "param_groups": groups})
-    return _state(plan)
-
-
-class _Log:
-    """The CSV of a stage, without what a killed training logged after its checkpoint."""
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        if path.exists():
-            head, *rows = path.read_text("utf-8").splitlines(keepends=True)
-            kept = [row for row in rows if int(row.split(",", 1)[0]) <= step]
-            part = path.with_suffix(".part")
-            part.write_text("".join([head, *kept]), "utf-8")
-            os.replace(part, path)
-
-    def write(self, state: dict, rate: float) -> None:
-        """Append the state after a step, below a header if it is the first."""
-        figures = state["shown"]
-        row = [state["step"], f"{state['seconds']:.0f}", f"{rate:.2e}"]
-        fresh = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            if fresh:
-                rows.writerow(["step", "seconds", "rate", *figures])
-            rows.writerow([*row, *(f"{value:.4f}" for value in figures.values())])
-
-    def report(self, stage: str, state: dict, progress: float) -> None:
-        """Print the state and the minutes that are left."""
-        left = state["seconds"] * (1 / max(progress, 1e-6) - 1) / 60
-        text = " ".join(f"{key} {value:.4f}" for key, value in state["shown"].items())
-        head = f"{stage} {state['step']} {progress:.0%}"
-        print(f"{head}, {left:.1f} min left: {text}", flush=True)
+    return state_of(plan)
 
 
 @contextmanager
@@ -223,7 +203,7 @@ def alone(stage: str, folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def averaged(folder: Path, stage: str) -> dict[str, torch.Tensor]:
+def average_weights(folder: Path, stage: str) -> dict[str, torch.Tensor]:
     """Return the averaged weights of a stage's checkpoint, by their names in its module."""
     tensors = load_file(Path(folder) / f"{stage}.safetensors")
     return {k[len("average.") :]: v for k, v in tensors.items() if k.startswith("average.")}
@@ -243,14 +223,15 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
     state = {"step": 0, "seconds": 0.0, "began": plan.began}
     if plan.checkpoint.exists():
         state = _resume(plan, master, average, optimiser)
+    state["hardware"] = plan.hardware
     compute = cast(copy.deepcopy(master), plan.dtype)
     used = [p for p in compute.parameters() if p.requires_grad]
     every, mean = list(average.parameters()), list(master.parameters())
 
-    log = _Log(plan.log, state["step"])
+    log = Log(plan.log, state["step"])
     smoothed: dict[str, float] = state.setdefault("shown", {})
     rate = 0.0
-    last = saved = time.monotonic()
+    last, saved = clock(plan.device), time.monotonic()
     with fast_group_norm(), sdpa_kernel(SDPBackend.MATH):
         while (progress := plan.progress(state)) < 1:
             step = state["step"]
@@ -274,16 +255,16 @@ def train(plan: Plan, module: nn.Module, loss_of: Loss) -> nn.Module:
                 torch._foreach_lerp_(every, mean, 1 - plan.ema_at(step))
             for key, value in {"loss": loss.item(), **figures}.items():
                 smoothed[key] = smoothed.get(key, value) * (1 - FRESH) + value * FRESH
-            now = time.monotonic()
+            now = clock(plan.device)
             state |= {"step": step + 1, "seconds": state["seconds"] + now - last}
             last = now
             if state["step"] % plan.log_every == 0:
                 log.write(state, rate)
             if state["step"] % (4 * plan.log_every) == 0:
                 log.report(plan.stage, state, progress)
-            if now - saved > plan.save_every:
+            if time.monotonic() - saved > plan.save_every:
                 _save(plan, master, average, optimiser, state)
-                saved = now
+                saved = time.monotonic()
     if rate and state["step"] % plan.log_every:
         log.write(state, rate)
     _save(plan, master, average, optimiser, state)

@@ -191,7 +191,7 @@ def unet_3() -> Kandinsky3UNet:
     )
 
 
-def loaded(
+def load_weights(
     module: nn.Module, weights: Mapping[str, torch.Tensor], prefix: str = ""
 ) -> nn.Module:
     """Return a module with those of ``weights`` that start with ``prefix``, frozen.

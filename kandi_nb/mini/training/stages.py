@@ -6,68 +6,14 @@ read this table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from torch import nn
-
-from ...words.models import spec
 from .. import judge, names
-from . import assemble, landing, networks
-from .loop import Loss, Plan
-from .losses import clip, conditions, decoder, depth, movq, prior, text, told
-from .losses.judge import loss as judge_loss
-
-if TYPE_CHECKING:
-    from .data import Data
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """One folder below the weights, in the publisher's layout, and what its model card says.
-
-    ``role`` names the pipeline that it is saved as and evaluated in; ``stages`` are those whose
-    weights it holds.
-    """
-
-    name: str
-    family: str
-    role: str
-    title: str
-    about: str
-    stages: str
-
-    @property
-    def pipeline(self) -> str:
-        """The class of the pipeline that is saved."""
-        return spec(f"kandinsky-{self.family}").roles[self.role].pipeline
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One stage of training.
-
-    ``network(size)`` builds what is trained for pictures of that many pixels, and ``loss(data,
-    plan)`` what it learns; ``pace`` are settings of the `Plan`. A network ``begins`` with what
-    another stage learned, as far as it fits, and is then prepared by ``prepare(network, data,
-    plan)``; weights whose names start with one of ``frozen`` stay as they are. ``landed`` says
-    prefix of the weights' names → folder where they lie once they have landed, and
-    ``land(stage, network, data)`` writes the ``checkpoints`` that the stage completes.
-    """
-
-    network: Callable[[int], nn.Module]
-    loss: Callable[[Data, Plan], Loss]
-    pace: Mapping[str, float]
-    landed: Mapping[str, str] = field(default_factory=dict)
-    begins: str | None = None
-    prepare: Callable[[nn.Module, Data, Plan], None] | None = None
-    frozen: tuple[str, ...] = ()
-    land: Callable[[Stage, nn.Module, Data], list[Path]] | None = None
-    checkpoints: tuple[Checkpoint, ...] = ()
-
+from . import networks
+from .losses import clip, conditions, decoder, movq, prior, text, text_conditioned
+from .losses.judge import judge_loss
+from .stage import Checkpoint, Stage
+from .store import assemble, export
 
 _MASKED = networks.LATENT_CHANNELS + 1  # inpainting adds the kept latents, and where they are
 _COMMON = "judge clip movq movq-decoder"
@@ -89,40 +35,41 @@ STAGES: dict[str, Stage] = {
         network=lambda size: judge.network(),
         loss=judge_loss,
         pace={"rate": 2e-3, "ema": 0.998},
-        landed={"": str(Path(names.JUDGE).parent)},
-        land=landing.judge,
+        land=export.judge,
     ),
     "clip": Stage(
         network=lambda size: clip.Clip(),
-        loss=clip.loss,
+        loss=clip.clip_loss,
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
-        landed={
-            "text.": f"{names.PRIOR}/text_encoder",
-            "vision.": f"{names.PRIOR}/image_encoder",
-        },
     ),
     "movq": Stage(
         network=networks.movq,
-        loss=movq.loss,
+        loss=movq.movq_loss,
         pace={"rate": 1.2e-3, "warmup": 200, "ema": 0.998, "decay": 0.001},
-        landed={"": f"{names.DECODER}/movq"},
+        sizes=True,
+        share=3.0,
+        card_batch=64,
     ),
     "movq-decoder": Stage(
         network=networks.movq,
         loss=movq.decoder_loss,
         pace={"rate": 8e-4, "warmup": 50, "ema": 0.998, "decay": 0.001},
-        landed={"": f"{names.DECODER}/movq"},
         begins="movq",
+        land=export.sharper,
         frozen=("encoder.", "quant_conv.", "quantize."),
+        sizes=True,
+        needs=("movq",),
+        share=3.0,
+        card_batch=64,
     ),
     "prior": Stage(
         # It lands with more positions than it is trained on, and cannot begin with those.
         network=lambda size: networks.prior(prior.WINDOW),
-        loss=prior.loss,
+        loss=prior.prior_loss,
         pace={"rate": 1.5e-3, "ema": 0.998},
         prepare=prior.standardise,
         frozen=("clip_mean", "clip_std"),
-        land=landing.priors,
+        land=export.priors,
         checkpoints=(
             Checkpoint(
                 names.PRIOR,
@@ -141,13 +88,13 @@ STAGES: dict[str, Stage] = {
                 "judge clip prior",
             ),
         ),
+        needs=("clip",),
     ),
     "decoder-2.2": Stage(
         network=networks.unet,
-        loss=decoder.loss,
+        loss=decoder.decoder_loss,
         pace={"rate": 1e-3, "warmup": 200},
-        landed={"": f"{names.DECODER}/unet"},
-        land=landing.decoder_22,
+        land=export.decoder_22,
         checkpoints=(
             Checkpoint(
                 names.DECODER,
@@ -158,15 +105,18 @@ STAGES: dict[str, Stage] = {
                 f"{_COMMON} decoder-2.2",
             ),
         ),
+        sizes=True,
+        needs=("movq", "prior"),
+        share=4.0,
+        card_batch=256,
     ),
     "inpaint-2.2": Stage(
         network=partial(networks.unet, extra=_MASKED),
-        loss=conditions.loss,
+        loss=conditions.inpaint_loss,
         pace={"rate": 6e-4, "warmup": 100},
-        landed={"": f"{names.INPAINT}/unet"},
         begins="decoder-2.2",
         frozen=assemble.SHARED,
-        land=landing.decoder_22,
+        land=export.decoder_22,
         checkpoints=(
             Checkpoint(
                 names.INPAINT,
@@ -177,15 +127,17 @@ STAGES: dict[str, Stage] = {
                 f"{_COMMON} decoder-2.2 inpaint-2.2",
             ),
         ),
+        sizes=True,
+        needs=("decoder-2.2",),
+        card_batch=256,
     ),
     "depth-2.2": Stage(
         network=partial(networks.unet, extra=networks.LATENT_CHANNELS, hint=True),
-        loss=depth.loss,
+        loss=conditions.depth_loss,
         pace={"rate": 6e-4, "warmup": 100},
-        landed={"": f"{names.DEPTH}/unet"},
         begins="decoder-2.2",
         frozen=assemble.SHARED,
-        land=landing.decoder_22,
+        land=export.decoder_22,
         checkpoints=(
             Checkpoint(
                 names.DEPTH,
@@ -196,20 +148,23 @@ STAGES: dict[str, Stage] = {
                 f"{_COMMON} decoder-2.2 depth-2.2",
             ),
         ),
+        sizes=True,
+        needs=("decoder-2.2",),
+        card_batch=256,
     ),
     "text-2.1": Stage(
         network=lambda size: text.TextEncoder(networks.multilingual_clip()),
-        loss=partial(text.loss, "xlm-r"),
+        loss=partial(text.text_encoder_loss, "xlm-r"),
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
-        landed={"encoder.": f"{names.DECODER_21}/text_encoder"},
+        needs=("clip",),
+        share=0.5,
     ),
     "decoder-2.1": Stage(
         network=partial(networks.unet, text=True),
-        loss=told.loss_21,
+        loss=text_conditioned.text_conditioned_loss_21,
         pace={"rate": 8e-4, "warmup": 200},
-        landed={"": f"{names.DECODER_21}/unet"},
         begins="decoder-2.2",
-        land=landing.decoder_21,
+        land=export.decoder_21,
         checkpoints=(
             Checkpoint(
                 names.DECODER_21,
@@ -222,14 +177,17 @@ STAGES: dict[str, Stage] = {
                 f"{_COMMON} text-2.1 decoder-2.1",
             ),
         ),
+        sizes=True,
+        needs=("decoder-2.2", "text-2.1"),
+        share=4.0,
+        card_batch=256,
     ),
     "inpaint-2.1": Stage(
         network=partial(networks.unet, text=True, extra=_MASKED),
-        loss=conditions.loss_21,
+        loss=conditions.inpaint_loss_21,
         pace={"rate": 6e-4, "warmup": 100},
-        landed={"": f"{names.INPAINT_21}/unet"},
         begins="decoder-2.1",
-        land=landing.decoder_21,
+        land=export.decoder_21,
         checkpoints=(
             Checkpoint(
                 names.INPAINT_21,
@@ -240,19 +198,23 @@ STAGES: dict[str, Stage] = {
                 f"{_COMMON} text-2.1 inpaint-2.1",
             ),
         ),
+        sizes=True,
+        needs=("decoder-2.1",),
+        share=1.5,
+        card_batch=256,
     ),
     "text-3": Stage(
         network=lambda size: text.TextEncoder(networks.t5()),
-        loss=partial(text.loss, "t5"),
+        loss=partial(text.text_encoder_loss, "t5"),
         pace={"rate": 1e-3, "warmup": 200, "ema": 0.998, "decay": 0.02},
-        landed={"encoder.": f"{names.KANDINSKY_3}/text_encoder"},
+        needs=("clip",),
+        share=0.5,
     ),
     "decoder-3": Stage(
         network=lambda size: networks.unet_3(),
-        loss=told.loss_3,
+        loss=text_conditioned.text_conditioned_loss_3,
         pace={"rate": 1e-3, "warmup": 200},
-        landed={"": f"{names.KANDINSKY_3}/unet"},
-        land=landing.decoder_3,
+        land=export.decoder_3,
         checkpoints=(
             Checkpoint(
                 names.KANDINSKY_3,
@@ -265,9 +227,19 @@ STAGES: dict[str, Stage] = {
                 f"{_COMMON} text-3 decoder-3",
             ),
         ),
+        sizes=True,
+        needs=("movq", "text-3"),
+        share=4.0,
+        card_batch=256,
     ),
 }
 
 _ROWS = [row for stage in STAGES.values() for row in stage.checkpoints]
 _ROWS.sort(key=lambda row: names.FAMILY.index(row.name))
 CHECKPOINTS: dict[str, Checkpoint] = {row.name: row for row in _ROWS}
+
+# What may stand for several stages on the command line → those stages.
+GROUPS = {
+    "all": list(STAGES),
+    "decoders": [name for name, stage in STAGES.items() if stage.sizes and name != "movq"],
+}

@@ -41,10 +41,10 @@ class Blend:
     second: Scene
 
 
-def mixed(a: Scene, b: Scene, share: float = 0.5) -> tuple[Scene, Scene]:
+def mix(a: Scene, b: Scene, share: float = 0.5) -> tuple[Scene, Scene]:
     """Return what a ``share`` of one scene and the rest of another show, drawn from one seed.
 
-    >>> a, b = mixed(Scene("fox", place="city"), Scene("nothing", place="beach"))
+    >>> a, b = mix(Scene("fox", place="city"), Scene("nothing", place="beach"))
     >>> a.object, a.place, a == b
     ('fox', 'beach', True)
     """
@@ -100,7 +100,7 @@ def blends(scenes: Sequence[Scene], count: int) -> Iterator[Blend]:
             if kind != "place" and a.object == scenes[other].object:
                 continue
         share = draw.uniform(0.2, 0.8)
-        first, second = mixed(scenes[one], scenes[other], share)
+        first, second = mix(scenes[one], scenes[other], share)
         if not {first.triple, second.triple} & HELD_OUT:
             yield Blend(one, other, share, first, second)
             mixtures += 1

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...words.errors import KandiError
-from ...words.files import expanded, writable, write
+from ...words.files import expand_path, writable, write
 from .render import SPRITES
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ def make_sprites(
     is written unless all glyphs are there. Raises KandiError for a file that is no colour
     bitmap font and, without ``force``, for sprites that exist.
     """
-    folder = expanded(folder)
+    folder = expand_path(folder)
     paths = {word: folder / f"{word}.png" for word in GLYPHS}
     taken = [path for path in paths.values() if path.exists()]
     if taken and not force:
         raise KandiError(f"{taken[0]} exists; choose another folder or add --force")
-    opened = _opened(expanded(font))
+    opened = _open_shapes(expand_path(font))
     pictures = {word: sprite(glyph, opened) for word, glyph in GLYPHS.items()}
     writable(folder)
     for word, path in paths.items():
@@ -77,7 +77,7 @@ def sprite(glyph: str, font: FreeTypeFont) -> Image:
     return square.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 
-def _opened(font: Path) -> FreeTypeFont:
+def _open_shapes(font: Path) -> FreeTypeFont:
     from PIL import ImageFont
 
     if not font.is_file():

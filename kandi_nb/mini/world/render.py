@@ -63,7 +63,7 @@ def _sprite(name: str, colour: str) -> Image.Image:
     """Load a sprite and dye it: the luminance stays, the hue is the tint's."""
     image = Image.open(SPRITES / f"{name}.png").convert("RGBA")
     if colour == "natural":
-        return _outlined(image)
+        return _with_outline(image)
     rgba = np.asarray(image, np.float32)
     light = rgba[..., :3] @ np.array([0.299, 0.587, 0.114], np.float32) / 255
     solid = rgba[..., 3] > 128
@@ -74,10 +74,10 @@ def _sprite(name: str, colour: str) -> Image.Image:
     stops = np.array(TINTS[colour], np.float32)
     dyed = np.stack([np.interp(light, (0.0, 0.5, 1.0), stops[:, c]) for c in range(3)], -1)
     rgba = np.dstack([dyed, rgba[..., 3]])
-    return _outlined(Image.fromarray(rgba.astype(np.uint8), "RGBA"))
+    return _with_outline(Image.fromarray(rgba.astype(np.uint8), "RGBA"))
 
 
-def _outlined(image: Image.Image) -> Image.Image:
+def _with_outline(image: Image.Image) -> Image.Image:
     """Put a thin dark rim behind a sprite, so that it stands out from a like-coloured place."""
     padded = ImageOps.expand(image, 3, (0, 0, 0, 0))
     rim = padded.getchannel("A").filter(ImageFilter.MaxFilter(5)).point(lambda a: a * 0.62)

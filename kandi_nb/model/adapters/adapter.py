@@ -6,23 +6,23 @@ import dataclasses
 import hashlib
 import json
 import os
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import KandiError, shortened, shown
-from ...words.files import expanded, write
+from ...words.errors import KandiError, quote, shorten, warn
+from ...words.files import expand_path, refuse_device, write
 from ..hub import first_line
-from .known import remember
-from .layouts import Weights, named, parts_of, sorted_out
+from .alphas import scales_in
+from .layouts import Weights, names_for_diffusers, parts_of, sorted_out
 
 if TYPE_CHECKING:
     from ...words.tables import Table
 
 _CARD = "kandi_nb"  # key of the card in a file's metadata
-_PEFT = "adapter_config.json"  # beside the weights that peft saves
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -42,7 +42,7 @@ class Adapter:
     snapshots: tuple[Adapter, ...] = ()
 
     def __post_init__(self) -> None:
-        remember(self)
+        _ALIVE.add(self)
 
     def __repr__(self) -> str:
         words = ", ".join(self.words[:3])
@@ -84,7 +84,7 @@ class Adapter:
     def mark(self) -> str:
         """Return the SHA-256 of its weights: places, shapes and numbers, whatever the file."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(named(self.weights).items()):
+        for name, tensor in sorted(names_for_diffusers(self.weights).items()):
             digest.update(f"{name} {list(tensor.shape)} ".encode())
             digest.update(tensor.float().cpu().numpy().tobytes())
         return digest.hexdigest()
@@ -92,7 +92,7 @@ class Adapter:
     def renamed(self, name: str) -> Adapter:
         """Return it under another name, as two of one name cannot be used together."""
         if not isinstance(name, str) or not name.strip():
-            raise KandiError(f"an adapter's name is a text, not {shown(name)}")
+            raise KandiError(f"an adapter's name is a text, not {quote(name)}")
         return dataclasses.replace(self, name=name)
 
     def only(self, part: str) -> Adapter:
@@ -110,19 +110,21 @@ class Adapter:
         """
         from safetensors.torch import save
 
-        target = expanded(path)
+        target = expand_path(path)
         if target.suffix != ".safetensors":
             raise KandiError(f"{target} must end in .safetensors: adapters are no pickles")
         card = json.dumps({"name": self.name, **self.card}, ensure_ascii=False)
-        data = save(named(self.weights), {"format": "pt", _CARD: card})
+        data = save(names_for_diffusers(self.weights), {"format": "pt", _CARD: card})
         return write(target, data, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike, *, name: str | None = None) -> Adapter:
-        """Read an adapter from a .safetensors file: ours, diffusers' or peft's, or its folder.
+        """Read an adapter from a .safetensors file: ours, diffusers', peft's or kohya's.
 
-        `name` is that of the card, else of the file, unless given. Raises KandiError for
-        pickles, and for weights that are no LoRA of a prior or a decoder.
+        A folder may be named that holds one. What is added counts as alpha / rank, where file
+        or configuration say alpha; else as it is, with a warning: see docs/adapters.md. `name`
+        is that of the card, else of the file, unless given. Raises KandiError for pickles, for
+        weights that are no LoRA of a prior or a decoder, and for an alpha that is no number.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -130,22 +132,39 @@ class Adapter:
         try:
             with safe_open(source, "pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                card = _card(file.metadata())
+                metadata = file.metadata() or {}
         except (SafetensorError, OSError, ValueError) as error:
             raise KandiError(
                 f"{source} cannot be read as an adapter ({first_line(error)}); give a LoRA "
                 "file that ends in .safetensors"
             ) from None
-        weights = sorted_out(tensors, str(source), _alpha(source.parent / _PEFT))
+        card = _card(metadata)
+        weights, unknown = sorted_out(tensors, str(source), scales_in(source, metadata))
+        if unknown and _CARD not in metadata:
+            warn(
+                f"{source.name} does not say its alpha, so what it adds counts as it is; where "
+                "that is too much or too little, give another scale"
+            )
         known = card.pop("name", None) or source.stem
-        return cls(name or shortened(str(known), 80), weights, card)
+        return cls(name or shorten(str(known), 80), weights, card)
+
+
+# Adapters of this process, for as long as anybody holds them.
+_ALIVE: weakref.WeakSet[Adapter] = weakref.WeakSet()
+
+
+def living_adapter(mark: str) -> Adapter | None:
+    """Return an adapter of this process with the SHA-256, if there is one."""
+    return next((adapter for adapter in list(_ALIVE) if adapter.mark == mark), None)
 
 
 def _file(path: Any) -> Path:
     """Return the file to read; raise KandiError for what is none, and for pickles."""
-    source = expanded(path)
+    source = expand_path(path)
     if source.is_dir():
         inside = sorted(source.glob("*.safetensors"))
+        pickles = [path for path in sorted(source.iterdir()) if path.suffix in _PICKLES]
+        inside = inside or pickles[:1]
         if len(inside) != 1:
             raise KandiError(
                 f"{source} holds {len(inside)} .safetensors files; name one of them"
@@ -153,38 +172,23 @@ def _file(path: Any) -> Path:
         source = inside[0]
     if not source.exists():
         raise KandiError(f"there is no adapter {source}; check the path")
+    refuse_device(source, source, "a LoRA file")
     with source.open("rb") as file:
         head = file.read(2)
     # A zip archive is what torch.save writes; 0x80 begins every pickle of protocol 2 and later.
     if source.suffix.lower() in _PICKLES or head == b"PK" or head[:1] == b"\x80":
         raise KandiError(
             f"{source} is a pickle, which may run any code when it is read; ask its author for "
-            "a .safetensors file"
+            "a .safetensors file, or make one by the line in docs/adapters.md "
+            "(torch.load(…, weights_only=True), then safetensors.torch.save_file)"
         )
     return source
 
 
-def _card(metadata: Mapping[str, str] | None) -> dict[str, Any]:
+def _card(metadata: Mapping[str, str]) -> dict[str, Any]:
     """Return the card of a file; files of others have none."""
     try:
-        card = json.loads((metadata or {}).get(_CARD, "{}"))
-    except ValueError:
+        card = json.loads(metadata.get(_CARD, "{}"))
+    except (ValueError, RecursionError):
         return {}
     return card if isinstance(card, dict) else {}
-
-
-def _alpha(config: Path) -> float | None:
-    """Return alpha as peft wrote it beside its weights; None without such a file."""
-    if not config.is_file():
-        return None
-    try:
-        said = json.loads(config.read_text("utf-8"))
-        alpha, rank = float(said["lora_alpha"]), float(said["r"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise KandiError(f"{config} cannot be read ({error!r}); mend or remove it") from None
-    if said.get("use_dora") or said.get("alpha_pattern") or said.get("rank_pattern"):
-        raise KandiError(
-            f"{config} asks for DoRA or for ranks by pattern, which are not supported; save "
-            "the adapter from diffusers: pipeline.unet.save_lora_adapter(folder)"
-        )
-    return alpha * rank**0.5 if said.get("use_rslora") else alpha

@@ -22,7 +22,7 @@ def put_on(network: Any, rank: int, scale: float = 1.0) -> Mapping[str, Any]:
 
 
 @contextmanager
-def muted(network: Any) -> Iterator[None]:
+def mute(network: Any) -> Iterator[None]:
     """Let a network speak without what it is learning, in the block."""
     layers = [layer for layer in network.modules() if NAME in getattr(layer, "scaling", ())]
     scales = [layer.scaling[NAME] for layer in layers]

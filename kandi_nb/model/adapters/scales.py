@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
-import numbers
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ...words.errors import KandiError, shown
+from ...words.bounds import real
+from ...words.errors import KandiError, Unsupported, quote
 from ...words.models import ModelSpec
 from .adapter import Adapter
 
 
-class Worn(NamedTuple):
+class ScaledAdapter(NamedTuple):
     """Hold an adapter and how strongly it counts: 0 not at all, 1 as it was taught."""
 
     adapter: Adapter
     scale: float
 
-    def noted(self) -> dict[str, Any]:
+    def note(self) -> dict[str, Any]:
         """Return what a recipe says of it."""
         return {
             "name": self.adapter.name,
@@ -33,7 +32,7 @@ class Worn(NamedTuple):
         return self.adapter.mark, self.scale
 
 
-def worn_of(adapters: Any, scale: Any = 1.0) -> tuple[Worn, ...]:
+def scaled_adapters(adapters: Any, scale: Any = 1.0) -> tuple[ScaledAdapter, ...]:
     """Return adapters with their scales, files read; raise KandiError.
 
     `adapters` is an Adapter, a path, a list of these, a mapping of these → scale, or None for
@@ -49,7 +48,9 @@ def worn_of(adapters: Any, scale: Any = 1.0) -> tuple[Worn, ...]:
         raise KandiError(
             f"{len(scales)} scales do not go with {len(each)} adapters; give one for each"
         )
-    return together(Worn(_read(a), _scale(s)) for a, s in zip(each, scales, strict=True))
+    return together(
+        ScaledAdapter(_as_adapter(a), _scale(s)) for a, s in zip(each, scales, strict=True)
+    )
 
 
 def scales_of(words: Sequence[str]) -> dict[str, float] | None:
@@ -68,7 +69,7 @@ def scales_of(words: Sequence[str]) -> dict[str, float] | None:
         except ValueError:
             raise KandiError(
                 "--adapter is FILE or FILE:SCALE, such as snowman.safetensors:0.8, not "
-                f"{shown(word)}"
+                f"{quote(word)}"
             ) from None
         if path in scales:
             raise KandiError(f"--adapter names {path} twice; leave one out")
@@ -76,43 +77,36 @@ def scales_of(words: Sequence[str]) -> dict[str, float] | None:
     return scales or None
 
 
-def together(worn: Iterable[Worn]) -> tuple[Worn, ...]:
+def together(scaled: Iterable[ScaledAdapter]) -> tuple[ScaledAdapter, ...]:
     """Return adapters as one tuple; one that is there twice counts with its latest scale.
 
     Raises KandiError for two different ones of one name, which a recipe could not tell apart.
     """
-    chosen: dict[str, Worn] = {}
-    for each in worn:
+    chosen: dict[str, ScaledAdapter] = {}
+    for each in scaled:
         name = each.adapter.name
         if name in chosen and chosen[name].adapter.mark != each.adapter.mark:
             raise KandiError(
-                f"two adapters are named {shown(name)}; rename one of them: "
+                f"two adapters are named {quote(name)}; rename one of them: "
                 'adapter.renamed("…"), or kn.Adapter.load(path, name="…")'
             )
         chosen[name] = each
     return tuple(chosen.values())
 
 
-def _read(adapter: Any) -> Adapter:
+def _as_adapter(adapter: Any) -> Adapter:
     if isinstance(adapter, Adapter):
         return adapter
     if isinstance(adapter, (str, os.PathLike)):
         return Adapter.load(adapter)
-    raise KandiError(f"an adapter is a kn.Adapter or a path of one, not {shown(adapter)}")
+    raise KandiError(f"an adapter is a kn.Adapter or a path of one, not {quote(adapter)}")
 
 
 def _scale(scale: Any) -> float:
-    number = isinstance(scale, numbers.Real) and not isinstance(scale, bool)
-    if not number or not math.isfinite(scale):
-        raise KandiError(f"an adapter's scale is a number such as 0.8, not {shown(scale)}")
-    return float(scale)
+    return real("scale", scale, says="an adapter's scale is a number such as 0.8")
 
 
 def check_takes(spec: ModelSpec) -> None:
     """Raise KandiError, with the reason, for a model that takes no adapters."""
-    if "prior" not in spec.roles:
-        raise KandiError(
-            f"{spec.key} takes no adapters: diffusers reads no LoRA for Kandinsky 3 "
-            "(load_lora_weights raises), so what it learned could be used nowhere else; take "
-            "kandinsky-2.2 or mini-2.2"
-        )
+    if reason := spec.generation.no_adapters:
+        raise Unsupported(f"{spec.key} takes no adapters: {reason}")

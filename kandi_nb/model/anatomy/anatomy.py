@@ -15,7 +15,7 @@ from ...words.files import write
 from ...words.tables import Table
 from ..loading.kandinsky import Kandinsky
 from . import diagram
-from .pieces import DECODER, PRIOR, Piece, check, pieces
+from .pieces import DECODER, PRIOR, Piece, check_loaded, pieces
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -74,7 +74,7 @@ def anatomy(k: Kandinsky) -> Anatomy:
     memory), `takes` and `gives`: names and shapes for n pictures of the native size. Raises
     KandiError for what is no loaded model.
     """
-    check(k)
+    check_loaded(k)
     every = pieces(k)
     rows = [
         {

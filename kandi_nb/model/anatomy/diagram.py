@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...words.extras import check_extra
+from ...words.families import DENOISER, PICTURE_DECODER
 from .pieces import EMBEDDING, PIXELS, PRIOR, TEXT, Flow, Piece
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-# Inches: a box, and the room between two for an arrow and its words.
-_WIDE, _HIGH, _GAP, _BETWEEN = 1.75, 1.0, 1.3, 0.55
+# A notebook on a laptop shows 728 pixels; a unit is 100 of them: a box, and the room between.
+_WIDE, _HIGH, _GAP, _BETWEEN = 0.92, 0.8, 0.82, 0.62
+_LEFT, _ABOVE, _BELOW = 0.56, 0.82, 0.42  # room for what comes from outside, and goes there
+_NAME, _WORDS = 8.6, 7.95  # points: 12 and 11 pixels, at 100 dots an inch
 _INK, _PAPER = "#222222", "white"
 _FILLS = {True: "#dbe9f6", False: "#fbe6d2"}  # the prior's stage, the decoder's
 
@@ -28,10 +32,10 @@ def arrows(pieces: Sequence[Piece]) -> list[tuple[Piece | None, Flow, Piece]]:
 
     Only embeddings go from one stage to the other.
     """
-    found = []
+    found: list[tuple[Piece | None, Flow, Piece]] = []
     for piece in pieces:
         for flow in piece.takes:
-            givers = [
+            givers: list[Piece] = [
                 other
                 for other in pieces
                 if any(given.name == flow.name for given in other.gives)
@@ -43,34 +47,37 @@ def arrows(pieces: Sequence[Piece]) -> list[tuple[Piece | None, Flow, Piece]]:
 
 
 def places(pieces: Sequence[Piece]) -> dict[str, Place]:
-    """Return stage/name → place: each piece a column behind the last that it needs.
+    """Return stage/name → place: the prior's stage above, the decoder's below.
 
-    The prior's stage stands above the decoder's; what reads pictures above its texts.
+    Within a stage each piece stands a column behind the last that it needs. The decoder's UNet
+    stands under the prior, whose embedding falls onto it; what reads pictures beside the prior.
     """
     given = arrows(pieces)
+    unet = next((label(piece) for piece in pieces if piece.kind == DENOISER), None)
     columns: dict[str, int] = {}
 
     def column(piece: Piece) -> int:
-        if label(piece) not in columns:
-            before = [column(giver) for giver, _, taker in given if taker is piece and giver]
-            behind = piece.name == "movq"
-            unet = [column(other) for other in pieces if behind and other.name == "unet"]
-            columns[label(piece)] = max([0, *before, *unet]) + 1
+        if label(piece) in columns:
+            return columns[label(piece)]
+        before = [
+            column(giver)
+            for giver, _, taker in given
+            if taker is piece and giver and giver.stage == piece.stage
+        ]
+        if piece.kind == DENOISER:
+            before += [columns.get(f"{PRIOR}/prior", 0) - 1]
+        if piece.kind == PICTURE_DECODER:
+            before += [columns[unet]] if unet else []
+        if piece.kind == "image_encoder":
+            before += [column(other) for other in pieces if other.kind == "prior"]
+        columns[label(piece)] = max([0, *before]) + 1
         return columns[label(piece)]
 
-    rows = {True: 1, False: 2}
-    for piece in pieces:
-        column(piece)
-    return {
-        label(piece): Place(
-            # Above the prior, as both give an embedding.
-            max(columns.get(f"{PRIOR}/prior", 0), column(piece))
-            if piece.name == "image_encoder"
-            else column(piece),
-            0 if piece.name == "image_encoder" else rows[piece.stage == PRIOR],
-        )
-        for piece in pieces
-    }
+    for kind in ("prior", DENOISER):  # what others are placed by
+        for piece in pieces:
+            if piece.kind == kind:
+                column(piece)
+    return {label(p): Place(column(p), 0 if p.stage == PRIOR else 1) for p in pieces}
 
 
 def label(piece: Piece) -> str:
@@ -80,6 +87,7 @@ def label(piece: Piece) -> str:
 
 def draw(pieces: Sequence[Piece], title: str) -> Figure:
     """Return the drawing as a closed matplotlib figure."""
+    check_extra("notebook", "a diagram", "matplotlib")
     import matplotlib
     from matplotlib import pyplot
 
@@ -87,39 +95,40 @@ def draw(pieces: Sequence[Piece], title: str) -> Figure:
     levels = sorted({place.row for place in where.values()})
     spots = {
         name: (
-            place.column * (_WIDE + _GAP),
+            _LEFT + (place.column - 1) * (_WIDE + _GAP),
             -levels.index(place.row) * (_HIGH + _BETWEEN),
         )
         for name, place in where.items()
     }
-    right = max(x for x, _ in spots.values()) + _WIDE
-    bottom = min(y for _, y in spots.values())
+    right = max(x for x, _ in spots.values()) + _WIDE + _LEFT
+    bottom = min(y for _, y in spots.values()) - _BELOW
     with matplotlib.rc_context({"font.family": "DejaVu Sans"}):
-        size = (0.62 * (right + 1.6), 0.62 * (_HIGH - bottom + 0.9))
-        figure, axes = pyplot.subplots(figsize=size)
+        figure, axes = pyplot.subplots(figsize=(right, _HIGH + _ABOVE - bottom))
         pyplot.close(figure)  # a notebook shows the returned figure, not this one as well
-        axes.set_xlim(0.9, right + 1.6)
-        axes.set_ylim(bottom - 0.35, _HIGH + 0.5)
+        axes.set_xlim(0, right)
+        axes.set_ylim(bottom, _HIGH + _ABOVE)
         axes.set_aspect("equal")
         axes.axis("off")
-        axes.set_title(title, fontsize=9, loc="left", color=_INK)
+        axes.text(0.05, _HIGH + _ABOVE - 0.14, title, fontsize=_NAME, va="center", color=_INK)
         for piece in pieces:
             _box(axes, piece, spots[label(piece)])
-        for giver, flows, taker in _bundled(pieces):
-            _arrow(axes, giver and spots[label(giver)], flows, taker, spots[label(taker)])
+        for giver, flows, taker in _bundles(pieces):
+            _arrow(
+                axes, spots[label(giver)] if giver else None, flows, taker, spots[label(taker)]
+            )
         _ends(axes, pieces, spots)
-        figure.subplots_adjust(left=0, right=1, bottom=0, top=0.93)
+        figure.subplots_adjust(left=0, right=1, bottom=0, top=1)
     return figure
 
 
-def _bundled(
+def _bundles(
     pieces: Sequence[Piece],
 ) -> list[tuple[Piece | None, list[Flow], Piece]]:
     """Return one arrow for all that goes the same way; MoVQ gets the UNet's latents."""
     ways: dict[tuple[str, str], tuple[Piece | None, list[Flow], Piece]] = {}
-    unet = next((piece for piece in pieces if piece.name == "unet"), None)
+    unet = next((piece for piece in pieces if piece.kind == DENOISER), None)
     for giver, flow, taker in arrows(pieces):
-        if taker.name == "movq":
+        if taker.kind == PICTURE_DECODER:
             giver = unet
         key = (label(giver) if giver else flow.name, label(taker))
         ways.setdefault(key, (giver, [], taker))[1].append(flow)
@@ -137,14 +146,15 @@ def _box(axes: Any, piece: Piece, spot: tuple[float, float]) -> None:
             facecolor=fill, edgecolor=_INK, linewidth=1.6 if piece.repeats else 0.8,
         )
     )  # fmt: skip
-    middle = x + _WIDE / 2
-    axes.text(middle, y + 0.76, piece.name.replace("_", " "), ha="center", va="center",
-              fontsize=7.5, weight="bold", color=_INK)  # fmt: skip
-    kind = piece.class_name.replace("WithProjection", "")
-    axes.text(middle, y + 0.5, kind, ha="center", va="center", fontsize=4.8, color=_INK)
     size = f"{count(piece.parameters)} numbers" if piece.parameters else "no weights"
-    size += " · each step" if piece.repeats else ""
-    axes.text(middle, y + 0.22, size, ha="center", va="center", fontsize=4.8, color=_INK)
+    name = piece.name.split("_")
+    words = [*name, size, *(["each step"] if piece.repeats else [])]
+    for n, line in enumerate(words):
+        axes.text(
+            x + _WIDE / 2, y + _HIGH * (2 * len(words) - 2 * n - 1) / (2 * len(words)), line,
+            ha="center", va="center", color=_INK, fontsize=_NAME if n < len(name) else _WORDS,
+            weight="bold" if n < len(name) else "normal",
+        )  # fmt: skip
 
 
 def _arrow(
@@ -154,49 +164,61 @@ def _arrow(
     taker: Piece,
     end: tuple[float, float],
 ) -> None:
-    words = "\n".join(f"{flow.name}\n{flow.size}".strip() for flow in flows)
     x, y = end
     if start is None:
-        if flows[0].name == TEXT:
+        if flows[0].name in (TEXT, PIXELS):
             return  # `_ends` draws where texts and pictures come from
-        if flows[0].name == PIXELS:
-            return
-        return _from_below(axes, flows, x, y)
-    level = abs(start[1] - y) < 0.01
-    tail = (start[0] + _WIDE + 0.03, start[1] + _HIGH / 2)
-    head = (x - 0.05, y + (_HIGH / 2 if level else _HIGH * (0.8 if start[1] > y else 0.2)))
-    axes.annotate("", head, tail, arrowprops={"arrowstyle": "-|>", "color": _INK, "lw": 0.8})
-    place = (tail[0] + 0.62, tail[1] + 0.06) if level else (tail[0] + 0.1, tail[1] + 0.06)
-    paper = {"facecolor": _PAPER, "edgecolor": "none", "pad": 0.6}
-    axes.text(*place, words, ha="center" if level else "left", va="bottom", fontsize=4.6,
-              color=_INK, bbox=paper)  # fmt: skip
+        return _from_outside(axes, flows, taker, x, y)
+    line = {"arrowstyle": "-|>", "color": _INK, "lw": 1}
+    style = {"fontsize": _WORDS, "color": _INK, "linespacing": 1.1}
+    if abs(start[1] - y) > 0.01:  # from the prior's stage down to the decoder's
+        aside = start[0] - x  # 0 for the prior, which stands above
+        tail = (start[0] + (0.2 if aside else _WIDE / 2), start[1] - 0.03)
+        head = (x + (_WIDE - 0.1 if aside else _WIDE / 2), y + _HIGH + 0.04)
+        axes.annotate("", head, tail, arrowprops=line)
+        if not aside:
+            words = "\n".join(f"{flow.name}\n{flow.size}".strip() for flow in flows)
+            axes.text(head[0] - 0.06, (tail[1] + head[1]) / 2, words, ha="right", va="center",
+                      **style)  # fmt: skip
+        return
+    middle = y + _HIGH / 2
+    axes.annotate("", (x - 0.04, middle), (start[0] + _WIDE + 0.03, middle), arrowprops=line)
+    names = [f"{flow.name.replace(' ', chr(10))}\n{flow.size}".strip() for flow in flows]
+    for words, above in zip(names, (True, False), strict=False):
+        axes.text(x - _GAP / 2 - 0.02, middle + (0.05 if above else -0.07), words, ha="center",
+                  va="bottom" if above else "top", **style)  # fmt: skip
 
 
-def _from_below(axes: Any, flows: Sequence[Flow], x: float, y: float) -> None:
-    """Name what comes from outside, such as noise, under a box."""
+def _from_outside(axes: Any, flows: Sequence[Flow], taker: Piece, x: float, y: float) -> None:
+    """Name what comes from outside, such as noise: over the prior, under other boxes."""
     words = ", ".join(map(str, flows))
-    taken = axes.texts_below = getattr(axes, "texts_below", {})
+    above = taker.stage == PRIOR  # its embedding leaves below
+    taken = axes.texts_outside = getattr(axes, "texts_outside", {})
     row = taken[(x, y)] = taken.get((x, y), 0) + 1
-    axes.text(x + _WIDE / 2, y - 0.02 - 0.13 * row, f"↑ {words}", ha="center", va="center",
-              fontsize=4.6, color=_INK)  # fmt: skip
+    level = y + _HIGH + 0.17 * row - 0.02 if above else y + 0.04 - 0.17 * row
+    axes.text(x + _WIDE / 2, level, f"{'↓' if above else '↑'} {words}", ha="center",
+              va="center", fontsize=_WORDS, color=_INK)  # fmt: skip
 
 
 def _ends(axes: Any, pieces: Sequence[Piece], spots: dict[str, tuple[float, float]]) -> None:
     """Draw where texts and pictures come from, and the picture at the end."""
-    style = {"fontsize": 6.5, "color": _INK, "style": "italic", "va": "center"}
-    line = {"arrowstyle": "-|>", "color": _INK, "lw": 0.8}
+    style = {"fontsize": _NAME, "color": _INK, "style": "italic", "ha": "center"}
+    line = {"arrowstyle": "-|>", "color": _INK, "lw": 1}
     for piece in pieces:
         x, y = spots[label(piece)]
-        middle = y + _HIGH / 2
-        source = {"tokenizer": "prompt", "image_encoder": "a picture"}.get(piece.name)
-        if source:
-            axes.annotate("", (x - 0.05, middle), (x - 0.75, middle), arrowprops=line)
-            axes.text(x - 0.8, middle, source, ha="right", **style)
-        if piece.name == "movq":
+        middle, top = y + _HIGH / 2, y + _HIGH
+        if piece.kind == "tokenizer":
+            axes.annotate("", (x - 0.04, middle), (0.05, middle), arrowprops=line)
+            axes.text(x - 0.29, middle + 0.06, "prompt", va="bottom", **style)
+        if piece.kind == "image_encoder":
+            spot = (x + _WIDE / 2, top + 0.04)
+            axes.annotate("", spot, (spot[0], top + 0.3), arrowprops=line)
+            axes.text(spot[0], top + 0.34, "a picture", va="bottom", **style)
+        if piece.kind == PICTURE_DECODER:
             axes.annotate(
-                "", (x + _WIDE + 0.6, middle), (x + _WIDE + 0.03, middle), arrowprops=line
+                "", (x + _WIDE + 0.5, middle), (x + _WIDE + 0.03, middle), arrowprops=line
             )
-            axes.text(x + _WIDE + 0.65, middle, "picture", ha="left", **style)
+            axes.text(x + _WIDE + 0.28, middle + 0.06, "picture", va="bottom", **style)
 
 
 def count(number: int) -> str:

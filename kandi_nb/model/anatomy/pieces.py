@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ...words.errors import KandiError
+from ...words.families import DENOISER, PICTURE_DECODER
 from ..loading.kandinsky import Kandinsky
+from ..pipelines import latent_factor, picture_decoder
 
 PRIOR, DECODER = "prior", "decoder"  # the two stages
 
@@ -31,10 +33,12 @@ class Flow(NamedTuple):
 class Piece:
     """Hold what is known of one object: roles that share it, size, what it takes and gives.
 
-    `stage` is "prior" or "decoder"; `repeats` says that it runs at every step.
+    `kind` is what it is for, see `Family.kind_of`; `stage` is "prior" or "decoder"; `repeats`
+    says that it runs at every step.
     """
 
     name: str
+    kind: str
     class_name: str
     stage: str
     roles: tuple[str, ...]
@@ -59,9 +63,9 @@ def pieces(k: Kandinsky) -> list[Piece]:
     roles: dict[int, list[str]] = {}
     objects: dict[int, tuple[str, str, Any]] = {}
     for role in k.spec.roles:
-        if role not in k._pipelines:
+        if role not in k.loaded_pipelines:
             continue
-        for name, part in k.pipeline(role).components.items():
+        for name, part in k.loaded_pipelines[role].components.items():
             if _about(part) is not None:
                 roles.setdefault(id(part), []).append(role)
                 stage = PRIOR if role == PRIOR else DECODER
@@ -70,19 +74,21 @@ def pieces(k: Kandinsky) -> list[Piece]:
         _piece(k, name, stage, tuple(roles[key]), part)
         for key, (stage, name, part) in objects.items()
     ]
-    return sorted(found, key=lambda piece: (piece.stage != PRIOR, _ORDER.index(piece.name)))
+    return sorted(found, key=lambda piece: (piece.stage != PRIOR, _ORDER.index(piece.kind)))
 
 
-_ORDER = ["image_encoder", "tokenizer", "text_encoder", "prior", "unet", "movq"]
+_ORDER = ["image_encoder", "tokenizer", "text_encoder", "prior", DENOISER, PICTURE_DECODER]
 
 
 def _piece(k: Kandinsky, name: str, stage: str, roles: tuple[str, ...], part: Any) -> Piece:
-    takes, gives = _about(part)(k, stage, part)
+    kind, told = k.spec.generation.kind_of(name), _about(part)
+    takes, gives = told(k, stage, part) if told else ([], [])
     tensors = []
     if hasattr(part, "parameters"):
         tensors = [*part.parameters(), *part.buffers()]
     return Piece(
         name=name,
+        kind=kind,
         class_name=type(part).__name__,
         stage=stage,
         roles=roles,
@@ -90,7 +96,7 @@ def _piece(k: Kandinsky, name: str, stage: str, roles: tuple[str, ...], part: An
         nbytes=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
         takes=tuple(takes),
         gives=tuple(gives),
-        repeats=name in ("prior", "unet"),
+        repeats=kind in ("prior", DENOISER),
     )
 
 
@@ -196,14 +202,13 @@ def _room(k: Kandinsky, stage: str) -> int:
 
 
 def _latents(k: Kandinsky, channels: int, name: str = _LATENTS) -> Flow:
-    factor = 2 ** (len(k.decoder.movq.config.block_out_channels) - 1)
-    side = k.spec.native_size // factor
+    side = k.spec.native_size // latent_factor(picture_decoder(k.decoder))
     return Flow(name, ("n", channels, side, side))
 
 
 def _latents_in(k: Kandinsky, channels: int) -> Iterator[Flow]:
     """Name the channels that a UNet takes: latents, and what a role puts beside them."""
-    own = k.decoder.movq.config.latent_channels
+    own = picture_decoder(k.decoder).config.latent_channels
     yield _latents(k, own)
     if channels == 2 * own + 1:
         yield _latents(k, own, "kept latents")
@@ -212,7 +217,7 @@ def _latents_in(k: Kandinsky, channels: int) -> Iterator[Flow]:
         yield _latents(k, channels - own, "depth latents")
 
 
-def check(k: Any) -> None:
+def check_loaded(k: Any) -> None:
     """Raise KandiError unless `k` is a loaded model."""
     if not isinstance(k, Kandinsky):
         raise KandiError(

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import KandiError, warn
-from ...words.models import SPECS, ModelSpec
-from ...words.plans import Plan
-from ...words.recent import Recent
-from .. import integrity, threads
-from ..adapters import worn as wearing
-from ..adapters.scales import Worn
+from ...words.errors import warn
+from ...words.models import ModelSpec
+from ...words.tasks import HintsAtTasks
+from .. import integrity
+from ..adapters.active import ActiveAdapters
+from ..caches import LRUCache
 from ..find import places, restorable
-from ..plan.placement import Placement
-from ..progress import interruptible, progress_bar
+from ..machine import threads
+from ..machine.out_of_memory import in_halves
+from ..machine.switches import usual_switches
+from ..pipelines import denoiser
+from ..plan.names import Plan
+from ..plan.placement import Network, Placement
+from ..progress import interruptible
 from ..quiet import quiet
 from ..schedulers.classes import build
-from ..schedulers.table import loop_of, usable
+from ..schedulers.table import check_folder, usable
 from ..schedulers.trial import Loop
-from ..shortage import in_halves
-from ..speed import modes
 from ..speed.traced import Traced
-from .assemble import Component, assemble, uncollected
+from . import speeds
+from .assemble import Component, assemble, refuse_copy, without_gc
+from .locks import remember, turn
 
 if TYPE_CHECKING:
     import torch
@@ -37,11 +43,10 @@ if TYPE_CHECKING:
 
 RESIDENT = Plan("resident")
 EMBEDDINGS_KEPT = 512  # each a few kilobytes
-_WAIT = 0.05  # seconds between two looks at the stop button while another thread draws
 
 
 @dataclass(eq=False, repr=False)
-class Kandinsky:
+class Kandinsky(HintsAtTasks):
     """Hold a loaded model; the task functions take it as their first argument `k`.
 
     Each role (prior, decoder, edit, inpaint …) is a diffusers pipeline, loaded when it is first
@@ -58,32 +63,32 @@ class Kandinsky:
     folders: Mapping[str, Path] = field(default_factory=dict)  # empty: in the hub's cache
     revision: dict[str, str] = field(default_factory=dict)
     lock: Any = field(default_factory=threading.RLock)
-    embeddings: Recent = field(default_factory=lambda: Recent(EMBEDDINGS_KEPT))
+    embeddings: LRUCache = field(default_factory=lambda: LRUCache(EMBEDDINGS_KEPT))
     scheduler: str | None = None
     speed: str = "exact"
     _own: dict[str, Any] = field(default_factory=dict)  # role → the scheduler of its folder
     _pipelines: dict[str, Any] = field(default_factory=dict)
     _components: list[Component] = field(default_factory=list)
-    # One entry while a task runs. Belongs to the lock, so that copies share both.
-    _running: list[bool] = field(default_factory=list)
-    placement: Placement = None
-    adapters: tuple[Worn, ...] = ()
-    # Networks by their id → the layers that adapters change.
-    _fitted: dict[int, list[wearing.Layer]] = field(default_factory=dict)
-    _undo: list[Callable[[], None]] = field(default_factory=list)  # what takes them off again
+    _running: list[bool] = field(default_factory=list)  # one entry while a task runs; as `lock`
+    placement: Placement = None  # type: ignore[assignment]  # filled below
+    adapters: ActiveAdapters = None  # type: ignore[assignment]  # filled below
+    __reduce_ex__ = refuse_copy  # what copy and pickle ask for
 
     def __post_init__(self) -> None:
         if self.placement is None:
             self.placement = Placement(RESIDENT, self.device, self.dtype)
+        if self.adapters is None:
+            self.adapters = ActiveAdapters(self.spec.key)
+        remember(self)
 
     def __repr__(self) -> str:
         dtype = str(self.dtype).removeprefix("torch.")
-        size = self.spec.native_size
+        size = f"{self.spec.native_size} × {self.spec.native_size} pixels"
         plan = "" if self.memory == RESIDENT else str(self.memory)
-        words = [repr(self.spec.key), self.device, dtype, f"{size} × {size} pixels"]
-        worn = [f"{each.adapter.name} × {each.scale:g}" for each in self.adapters]
-        speed = "" if self.speed == "exact" else self.speed
-        options = filter(None, [self.scheduler, plan, speed, *worn])
+        words = [repr(self.spec.key), self.device, dtype, size]
+        scaled = [f"{each.adapter.name} × {each.scale:g}" for each in self.adapters]
+        speed = self.speed.replace("exact", "")
+        options = filter(None, [self.scheduler, plan, speed, *scaled])
         return f"Kandinsky({', '.join([*words, *options])})"
 
     @property
@@ -93,20 +98,17 @@ class Kandinsky:
 
     def retreat(self) -> bool:
         """Go on by the next memory plan, saying so; False when there is none."""
-        before = self.memory
-        with wearing.taken_off(self):
+        before, short = self.memory, f"memory is short on {self.device}: {self.spec.key}"
+        with self.adapters.taken_off(self._adaptable, self.placement):
             after = self.placement.retreat()
         if after:
-            warn(
-                f"memory is short on {self.device}: {self.spec.key} goes on by the plan "
-                f"{after} instead of {before} ({after.note})"
-            )
+            warn(f"{short} goes on by the plan {after} instead of {before} ({after.note})")
             for pipeline in self._pipelines.values():
                 pipeline.traced = None  # weights move from now on
         return after is not None
 
     @property
-    def prior(self) -> Any | None:
+    def prior(self) -> Any:
         """Return the pipeline text → embedding; None for Kandinsky 3, which has none."""
         return self.pipeline("prior") if "prior" in self.spec.roles else None
 
@@ -114,6 +116,11 @@ class Kandinsky:
     def decoder(self) -> Any:
         """Return the pipeline embedding → picture."""
         return self.pipeline("decoder")
+
+    @property
+    def loaded_pipelines(self) -> Mapping[str, Any]:
+        """Return role → the pipelines that are loaded by now, to be read alone."""
+        return MappingProxyType(self._pipelines)
 
     @property
     def vocabulary(self) -> Table:
@@ -129,12 +136,12 @@ class Kandinsky:
             "scheduler": type(self.decoder.scheduler).__name__,
             "speed": "fast" if self.speed == "fast" else "exact",  # no other changes pixels
             **({"quantisation": self.memory.store} if self.memory.store else {}),
-            **({"adapters": [w.noted() for w in self.adapters]} if self.adapters else {}),
+            **({"adapters": [each.note() for each in self.adapters]} if self.adapters else {}),
         }
 
     def loop(self) -> Loop:
         """Return what the trial of a scheduler needs to know of this model."""
-        config = self.decoder.unet.config
+        config = denoiser(self.decoder).config
         channels = getattr(config, "out_channels", None) or config.in_channels
         return Loop(type(self.decoder), self._own["decoder"], channels, self.dtype)
 
@@ -152,7 +159,7 @@ class Kandinsky:
 
         Raises KandiError for one that it cannot have.
         """
-        wanted = modes.checked(speed, self.spec, self.device, self.memory)
+        wanted = speeds.check_speed(speed, self.spec, self.device, self.memory)
         return self._lightly(speed=wanted)
 
     def _lightly(self, **changes: Any) -> Kandinsky:
@@ -165,7 +172,7 @@ class Kandinsky:
     @property
     def unless_asked(self) -> Mapping[str, int]:
         """Return the settings that "fast" takes where none were given; none at other speeds."""
-        return modes.fast(self.spec.key).settings if self.speed == "fast" else {}
+        return speeds.fast(self.spec.key).settings if self.speed == "fast" else {}
 
     def _set_up(self, role: str) -> None:
         """Give a pipeline the scheduler and the speed of this model; a prior keeps its own."""
@@ -173,9 +180,9 @@ class Kandinsky:
             return
         pipeline, own, wanted = self._pipelines[role], self._own[role], self.scheduler
         if wanted is None and self.speed == "fast" and role == "decoder":
-            wanted = modes.fast(self.spec.key).scheduler
+            wanted = speeds.fast(self.spec.key).scheduler
         pipeline.scheduler = own if wanted is None else build(wanted, own)
-        recorded = self.speed in modes.RECORDED
+        recorded = self.speed in speeds.RECORDED
         pipeline.traced = Traced(self.speed == "compiled") if recorded else None
 
     def with_adapter(self, adapter: Any, scale: Any = 1.0) -> Kandinsky:
@@ -187,12 +194,17 @@ class Kandinsky:
         taught; more exaggerates it. Raises KandiError for adapters of other models or parts,
         for different ones of one name, pickles, and Kandinsky 3.
         """
-        return self._lightly(
-            adapters=wearing.joined(self, adapter, scale),
-            embeddings=Recent(EMBEDDINGS_KEPT),  # the prior imagines others
-            _fitted={},
-            _undo=[],
-        )
+        rest = self.spec, lambda: (self.prior.prior, denoiser(self.decoder)), self.revision
+        adapters = self.adapters.join(adapter, scale, *rest)
+        # A prior with others imagines others.
+        return self._lightly(adapters=adapters, embeddings=LRUCache(EMBEDDINGS_KEPT))
+
+    def _adaptable(self) -> Iterator[tuple[str, Any]]:
+        """Give all networks that adapters may change, as ("prior" or "decoder", network)."""
+        for pipeline in self._pipelines.values():
+            for part, name in (("prior", "prior"), ("decoder", self.spec.generation.denoiser)):
+                if (network := getattr(pipeline, name, None)) is not None:
+                    yield part, network
 
     def pipeline(self, role: str) -> Any:
         """Return the diffusers pipeline of a role, loaded now if it was not.
@@ -209,40 +221,22 @@ class Kandinsky:
 
         wanted = list(roles)
         for role in wanted:
-            if role not in self.spec.roles:
-                able = ", ".join(key for key, known in SPECS.items() if role in known.roles)
-                raise KandiError(
-                    f"{self.spec.key} has no part for {role}; models that have one: "
-                    f"{able or 'none'}"
-                )
+            self.spec.check_role(role)
         if all(role in self._pipelines for role in wanted):
             return  # without the lock, which another thread may hold for long
-        with self.lock, torch.inference_mode(False), quiet(), uncollected():
+        with self.lock, usual_switches(), torch.inference_mode(False), without_gc(), quiet():
+            key = self.spec.key
             missing = [role for role in wanted if role not in self._pipelines]
             here = places(self.spec, self.folders, missing)
             threads.choose(here.values(), self.device)
-            self._check_scheduler(here)
+            if self.scheduler and "decoder" in here:
+                check_folder(self.scheduler, self.spec, here["decoder"], self.dtype)
             for role, folder in here.items():
                 with restorable(self.spec, role, local=bool(self.folders)):
-                    in_halves(
-                        lambda roles, folder=folder: [self._open(roles[0], folder)],
-                        [role],
-                        self.device,
-                        lambda role: self.spec.key,
-                        retreat=self.retreat,
-                    )
+                    work = functools.partial(map, functools.partial(self._open, folder))
+                    in_halves(work, [role], self.device, lambda _: key, retreat=self.retreat)
 
-    def _check_scheduler(self, here: Mapping[str, Path]) -> None:
-        """Raise KandiError for a scheduler that does not work, before any weights are read."""
-        if not self.scheduler or "decoder" not in here:
-            return
-        try:
-            loop = loop_of(self.spec.roles["decoder"].pipeline, here["decoder"], self.dtype)
-        except (OSError, ValueError, KeyError, AttributeError):
-            return  # damaged files, which are named when they are read
-        usable(self.scheduler, loop)
-
-    def _open(self, role: str, folder: Path) -> None:
+    def _open(self, folder: Path, role: str) -> None:
         there = len(self._components)
         try:
             pipeline = assemble(self.spec, role, folder, self.placement, self._components)
@@ -255,9 +249,25 @@ class Kandinsky:
             integrity.fingerprint(folder, self.spec.variant) if self.folders else folder.name
         )
         self._pipelines[role] = pipeline
-        if hasattr(pipeline, "unet"):
+        if role != "prior":
             self._own[role] = pipeline.scheduler
         self._set_up(role)
+
+    def begin_anew(self, lock: Any, placement: Placement) -> None:
+        """Forget all that was loaded: a thread that is no more was at work on it."""
+        self.lock, self.placement, self.embeddings = lock, placement, LRUCache(EMBEDDINGS_KEPT)
+        for shared in (self._components, self._own, self._running):
+            shared.clear()
+        self._pipelines, self.adapters = {}, ActiveAdapters(self.spec.key, self.adapters)
+
+    def give_up(self) -> tuple[list[Component], list[Network]]:
+        """Empty this model, and return what it held; it loads itself anew if it is used."""
+        with self.lock:
+            held = [*self._components], self.placement.networks
+            for shared in (self._pipelines, self._components, self.embeddings):
+                shared.clear()
+            self.placement.networks = []
+        return held
 
     def forget(self) -> None:
         """Drop the remembered embeddings, so that the next run computes them anew."""
@@ -267,34 +277,23 @@ class Kandinsky:
     def alone(self, stop: Any = None, roles: Iterable[str] = ()) -> Iterator[None]:
         """Hold the model for one task, without gradients; other threads wait for their turn.
 
-        Schedulers keep their place in the step loop and tokenizers their padding, so two tasks
-        must not use one model at once. `stop`, anything with is_set(), ends the waiting too.
-        `roles` are loaded when the turn has come. Raises KandiError inside a task of the same
-        thread, such as in its callback, and Cancelled when the kernel of a notebook is
-        interrupted meanwhile.
+        Schedulers keep their place in the loop and tokenizers their padding, so two tasks must
+        not use one model at once. `stop`, anything with is_set(), ends the waiting too. `roles`
+        are loaded when the turn has come. Raises KandiError inside a task of the same thread,
+        such as in its callback, and Cancelled when a notebook's kernel is interrupted.
         """
-        with interruptible(), self._held(stop, roles):
+        with interruptible(), self._hold(stop, roles):
             yield
 
     @contextmanager
-    def _held(self, stop: Any, roles: Iterable[str]) -> Iterator[None]:
+    def _hold(self, stop: Any, roles: Iterable[str]) -> Iterator[None]:
         import torch
 
-        while not self.lock.acquire(timeout=_WAIT):
-            progress_bar(0, "", shown=False, stop=stop).check()
-        try:
-            if self._running:
-                raise KandiError(
-                    f"this {self.spec.key} is at work on another task, from whose callback it "
-                    "cannot be used; wait until that task is done, or load the model once more"
-                )
-            self._running.append(True)
+        with turn(self.lock, self._running, self.spec.key, stop):
             try:
                 self.open(roles)
-                with wearing.put_on(self), torch.inference_mode():
+                put_on = self.adapters.put_on(self._adaptable, self.placement)
+                with usual_switches(), put_on, torch.inference_mode():
                     yield
             finally:
                 self.placement.rest()
-                self._running.clear()
-        finally:
-            self.lock.release()

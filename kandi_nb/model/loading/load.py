@@ -7,26 +7,27 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, quote
 from ...words.models import SPECS, ModelSpec
-from ...words.plans import Plan
-from ..adapters.scales import check_takes, worn_of
-from ..device import device as device_for
-from ..device import dtype as dtype_for
-from ..device import free
+from ..adapters.scales import check_takes, scaled_adapters
 from ..find import find, places
+from ..machine.device import device as device_for
+from ..machine.device import dtype as dtype_for
+from ..machine.device import free
 from ..plan import fit, stores
+from ..plan.names import Plan
 from ..plan.placement import Placement
 from ..progress import interruptible
 from ..schedulers.classes import scheduler_name
-from ..speed import modes
-from .assemble import Component, kept, native_size
+from . import speeds
+from .assemble import Component, components_of, native_size, without_gc
 from .kandinsky import RESIDENT, Kandinsky
 
 if TYPE_CHECKING:
     import torch
 
 
+@without_gc()
 def load(
     key_or_folder: str | Path,
     *,
@@ -50,12 +51,12 @@ def load(
     plain ones. `memory` is a plan of `kn.plan`, by its name, or "auto" for the first that fits
     what is free now; when memory is short all the same, the next one is taken.
 
-    `speed="exact"` draws the pixels of plain diffusers, within 1 of 255, for less work;
-    "traced" records the calls of the first picture of a size and repeats them; "compiled" has
-    torch.compile fuse them first, which takes a C compiler and about a minute. "fast" draws
-    other pixels: it takes fewer steps by a quicker scheduler, as `kn.curve(key)` has them
-    measured, wherever `scheduler`, `steps` or `prior_steps` were not given, and only in tasks
-    that draw from noise alone.
+    `speed="exact"` draws the pixels of plain diffusers in float32, within 1 of 255, for less
+    work (docs/exact.md has where ours differs on purpose); "traced" records the calls of the
+    first picture of a size and repeats them; "compiled" has torch.compile fuse them first,
+    which takes a C compiler and about a minute. "fast" draws other pixels: it takes fewer steps
+    by a quicker scheduler, as `kn.curve(key)` has them measured, wherever `scheduler`, `steps`
+    or `prior_steps` were not given, and only in tasks that draw from noise alone.
 
     `adapter` is what it was taught beside its weights, as `k.with_adapter` takes it: a LoRA
     file of 2.1 or 2.2, a kn.Adapter, a list of these, or a mapping of these → scale.
@@ -68,16 +69,17 @@ def load(
     name = None if scheduler is None else scheduler_name(scheduler)
     if variant is not None:
         if not isinstance(variant, str) or not variant.isidentifier():
-            raise KandiError(f'variant is a word such as "fp16", not {shown(variant)}')
+            raise KandiError(f'variant is a word such as "fp16", not {quote(variant)}')
         chosen = dataclasses.replace(chosen, variant=variant, must_vary=True)
-    worn = worn_of(adapter)
-    if worn:
+    scaled = scaled_adapters(adapter)
+    if scaled:
         check_takes(chosen)
     where = device_for(device)
-    k = _loaded(chosen, folders, where, dtype, memory, scheduler=name, speed=speed)
-    return k.with_adapter(dict(worn)) if worn else k
+    k = _load(chosen, folders, where, dtype, memory, scheduler=name, speed=speed)
+    return k.with_adapter(dict(scaled)) if scaled else k
 
 
+@without_gc()
 def load_instead(
     old: Kandinsky | None,
     key_or_folder: str | Path,
@@ -85,6 +87,10 @@ def load_instead(
     roles: Iterable[str] = (),
     device: str | None = None,
     dtype: Any = None,
+    memory: str | Plan = "resident",
+    scheduler: str | None = None,
+    speed: str = "exact",
+    adapter: Any = None,
 ) -> Kandinsky:
     """Load a model in the place of another, which gives its memory back first.
 
@@ -94,26 +100,30 @@ def load_instead(
     """
     chosen, folders = find(key_or_folder)
     where = device_for(device)
+    scaled = scaled_adapters(adapter)
+    if scaled:
+        check_takes(chosen)
+    name = None if scheduler is None else scheduler_name(scheduler)
+    more: dict[str, Any] = {"memory": memory, "scheduler": name, "speed": speed}
     if old is None:
-        return _loaded(chosen, folders, where, dtype)
+        k = _load(chosen, folders, where, dtype, **more)
+        return k.with_adapter(dict(scaled)) if scaled else k
     wanted = [*chosen.ids, *(role for role in roles if role in chosen.roles)]
     here = places(chosen, folders, wanted)
     alike = (old.device, old.dtype, old.memory) == (where, dtype_for(where, dtype), RESIDENT)
-    components = kept(old._components, chosen, here) if alike else []
+    alike = alike and memory == "resident"
+    there, settled = old.give_up()
+    components = components_of(there, chosen, here) if alike else []
     handed_on = {id(component.network) for component in components}
-    settled = [n for n in old.placement.networks if id(n.module) in handed_on]
-    with old.lock:
-        old._pipelines.clear()
-        old._components.clear()
-        old.embeddings.clear()
-        old.placement.networks = []
+    settled = [n for n in settled if id(n.module) in handed_on]
+    del there
     free()
-    k = _loaded(chosen, folders, where, dtype, components=components)
+    k = _load(chosen, folders, where, dtype, components=components, **more)
     k.placement.networks += settled
-    return k
+    return k.with_adapter(dict(scaled)) if scaled else k
 
 
-def _loaded(
+def _load(
     chosen: ModelSpec,
     folders: dict[str, Path],
     where: str,
@@ -124,14 +134,14 @@ def _loaded(
     speed: Any = "exact",
 ) -> Kandinsky:
     number_format = dtype_for(where, dtype)
-    plan = _planned(memory, chosen, folders, where, number_format)
+    plan = _plan_for(memory, chosen, folders, where, number_format)
     k = Kandinsky(
         chosen,
         where,
         number_format,
         folders,
         scheduler=scheduler,
-        speed=modes.checked(speed, chosen, where, plan),
+        speed=speeds.check_speed(speed, chosen, where, plan),
         placement=Placement(plan, where, number_format),
         _components=[*components],
     )
@@ -142,10 +152,12 @@ def _loaded(
     return k
 
 
-def _planned(
+def _plan_for(
     memory: Any, chosen: ModelSpec, folders: Mapping[str, Path], where: str, dtype: torch.dtype
 ) -> Plan:
     """Return the plan that was asked for, or the one that fits here now."""
     if memory == stores.AUTO:
+        if folders:  # whole and known, before anything is read of them
+            places(chosen, folders, chosen.ids)
         return fit.choose(chosen, folders, where, str(dtype).removeprefix("torch."))
-    return stores.checked(memory, where)
+    return stores.check_plan(memory, where)

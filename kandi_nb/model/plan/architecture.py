@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, quote
+from ...words.families import FAMILIES, PICTURE_DECODER
 from ...words.models import ModelSpec
 from .. import integrity
 from ..find import restorable
@@ -22,24 +23,33 @@ if TYPE_CHECKING:
     import torch
 
 CONFIGS = Path(__file__).parents[2] / "words" / "configs"
-LATENT_FACTOR = 8  # pixels to one latent, along each side
-CLIP_TOKENS, T5_TOKENS = 77, 128
 
 
 @dataclass(frozen=True)
 class Part:
     """Name one network of a model: its stage, class and configuration, as JSON text.
 
-    `stage` is "prior" or "decoder"; `file_bytes` is the size of the published weights, where
-    it is known.
+    `family` is a key of `FAMILIES`, `stage` "prior" or "decoder"; `file_bytes` is the size of
+    the published weights, where it is known.
     """
 
+    family: str
     stage: str
     name: str
     class_name: str
     config: str
     file_bytes: int | None = None
     stored: str = "float32"
+
+    @property
+    def kind(self) -> str:
+        """Return what it is for, see `Family.kind_of`."""
+        return FAMILIES[self.family].kind_of(self.name)
+
+    @property
+    def phase(self) -> str:
+        """Return when it runs, see `Family.phase_of`."""
+        return FAMILIES[self.family].phase_of(self.stage, self.name)
 
 
 def parts(known: ModelSpec, folders: Mapping[str, Path]) -> tuple[Part, ...]:
@@ -49,7 +59,13 @@ def parts(known: ModelSpec, folders: Mapping[str, Path]) -> tuple[Part, ...]:
     """
     if folders:
         return tuple(
-            Part(stage, name, class_name, (folder / name / "config.json").read_text("utf-8"))
+            Part(
+                known.family,
+                stage,
+                name,
+                class_name,
+                (folder / name / "config.json").read_text("utf-8"),
+            )
             for stage, folder in folders.items()
             if stage in known.ids  # what `load` reads at once
             for name, (_, class_name) in _components(known, stage, folder).items()
@@ -65,6 +81,7 @@ def parts(known: ModelSpec, folders: Mapping[str, Path]) -> tuple[Part, ...]:
     architecture = json.loads(file.read_text("utf-8"))
     return tuple(
         Part(
+            known.family,
             stage,
             name,
             row["class"],
@@ -77,9 +94,17 @@ def parts(known: ModelSpec, folders: Mapping[str, Path]) -> tuple[Part, ...]:
     )
 
 
+def _text(folder: Path) -> str:
+    return (folder / "config.json").read_text("utf-8")
+
+
 def _components(known: ModelSpec, role: str, folder: Path) -> dict[str, tuple[str, str]]:
+    """Return component → (library, class) of a folder whose configurations may be read."""
     with restorable(known, role, local=True):
-        return integrity.components(folder)
+        found = integrity.components(folder, known.family, role)
+        for name in found:
+            integrity.check_settings(folder / name)
+    return found
 
 
 def build(part: Part) -> Any:
@@ -95,7 +120,7 @@ def build(part: Part) -> Any:
         cls = getattr(diffusers, part.class_name, None)
         cls = cls or getattr(transformers, part.class_name, None)
     if cls is None:
-        raise KandiError(f"{part.name} has an unknown class, {shown(part.class_name)}")
+        raise KandiError(f"{part.name} has an unknown class, {quote(part.class_name)}")
     if hasattr(cls, "config_class") and cls.config_class is not None:
         return cls(cls.config_class.from_dict(config)).eval()
     return cls.from_config(config).eval()
@@ -126,33 +151,33 @@ def call(part: Part, network: Any, height: int, width: int, count: int) -> Any:
     dtype, config = network.dtype, network.config
     both = 2 * count  # guidance: with the prompt and without it
     zeros = functools.partial(torch.zeros, dtype=dtype)
-    latents = (height // LATENT_FACTOR, width // LATENT_FACTOR)
+    row = FAMILIES[part.family]
+    latents = (height // row.latent_factor, width // row.latent_factor)
     with torch.no_grad():
-        if part.name == "image_encoder":
+        if part.kind == "image_encoder":
             return network(zeros(count, 3, config.image_size, config.image_size))
-        if part.name == "text_encoder":
-            tokens = T5_TOKENS if part.class_name == "T5EncoderModel" else CLIP_TOKENS
-            words = torch.zeros(both, tokens, dtype=torch.long)
+        if part.kind == "text_encoder":
+            words = torch.zeros(both, row.tokens, dtype=torch.long)
             # The class around XLM-R only averages; its mask cannot be read without numbers.
             return getattr(network, "transformer", network)(words)
-        if part.name == "movq":
+        if part.kind == PICTURE_DECODER:
             return network.decode(
                 zeros(count, config.latent_channels, *latents), force_not_quantize=True
             )
-        if part.name == "prior":
+        if part.kind == "prior":
             width_of = config.embedding_dim
             return network(
                 zeros(both, width_of),
                 timestep=1,
                 proj_embedding=zeros(both, width_of),
-                encoder_hidden_states=zeros(both, CLIP_TOKENS, width_of),
-                attention_mask=torch.ones(both, CLIP_TOKENS, dtype=torch.bool),
+                encoder_hidden_states=zeros(both, row.tokens, width_of),
+                attention_mask=torch.ones(both, row.tokens, dtype=torch.bool),
             )
         sample = zeros(both, config.in_channels, *latents)
-        return network(sample, 1, **_conditions(config, zeros, both))
+        return network(sample, 1, **_conditions(config, zeros, both, row.tokens))
 
 
-def _conditions(config: Any, zeros: Any, both: int) -> dict[str, Any]:
+def _conditions(config: Any, zeros: Any, both: int, tokens: int) -> dict[str, Any]:
     """Return what a UNet is told beside the latents and the timestep."""
     import torch
 
@@ -165,13 +190,13 @@ def _conditions(config: Any, zeros: Any, both: int) -> dict[str, Any]:
     if kind == "text_image_proj":
         wide = config.cross_attention_dim
         return {
-            "encoder_hidden_states": zeros(both, CLIP_TOKENS, config.encoder_hid_dim),
+            "encoder_hidden_states": zeros(both, tokens, config.encoder_hid_dim),
             "added_cond_kwargs": {
                 "text_embeds": zeros(both, wide),
                 "image_embeds": zeros(both, wide),
             },
         }
     return {
-        "encoder_hidden_states": zeros(both, T5_TOKENS, config.encoder_hid_dim),
-        "encoder_attention_mask": torch.ones(both, T5_TOKENS),
+        "encoder_hidden_states": zeros(both, tokens, config.encoder_hid_dim),
+        "encoder_attention_mask": torch.ones(both, tokens),
     }

@@ -6,22 +6,30 @@ while most is there: weights on the card, what one call makes, and a workspace.
 
 from __future__ import annotations
 
-import math
-import numbers
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...words.errors import KandiError, shown
-from ...words.fields import FIELDS, checked
+from ...words.bounds import real
+from ...words.errors import KandiError, quote
+from ...words.families import DENOISER, PICTURE_DECODER
+from ...words.fields import FIELDS, check_value
 from ...words.models import SPECS, ModelSpec
-from ...words.plans import PLANS, Card, Plan, read_card
 from ...words.tables import Table
-from ..device import available_mb
-from ..find import find
-from ..peak import MIB
+from ..find import find, place_of
+from ..machine.device import available_mb
+from ..machine.peak import MIB
 from .architecture import Part, parts
-from .footprint import CPU_LAYERS, CPU_WORKSPACE, Activity, Weights, activity, weights
+from .footprint import (
+    BLOCK_KINDS,
+    CPU_LAYERS,
+    CPU_WORKSPACE,
+    Activity,
+    Weights,
+    activity,
+    weights,
+)
+from .names import PLANS, Card, Plan, read_card
 from .stores import lacks
 
 GB = 1e9
@@ -63,9 +71,9 @@ def plan(
     memory = _memory(memory_gb, named)
     known, folders = find(_key(model))
     networks = parts(known, folders)
-    height = checked("height", height) or known.native_size
-    width = checked("width", width) or known.native_size
-    costs = _Costs(networks, height, width, checked("count", count), named)
+    height = check_value("height", height) or known.native_size
+    width = check_value("width", width) or known.native_size
+    costs = _Costs(networks, height, width, check_value("count", count), named)
     peaks = {entry: costs.peak(entry) for entry in PLANS}
     rows = [
         {
@@ -118,7 +126,7 @@ class _Costs:
         self.runs: dict[Part, Activity] = {
             part: activity(part, height, width, count, dtype)
             for part in networks
-            if part.name != "image_encoder"
+            if part.kind != "image_encoder"
         }
 
     def peak(self, entry: Plan) -> tuple[float, str]:
@@ -140,7 +148,7 @@ class _Costs:
         rate, bandwidth = EFFICIENCY * self.card.tflops * 1e12, self.card.bandwidth_gb * GB
         total = 0.0
         for part, run in self.runs.items():
-            size, calls = self._stored(entry, part), _calls(part)
+            size, calls = self._stored_bytes(entry, part), _calls(part)
             total += calls * max(run.operations / rate, size / bandwidth)
             total += self._moves(entry, part) * size / BUS
         return round(total, 1)
@@ -148,23 +156,23 @@ class _Costs:
     def _there(self, entry: Plan, running: Part) -> float:
         """Return the bytes of weights on the card while a network runs."""
         here = self.weights[running]
-        unpacked = here.leaf if self._stored(entry, running) < here.plain else 0
+        unpacked = here.leaf if self._stored_bytes(entry, running) < here.plain else 0
         if entry.place == "resident":
             together = self.networks
         elif entry.place == "prior-first":
-            together = tuple(p for p in self.runs if _phase(p) == _phase(running))
+            together = tuple(p for p in self.runs if p.phase == running.phase)
         elif entry.place == "model-offload" or (
-            entry.place == "group-offload" and running.name == "movq"
+            entry.place == "group-offload" and running.kind == PICTURE_DECODER
         ):
             together = (running,)
-        elif entry.place == "group-offload" and running.name in ("unet", "prior"):
-            share = self._stored(entry, running) / here.plain
+        elif entry.place == "group-offload" and running.kind in BLOCK_KINDS:
+            share = self._stored_bytes(entry, running) / here.plain
             return here.group * share + unpacked
         else:
             return here.leaf
-        return sum(self._stored(entry, part) for part in together) + unpacked
+        return sum(self._stored_bytes(entry, part) for part in together) + unpacked
 
-    def _stored(self, entry: Plan, part: Part) -> int:
+    def _stored_bytes(self, entry: Plan, part: Part) -> int:
         sizes = self.weights[part]
         return {"": sizes.plain, "fp8": sizes.fp8, "4bit": sizes.nf4}[entry.store]
 
@@ -176,14 +184,8 @@ class _Costs:
         return _calls(part) if piecewise else 1
 
 
-def _phase(part: Part) -> str:
-    """Return "reading" or "drawing": 3 reads its prompt in the decoder's stage."""
-    alone = part.class_name == "T5EncoderModel"
-    return "reading" if part.stage == "prior" or alone else "drawing"
-
-
 def _calls(part: Part) -> int:
-    steps = {"unet": "steps", "prior": "prior_steps"}.get(part.name)
+    steps = {DENOISER: "steps", "prior": "prior_steps"}.get(part.kind)
     return FIELDS[steps].default if steps else 1
 
 
@@ -204,11 +206,12 @@ def _closing(known: ModelSpec, memory: float, card: Card | None, best: str | Non
 
 
 def _key(model: Any) -> str | Path:
-    key = getattr(getattr(model, "spec", None), "key", model)
-    if isinstance(key, (str, Path)):
-        return key
+    if hasattr(model, "spec"):
+        return place_of(model.spec, getattr(model, "folders", {}))
+    if isinstance(model, (str, Path)):
+        return model
     raise KandiError(
-        f"plan takes a model's key, a folder or a loaded model, not {shown(model)}; "
+        f"plan takes a model's key, a folder or a loaded model, not {quote(model)}; "
         f"known: {', '.join(SPECS)}"
     )
 
@@ -216,9 +219,5 @@ def _key(model: Any) -> str | Path:
 def _memory(memory_gb: Any, card: Card | None) -> float:
     if memory_gb is None:
         return card.memory_gb if card else 8.0
-    number = isinstance(memory_gb, numbers.Real) and not isinstance(memory_gb, bool)
-    if not number or not math.isfinite(memory_gb) or memory_gb <= 0:
-        raise KandiError(
-            f"memory_gb must be gigabytes, a number above 0 such as 8, not {shown(memory_gb)}"
-        )
-    return float(memory_gb)
+    says = "memory_gb must be gigabytes, a number above 0 such as 8"
+    return real("memory_gb", memory_gb, says=says, above=0)

@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from ...words.families import DENOISER, PICTURE_DECODER
 from ..speed.norms import norm_in_place
 from .architecture import Part, build, call, narrow
 
 # What takes no part in an option (a table of what each really does is kept with the tests):
 # only these networks can be cast to 8 bit, or be offloaded in groups of blocks.
-FP8_PARTS, GROUP_PARTS = ("unet", "prior", "movq"), ("unet", "prior")
-NF4_PARTS = ("unet", "prior", "text_encoder", "image_encoder")
+FP8_KINDS, BLOCK_KINDS = (DENOISER, "prior", PICTURE_DECODER), (DENOISER, "prior")
+NF4_KINDS = (DENOISER, "prior", "text_encoder", "image_encoder")
 # Diffusers leaves norms as they are; 2's UNets run only if this projection is left, too.
 FP8_LEAVES = re.compile("norm|encoder_hid_proj|pos_embed|patch_embed|^proj_in$|^proj_out$")
 # A weight in NF4 takes half a byte, and each 64 of them share a scale of four bytes.
@@ -60,7 +61,7 @@ def network(part: Part, dtype: str) -> Any:
 
     with torch.device("meta"):
         empty = narrow(build(part), getattr(torch, dtype))
-        if part.name == "movq":
+        if part.kind == PICTURE_DECODER:
             norm_in_place(empty)
     return empty
 
@@ -77,7 +78,7 @@ def weights(part: Part, dtype: str = "float16") -> Weights:
         fp8=plain - sum(_saved_by_fp8(part, name, layer) for name, layer in layers),
         nf4=plain - sum(_saved_by_nf4(part, layer) for _, layer in layers),
         leaf=max(_bytes(layer) for _, layer in layers),
-        group=_group(empty) if part.name in GROUP_PARTS else plain,
+        group=_group(empty) if part.kind in BLOCK_KINDS else plain,
     )
 
 
@@ -92,7 +93,7 @@ def activity(
     import torch
 
     empty = network(part, dtype)
-    with torch.device("meta"), measured(empty) as reading:
+    with torch.device("meta"), measure(empty) as reading:
         call(part, empty, height, width, count)
     return Activity(reading.peak, reading.operations)
 
@@ -109,7 +110,7 @@ class Reading:
 
 
 @contextlib.contextmanager
-def measured(network: Any) -> Iterator[Reading]:
+def measure(network: Any) -> Iterator[Reading]:
     """Count the storages that a block makes, beyond the network's own, and its operations.
 
     Works on the meta device as on a real one. Attention counts as the fused kernels do it,
@@ -184,7 +185,7 @@ def _bytes(module: Any, *, deep: bool = False) -> int:
 def _saved_by_fp8(part: Part, name: str, layer: Any) -> int:
     """Return the bytes that casting one layer to 8 bit saves, 0 where it cannot be cast."""
     castable = type(layer).__name__.startswith(("Linear", "Conv"))
-    if part.name not in FP8_PARTS or not castable or FP8_LEAVES.search(name):
+    if part.kind not in FP8_KINDS or not castable or FP8_LEAVES.search(name):
         return 0
     return _bytes(layer) - sum(p.numel() for p in layer.parameters(recurse=False))
 
@@ -195,7 +196,7 @@ def _saved_by_nf4(part: Part, layer: Any) -> int:
 
     # What transformers keeps in float32 is not quantised either: of T5 every `wo`.
     kept = not isinstance(layer, torch.nn.Linear) or layer.weight.dtype == torch.float32
-    if part.name not in NF4_PARTS or kept:
+    if part.kind not in NF4_KINDS or kept:
         return 0
     return round(layer.weight.nbytes - layer.weight.numel() * NF4_BYTES)
 

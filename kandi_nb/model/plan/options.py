@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ...words.errors import KandiError, did_you_mean, shown
+from ...words.errors import KandiError, did_you_mean, quote
+from ...words.families import DENOISER, PICTURE_DECODER
 from ...words.models import SPECS
 from ...words.tables import Table
 from ..find import find
@@ -15,7 +16,7 @@ from ..quiet import quiet, without_advice
 from .architecture import Part, build, call, parts
 
 WORKS, NOTHING, CRASHES, REFUSED = "works", "does nothing", "crashes", "refused"
-NAMES = ("unet", "prior", "movq")  # the networks that guides turn options on for
+KINDS = (DENOISER, "prior", PICTURE_DECODER)  # the networks that guides turn options on for
 SIDE = 64  # pixels: the smallest picture of all
 
 # What happens on the CPU says nothing of the bytes that go to a card, but all of the rest.
@@ -31,10 +32,10 @@ def options(k: Any, only: Sequence[str] | None = None) -> Table:
     (the option is taken, and the next call raises). `why` quotes the first error. `only` names
     the options to try (default: all, in seconds). Raises KandiError for unknown ones.
     """
-    chosen = _chosen(only)
-    small = _small(getattr(getattr(k, "spec", None), "key", k))
-    known = {part.name: part for part in parts(small, small.folders)}
-    networks = {name: known[name] for name in NAMES if name in known}
+    chosen = _choose(only)
+    small = _small(k)
+    known = {part.kind: part for part in parts(small, small.folders)}
+    networks = {known[kind].name: known[kind] for kind in KINDS if kind in known}
     rows = []
     with quiet(), without_advice():
         usual = {name: _signature(build(part), part) for name, part in networks.items()}
@@ -48,8 +49,8 @@ def options(k: Any, only: Sequence[str] | None = None) -> Table:
     return Table(rows, columns=("option", *networks, "why"), note=ELSEWHERE)
 
 
-def _small(key: Any) -> Any:
-    known, _ = find(key)
+def _small(k: Any) -> Any:
+    known = getattr(k, "spec", None) or find(k)[0]
     for other in SPECS.values():
         if other.bundled and other.family == known.family:
             return other
@@ -57,13 +58,13 @@ def _small(key: Any) -> Any:
     raise KandiError(f"no small model of the family {known.family} is bundled; take {bundled}")
 
 
-def _chosen(only: Sequence[str] | None) -> dict[str, Callable[[Any], Any]]:
+def _choose(only: Sequence[str] | None) -> dict[str, Callable[[Any], Any]]:
     known = _options()
     names = list(known) if only is None else [only] if isinstance(only, str) else list(only)
     for name in names:
         if name not in known:
             raise KandiError(
-                f"unknown option {shown(name)}; {did_you_mean(str(name), known)}known: "
+                f"unknown option {quote(name)}; {did_you_mean(str(name), known)}known: "
                 f"{', '.join(known)}"
             )
     return {name: known[name] for name in names}

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...words.errors import warn
-from ...words.plans import PLACES, STORES_OF, Plan
-from ..device import free, give_back
+from ...words.families import PICTURE_DECODER
+from ..machine.device import free, give_back
 from ..quiet import quiet
 from . import stores
+from .footprint import BLOCK_KINDS
+from .names import PLACES, STORES_OF, Plan
 
 if TYPE_CHECKING:
     import torch
@@ -31,17 +33,10 @@ class Network:
     name: str  # "unet", "text_encoder" …
     module: torch.nn.Module
     read: Callable[[], torch.nn.Module]
+    kind: str  # what it is for, and when it runs: see `Family`
+    phase: str
     here: bool = True
     mark: tuple = field(default_factory=tuple)
-
-    @property
-    def phase(self) -> str:
-        """Return what it does: read a prompt, look at a picture, or draw."""
-        if self.name == "image_encoder":
-            return "looking"
-        # Kandinsky 3 reads its prompt in the decoder's pipeline, and 2.1 once more there.
-        again = type(self.module).__name__ == "MultilingualCLIP"
-        return "reading" if self.name in ("prior", "text_encoder") and not again else "drawing"
 
     def as_it_is(self) -> tuple:
         """Return what differs once weights are changed, added or taken away."""
@@ -56,14 +51,20 @@ class Placement:
         self.on_disk = not device.startswith("cuda")
         self.networks: list[Network] = []
 
-    def reading(self, name: str, library: str) -> dict[str, Any]:
-        """Return what `from_pretrained` is told besides of a network, by its plan."""
-        return stores.reading(self.plan.store, name, library, self.dtype)
+    def anew(self) -> Placement:
+        """Return another one of the same plan, without networks."""
+        return Placement(self.plan, self.device, self.dtype)
 
-    def settle(self, name: str, module: Any, read: Callable[[], Any]) -> None:
+    def reading(self, kind: str, library: str) -> dict[str, Any]:
+        """Return what `from_pretrained` is told besides of a network, by its plan."""
+        return stores.reading(self.plan.store, kind, library, self.dtype)
+
+    def settle(
+        self, name: str, module: Any, read: Callable[[], Any], *, kind: str, phase: str
+    ) -> None:
         """Take in a network that was read just now; it stays only if the plan says so."""
-        stores.cast(self.plan.store, name, module, self.dtype)
-        network = Network(name, module, read)
+        stores.cast(self.plan.store, kind, module, self.dtype)
+        network = Network(name, module, read, kind, phase)
         network.mark = network.as_it_is()
         self.networks.append(network)
         self._arrange(network)
@@ -123,7 +124,7 @@ class Placement:
             _keep_statistics(network, self.device)
             cpu_offload(module, execution_device=self.device, offload_buffers=True)
             network.here = False
-        elif place == "group-offload" and network.name != "movq":
+        elif place == "group-offload" and network.kind != PICTURE_DECODER:
             _keep_statistics(network, self.device)
             _offload_groups(network, self.device)
             network.here = False
@@ -176,7 +177,7 @@ class Placement:
         with torch.inference_mode(False), quiet():
             if self.on_disk:
                 fresh = network.read()
-                stores.cast(self.plan.store, network.name, fresh, self.dtype)
+                stores.cast(self.plan.store, network.kind, fresh, self.dtype)
                 _hand_over(fresh, network.module)
             torch.nn.Module.to(network.module, self.device)
         network.here, network.mark = True, network.as_it_is()
@@ -212,7 +213,7 @@ def _offload_groups(network: Network, device: str) -> None:
     import torch
     from diffusers.hooks import apply_group_offloading
 
-    blocks = network.name in ("unet", "prior")
+    blocks = network.kind in BLOCK_KINDS
     apply_group_offloading(
         network.module,
         onload_device=torch.device(device),
@@ -227,7 +228,7 @@ def _offload_groups(network: Network, device: str) -> None:
 
 def _keep_statistics(network: Network, device: str) -> None:
     """Let a prior's mean and deviation stay on the card: they are used between its calls."""
-    if network.name != "prior":
+    if network.kind != "prior":
         return
     mean, deviation = (
         getattr(network.module, name).detach().clone().to(device)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 from typing import TYPE_CHECKING, Any
 
 from ...words.errors import KandiError
-from ...words.plans import PLANS, Plan, read_plan
-from .footprint import FP8_PARTS, NF4_PARTS
+from ...words.extras import install_command, is_installed
+from .footprint import FP8_KINDS, NF4_KINDS
+from .names import PLANS, Plan, read_plan
 
 if TYPE_CHECKING:
     import torch
 
 AUTO = "auto"
-EXTRA = 'bitsandbytes (pip install -e ".[quantisation]")'
 # Norms lose too much in 8 bit, and 2's UNets do not run with this projection in it. The other
 # patterns are diffusers' own, which a list replaces.
 FP8_SKIPS = ("norm", "encoder_hid_proj", "pos_embed", "patch_embed", "^proj_in$", "^proj_out$")
 
 
-def checked(memory: Any, device: str) -> Plan:
+def check_plan(memory: Any, device: str) -> Plan:
     """Return the plan of a name that `load` was given; raise KandiError for what cannot be."""
     if memory is None or isinstance(memory, (int, float)):
         why = "no plan fits there" if memory is None else "a plan's name is wanted, not GB"
@@ -48,16 +47,16 @@ def lacks(plan: Plan, device: str) -> list[str]:
         missing.append("an NVIDIA GPU")
     if device.startswith("mps") and plan.store == "fp8":
         missing.append("a device that knows 8 bit")
-    if plan.store == "4bit" and importlib.util.find_spec("bitsandbytes") is None:
-        missing.append(EXTRA)
+    if plan.store == "4bit" and not is_installed("bitsandbytes"):
+        missing.append(f"bitsandbytes ({install_command('quantisation')})")
     return missing
 
 
-def cast(store: str, name: str, network: Any, dtype: torch.dtype) -> None:
+def cast(store: str, kind: str, network: Any, dtype: torch.dtype) -> None:
     """Store the weights of a network in 8 bit, in place, where the plan says so."""
     import torch
 
-    if store == "fp8" and name in FP8_PARTS:
+    if store == "fp8" and kind in FP8_KINDS:
         network.enable_layerwise_casting(
             storage_dtype=torch.float8_e4m3fn,
             compute_dtype=dtype,
@@ -69,9 +68,9 @@ def cast(store: str, name: str, network: Any, dtype: torch.dtype) -> None:
                 weight.data = weight.data.clone()
 
 
-def reading(store: str, name: str, library: str, dtype: torch.dtype) -> dict[str, Any]:
+def reading(store: str, kind: str, library: str, dtype: torch.dtype) -> dict[str, Any]:
     """Return what `from_pretrained` is told of a network whose weights go into 4 bit."""
-    if store != "4bit" or name not in NF4_PARTS:
+    if store != "4bit" or kind not in NF4_KINDS:
         return {}
     import diffusers
     import transformers

@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from ...words.errors import KandiError, did_you_mean, shown
+from ...words.errors import KandiError, nearest, quote
 
 _ENDING = "Scheduler"
 
-# What other programs call them, and names that stop before the whole one.
+# What other programs call them, and names that stop before the whole one: as `_fold_name` has
+# them, without "k_" in front. The samplers of Kandinsky's own code base are the first three.
 _ALIASES = {
+    "p": "DDPM",
+    "ddim": "DDIM",
+    "plms": "PNDM",
     "deis": "DEISMultistep",
     "dpm": "DPMSolverMultistep",
     "dpm++": "DPMSolverMultistep",
     "dpm++2m": "DPMSolverMultistep",
-    "dpmpp": "DPMSolverMultistep",
-    "dpmpp2m": "DPMSolverMultistep",
     "dpmsolver": "DPMSolverMultistep",
     "dpmsolver++": "DPMSolverMultistep",
     "dpm++2s": "DPMSolverSinglestep",
@@ -28,17 +30,34 @@ _ALIASES = {
     "dpm2a": "KDPM2AncestralDiscrete",
     "euler": "EulerDiscrete",
     "eulera": "EulerAncestralDiscrete",
-    "eulerancestral": "EulerAncestralDiscrete",
     "heun": "HeunDiscrete",
     "lms": "LMSDiscrete",
-    "plms": "PNDM",
     "sa": "SASolver",
     "unipc": "UniPCMultistep",
 }
+# Samplers of other programs that are none of ours, however alike the names look.
+_ELSEWHERE = {
+    "dpm++2msde", "dpm++3msde", "dpm++2sa", "dpmfast", "dpmadaptive", "heun++2", "unipcbh2",
+    "ipndm", "ipndmv", "restart", "resmultistep", "gradientestimation", "erssde", "euler++",
+    "eulera++", "ddim++", "karrasdpm", "flowmatcheulerdiscrete", "flowmatchheundiscrete",
+    "edmdpmsolvermultistep",
+}  # fmt: skip
+# Noise levels that other programs choose with the sampler, in its name.
+_LEVELS = (
+    "karras",
+    "polyexponential",
+    "exponential",
+    "sgmuniform",
+    "beta",
+    "simple",
+    "normal",
+    "k",
+)
+_LIKENESS = 0.75  # of a slip in typing: what is less alike is another sampler
 
 
 @cache
-def candidates() -> Mapping[str, type]:
+def candidates() -> Mapping[str, Any]:
     """Return name → class of the schedulers that a Kandinsky could take.
 
     Those are told the noise levels that a model has learned, its betas; the others of diffusers
@@ -82,26 +101,51 @@ def missing_package(cls: type) -> str | None:
 def scheduler_name(name: Any) -> str:
     """Return the name under which `candidates` has a scheduler; raise KandiError for others.
 
-    Case, spaces and hyphens do not matter, nor whether "Scheduler" stands behind: "ddim",
-    "DDIMScheduler", "dpm++", "euler a".
+    Case, spaces and hyphens do not matter, nor whether "Scheduler" or "sampler" stands behind:
+    "ddim", "DDIMScheduler", "dpm++", "euler a", "k_euler", "p_sampler".
     """
+    hint = ""
     if isinstance(name, str):
-        known = {_folded(one): one for one in candidates()}
-        folded = _folded(name.strip().removesuffix(_ENDING))
-        wanted = known.get(folded) or _ALIASES.get(folded)
-        if wanted in candidates():
+        folded = _fold_name(name)
+        if wanted := _class_of(folded):
             return wanted
-        hint = did_you_mean(folded, {*known, *_ALIASES})
-    else:
-        hint = ""
+        hint = _hint(folded)
     raise KandiError(
-        f'unknown scheduler {shown(name)}; {hint}take a name such as "ddim" or "dpm++"; '
+        f'unknown scheduler {quote(name)}; {hint}take a name such as "ddim" or "dpm++"; '
         f"kn.schedulers(k) says which work. Known: {', '.join(candidates())}"
     )
 
 
-def _folded(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name).casefold()
+def _class_of(folded: str) -> str | None:
+    """Return the scheduler of a folded name; "k" stands before those of k-diffusion."""
+    known = {_fold_name(one): one for one in candidates()}
+    for each in (folded, folded.removeprefix("k")):
+        if (wanted := known.get(each) or _ALIASES.get(each)) in candidates():
+            return wanted
+    return None
+
+
+def _hint(folded: str) -> str:
+    """Return which scheduler was probably meant, "" where none here is that one."""
+    for levels in _LEVELS:
+        if folded.endswith(levels) and (same := _class_of(folded.removesuffix(levels))):
+            return f"did you mean {same}? It has the model's own noise levels here. "
+    if folded.removeprefix("k") in _ELSEWHERE:
+        return "none here is that one; "
+    known = {_fold_name(one): one for one in candidates()} | _ALIASES
+    close = nearest(folded, [one for one in known if len(one) > 2], _LIKENESS)
+    return f"did you mean {known[close]}? " if close else ""
+
+
+def _fold_name(name: str) -> str:
+    """Return a name as it is compared.
+
+    >>> _fold_name("DPM++ 2M"), _fold_name("dpmpp_2m"), _fold_name("k_euler_ancestral")
+    ('dpm++2m', 'dpm++2m', 'keulera')
+    """
+    plain = re.sub(r"[\s_-]", "", name).casefold()
+    plain = re.sub("(scheduler|sampler)$", "", plain).removesuffix("gpu")
+    return plain.replace("pp", "++").replace("ancestral", "a")
 
 
 def build(name: str, own: Any) -> Any:
@@ -112,7 +156,7 @@ def build(name: str, own: Any) -> Any:
     scheduler reads the variance, and the first step of DDIM and others crashes. Two settings
     are declared and do not fit all the same: see below.
     """
-    cls = candidates()[name]
+    cls: Any = candidates()[name]
     if type(own) is cls:
         return own
     takes, config = _takes(cls.__init__), dict(own.config)

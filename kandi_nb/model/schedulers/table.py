@@ -9,13 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, quote
 from ...words.tables import Table
 from .classes import build, candidates, missing_package, scheduler_name
-from .trial import UNTRIED, WORKS, Loop, Verdict, reads_variance_of, tried
+from .trial import UNTRIED, WORKS, Loop, Verdict, reads_variance_of, try_scheduler
 
 if TYPE_CHECKING:
     import torch
+
+    from ...words.models import ModelSpec
 
 MOST_STEPS = 1000  # as many as a model has learned
 _LEFTOVER = ("DDIM", "DPMSolverMultistep")  # what people take first
@@ -33,7 +35,7 @@ def schedulers(k: Any) -> Table:
     """
     if not hasattr(k, "loop"):
         raise KandiError(
-            f'schedulers takes a loaded model, k = kn.load("mini-2.2"), not {shown(k)}'
+            f'schedulers takes a loaded model, k = kn.load("mini-2.2"), not {quote(k)}'
         )
     import diffusers
 
@@ -59,14 +61,14 @@ def _verdict(name: str, loop: Loop) -> Verdict:
     if package := missing_package(candidates()[name]):
         return Verdict(UNTRIED, f"it needs the package {package}")
     scheduler = build(name, loop.own)
-    verdict = tried(scheduler, loop)
+    verdict = try_scheduler(scheduler, loop)
     if verdict.verdict == WORKS and (most := most_steps(scheduler)) < MOST_STEPS:
         return Verdict(WORKS, f"up to {most} steps")
     return verdict
 
 
 def _from_config(name: str, loop: Loop) -> Verdict:
-    return tried(candidates()[name].from_config(loop.own.config), loop)
+    return try_scheduler(candidates()[name].from_config(loop.own.config), loop)
 
 
 def usable(name: Any, loop: Loop) -> str:
@@ -96,6 +98,15 @@ def loop_of(pipeline: str, folder: Path, dtype: torch.dtype) -> Loop:
     own = getattr(diffusers, config["_class_name"]).from_config(config)
     channels = unet.get("out_channels") or unet["in_channels"]
     return Loop(getattr(diffusers, pipeline), own, channels, dtype)
+
+
+def check_folder(name: str, spec: ModelSpec, folder: Path, dtype: torch.dtype) -> None:
+    """Raise KandiError for a scheduler that does not work with a decoder still to be read."""
+    try:
+        loop = loop_of(spec.roles["decoder"].pipeline, folder, dtype)
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError):
+        return  # damaged files, which are named when they are read
+    usable(name, loop)
 
 
 def check_steps(scheduler: Any, every: Iterable[int]) -> None:

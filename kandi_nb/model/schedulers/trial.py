@@ -12,6 +12,7 @@ import warnings
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ...words.families import Family, family_of
 from ..quiet import without_advice
 
 if TYPE_CHECKING:
@@ -40,18 +41,18 @@ class Loop(NamedTuple):
     gives out (twice the latents' where it predicts a variance), `dtype` its number format.
     """
 
-    pipeline: type
+    pipeline: Any
     own: Any
     channels: int
     dtype: torch.dtype
 
 
-def tried(scheduler: Any, loop: Loop) -> Verdict:
+def try_scheduler(scheduler: Any, loop: Loop) -> Verdict:
     """Return what a scheduler does in the pipeline's loop and in ours, of edits."""
     # That the loops do not scale what the network gets is the question, not a mistake.
     with without_advice(), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        for run in (_drawn, _edited):
+        for run in (_draw, _edit):
             network = _Ideal(loop)
             try:
                 latents = run(scheduler, loop, network)
@@ -101,11 +102,12 @@ class _Decoder:
         return {"sample": latents}
 
 
-def _drawn(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
+def _draw(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
     """Run the real pipeline with stand-ins for all its networks; return its latents."""
     import torch
 
-    parts = {"unet": network, "scheduler": scheduler, "movq": _Decoder()}
+    row = family_of(loop.pipeline.__name__) or Family("", "")
+    parts = {row.denoiser: network, "scheduler": scheduler, row.picture_decoder: _Decoder()}
     names = list(inspect.signature(loop.pipeline.__init__).parameters)[1:]
     pipeline = loop.pipeline(**{name: parts.get(name) for name in names})
     pipeline.set_progress_bar_config(disable=True)
@@ -118,8 +120,8 @@ def _drawn(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
         "prompt": [""] * _PICTURES,
         "image_embeds": rows,
         "negative_image_embeds": rows,
-        "height": 8 * _SIDE,
-        "width": 8 * _SIDE,
+        "height": row.latent_factor * _SIDE,
+        "width": row.latent_factor * _SIDE,
         "num_inference_steps": STEPS,
         "guidance_scale": 4.0,
         "generator": _generators(),
@@ -128,7 +130,7 @@ def _drawn(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
     return pipeline(**{name: value for name, value in asked.items() if name in takes}).images
 
 
-def _edited(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
+def _edit(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
     """Take the later half of the steps from the picture under noise, as edits do."""
     from diffusers.utils.torch_utils import randn_tensor
 

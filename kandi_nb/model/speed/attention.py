@@ -35,7 +35,7 @@ def texts_of(layer: Any, states: Any) -> Any:
 
 
 @cache
-def quick_attention(usual: type) -> type:
+def quick_attention(usual: Any) -> Any:
     """Return the class, made when diffusers is there: nothing is imported with this module."""
     import torch
     import torch.nn.functional as F
@@ -47,12 +47,12 @@ def quick_attention(usual: type) -> type:
         attention_mask: Any = None,
         **more: Any,
     ) -> Any:
-        steps = self.steps
-        if not steps.known or more or self not in steps.quick:
+        cache = self.conditioning
+        if not cache.is_filled or more or self not in cache.quick:
             return usual.forward(
                 self, hidden_states, encoder_hidden_states, attention_mask, **more
             )
-        reads_texts = self in steps.places
+        reads_texts = self in cache.places
         flat = hidden_states
         if hidden_states.dim() == 4:  # 2.x, which norms in here and adds to what it was given
             flat = self.group_norm(hidden_states.flatten(2)).transpose(1, 2)
@@ -63,8 +63,8 @@ def quick_attention(usual: type) -> type:
         width = query.shape[1] * query.shape[3]
         mask = None
         if reads_texts:
-            keys, values = steps.keys_and_values(self, width, heads)
-            mask = steps.mask
+            keys, values = cache.keys_and_values(self, width, heads)
+            mask = cache.mask
         if not reads_texts or hidden_states.dim() == 4:
             own_keys = self.to_k(flat).unflatten(-1, (heads, -1)).transpose(1, 2)
             own_values = self.to_v(flat).unflatten(-1, (heads, -1)).transpose(1, 2)

@@ -38,7 +38,7 @@ def ease(model: torch.nn.Module, device: str = "cpu") -> None:
     for part in model.modules():
         # Not its subclasses: they may have a forward of their own.
         if type(part) is torch.nn.Conv2d and _is_plain(part):
-            part.__class__ = _eased()
+            part.__class__ = _eased_class()
 
 
 class _Once:
@@ -79,7 +79,7 @@ def _is_plain(part: torch.nn.Conv2d) -> bool:
 
 
 @cache
-def _eased() -> type:
+def _eased_class() -> type:
     """Return the class, made when torch is there: nothing is imported with this module."""
     import torch
 
@@ -90,6 +90,8 @@ def _eased() -> type:
             plain = input.device.type == "cpu" and input.dtype == torch.float32 == weight.dtype
             # A kernel of one place is a multiplication of matrices whatever the way.
             if small and plain and area > 1 and input.dim() == 4:
+                if weight.requires_grad and torch.is_grad_enabled():
+                    input = input.contiguous()  # else its gradient of weights is refused
                 return torch.ops.aten.thnn_conv2d(
                     input, weight, self.kernel_size, bias, self.stride, self.padding
                 )

@@ -7,24 +7,24 @@ from functools import cache
 from typing import Any
 
 from .attention import is_plain, quick_attention, texts_of
-from .steps import Steps, begins
+from .conditioning_cache import ConditioningCache, may_fill
 from .traced import can_record
 
 
 def look_up(unet: Any) -> None:
-    """Let a UNet of 2.x or 3 take from `Steps` what it would compute at each step, in place.
+    """Let a UNet of 2.x or 3 take from a `ConditioningCache` what it would compute anew.
 
-    Outside of `steps_known` it goes its usual way. Weights, their names and the names of
-    classes stay. Networks of other classes are left as they are.
+    In place. Outside of `cached_conditioning` it goes its usual way. Weights, their names and
+    the names of classes stay. Networks of other classes are left as they are.
     """
     quick = _quick()
     if type(unet) not in quick:
         return
-    steps = Steps()
+    cache = ConditioningCache()
     for part in (unet, *unet.modules()):
         if type(part) in quick:
             part.__class__ = quick[type(part)]
-            part.steps = steps
+            part.conditioning = cache
 
 
 @cache
@@ -39,19 +39,19 @@ def _quick() -> Mapping[type, type]:
     found = {
         UNet2DConditionModel: {
             "forward": _unet_forward(UNet2DConditionModel, _fill_second),
-            "get_aug_embed": _known("aug_emb", UNet2DConditionModel.get_aug_embed),
-            "get_time_embed": _known("time", UNet2DConditionModel.get_time_embed),
-            "process_encoder_hidden_states": _known(
+            "get_aug_embed": _cached_method("aug_emb", UNet2DConditionModel.get_aug_embed),
+            "get_time_embed": _cached_method("time", UNet2DConditionModel.get_time_embed),
+            "process_encoder_hidden_states": _cached_method(
                 "states", UNet2DConditionModel.process_encoder_hidden_states
             ),
         },
         Kandinsky3UNet: {"forward": _unet_forward(Kandinsky3UNet, _fill_third)},
-        TimestepEmbedding: {"forward": _known("emb", TimestepEmbedding.forward)},
+        TimestepEmbedding: {"forward": _cached_method("emb", TimestepEmbedding.forward)},
         third.Kandinsky3EncoderProj: {
-            "forward": _known("states", third.Kandinsky3EncoderProj.forward)
+            "forward": _cached_method("states", third.Kandinsky3EncoderProj.forward)
         },
         third.Kandinsky3AttentionPooling: {
-            "forward": _known("emb", third.Kandinsky3AttentionPooling.forward)
+            "forward": _cached_method("emb", third.Kandinsky3AttentionPooling.forward)
         },
         ResnetBlock2D: {"forward": _resnet_forward(ResnetBlock2D)},
         third.Kandinsky3ConditionalGroupNorm: {
@@ -69,35 +69,35 @@ def _child(usual: type, methods: Mapping[str, Any]) -> type:
     return type(usual.__name__, (usual,), {**names, **methods})
 
 
-def _known(name: str, usual: Any) -> Any:
+def _cached_method(name: str, usual: Any) -> Any:
     """Return a method that gives what the run knows by a name, else what its class computes."""
 
     def method(self: Any, *args: Any, **named: Any) -> Any:
-        steps = self.steps
-        if not steps.known:
+        cache = self.conditioning
+        if not cache.is_filled:
             return usual(self, *args, **named)
-        value = steps.whole[name]
-        return value[steps.number] if name == "emb" else value
+        value = cache.whole[name]
+        return value[cache.number] if name == "emb" else value
 
     return method
 
 
-def _unet_forward(usual: type, fill: Any) -> Any:
+def _unet_forward(usual: Any, fill: Any) -> Any:
     def forward(self: Any, sample: Any, timestep: Any, *args: Any, **named: Any) -> Any:
-        steps = self.steps
-        if steps.timesteps is not None and not steps.filled:
+        cache = self.conditioning
+        if cache.timesteps is not None and not cache.begun:
             fill(self, sample, **named)
-        if not steps.known or steps.traced is None:
+        if not cache.is_filled or cache.traced is None:
             return usual.forward(self, sample, timestep, *args, **named)
-        if steps.recorded is None:
-            steps.recorded = can_record(self)
-        if not steps.recorded:
+        if cache.recorded is None:
+            cache.recorded = can_record(self)
+        if not cache.recorded:
             return usual.forward(self, sample, timestep, *args, **named)
-        known = steps.now, steps.told, steps.mask
+        known = cache.now, cache.texts, cache.mask
         try:
-            return (steps.traced(self, usual, sample, named),)
+            return (cache.traced(self, usual, sample, named),)
         finally:
-            steps.now, steps.told, steps.mask = known
+            cache.now, cache.texts, cache.mask = known
 
     return forward
 
@@ -110,33 +110,33 @@ def _fill_second(
     from diffusers.models.attention_processor import Attention
     from diffusers.models.resnet import ResnetBlock2D
 
-    layers = [m for m in unet.modules() if hasattr(m, "steps")]
+    layers = [m for m in unet.modules() if hasattr(m, "conditioning")]
     resnets = [m for m in layers if isinstance(m, ResnetBlock2D)]
     attentions = [m for m in layers if isinstance(m, Attention)]
     widths = sum(2 * layer.conv1.out_channels for layer in resnets)
-    if not begins(unet, len(sample), widths, sample.dtype):
+    if not may_fill(unet, len(sample), widths, sample.dtype):
         return
     if not all(map(_is_plain_resnet, resnets)) or not all(map(is_plain, attentions)):
         return
     if not _is_plain_second(unet):
         return
-    steps = unet.steps
-    steps.quick = set(attentions)
+    cache = unet.conditioning
+    cache.quick = set(attentions)
     states = unet.process_encoder_hidden_states(encoder_hidden_states, added_cond_kwargs)
     more_told = unet.get_aug_embed(None, encoder_hidden_states, added_cond_kwargs)
     row = more_told[0] if isinstance(more_told, tuple) else more_told
-    each = _embedded(unet, sample)
+    each = _time_embeddings(unet, sample)
     emb = each[:, None] + row
     texts = [(layer, texts_of(layer, states)) for layer in attentions]
     active = torch.nn.functional.silu(emb)
-    times = [(layer, _raised(layer.time_emb_proj(active))) for layer in resnets]
-    steps.whole = {
+    times = [(layer, _scale_plus_one(layer.time_emb_proj(active))) for layer in resnets]
+    cache.whole = {
         "states": states,
         "aug_emb": more_told,
         "time": each[:1],
         "emb": each[:, None].expand(-1, len(sample), -1),
     }
-    steps.fill(times, texts)
+    cache.fill(times, texts)
 
 
 def _fill_third(
@@ -156,30 +156,30 @@ def _fill_third(
     ]
     looks = [level.attentions[0].attention for level in levels if level.self_attention]
     widths = sum(layer.context_mlp[1].out_features for layer in norms)
-    if not begins(unet, len(sample), widths, sample.dtype):
+    if not may_fill(unet, len(sample), widths, sample.dtype):
         return
     if not all(map(is_plain, (*reads, *looks))):
         return
-    steps = unet.steps
-    steps.quick = {*reads, *looks}
+    cache = unet.conditioning
+    cache.quick = {*reads, *looks}
     states = unet.encoder_hid_proj(encoder_hidden_states)
     mask = (1 - encoder_attention_mask.to(sample.dtype)) * -10000.0
-    each = _embedded(unet, sample)
+    each = _time_embeddings(unet, sample)
     nothing = each.new_zeros(len(sample), each.shape[-1])
     emb = each[:, None] + unet.add_time_condition(nothing, states, mask[:, None])
-    steps.whole = {"states": states, "emb": emb}
+    cache.whole = {"states": states, "emb": emb}
     texts = [(layer, texts_of(layer, states)) for layer in reads]
-    times = [(layer, _raised(layer.context_mlp(emb))) for layer in norms]
-    steps.fill(times, texts, mask[:, None, None])
+    times = [(layer, _scale_plus_one(layer.context_mlp(emb))) for layer in norms]
+    cache.fill(times, texts, mask[:, None, None])
 
 
-def _embedded(unet: Any, sample: Any) -> Any:
+def _time_embeddings(unet: Any, sample: Any) -> Any:
     """Return the embeddings of all times of the run, [steps, width]."""
-    times = unet.steps.timesteps.to(sample.device)
+    times = unet.conditioning.timesteps.to(sample.device)
     return unet.time_embedding(unet.time_proj(times).to(sample.dtype))
 
 
-def _raised(part: Any) -> Any:
+def _scale_plus_one(part: Any) -> Any:
     """Return scale and shift side by side, the scale one higher: it stands for 1 + scale."""
     width = part.shape[-1] // 2
     part = part.clone()
@@ -203,20 +203,20 @@ def _is_plain_resnet(layer: Any) -> bool:
     )
 
 
-def _resnet_forward(usual: type) -> Any:
+def _resnet_forward(usual: Any) -> Any:
     import torch
     import torch.nn.functional as F
 
     def forward(self: Any, input_tensor: Any, temb: Any, *args: Any, **named: Any) -> Any:
-        steps = self.steps
-        if not steps.known or self not in steps.places:
+        cache = self.conditioning
+        if not cache.is_filled or self not in cache.places:
             return usual.forward(self, input_tensor, temb, *args, **named)
         hidden = F.silu(self.norm1(input_tensor), inplace=True)
         resize = self.upsample or self.downsample
         if resize is not None:
             input_tensor, hidden = resize(input_tensor), resize(hidden)
         hidden = self.conv1(hidden)
-        scale, shift = steps.scale_and_shift(self, self.norm2.num_channels)
+        scale, shift = cache.scale_and_shift(self, self.norm2.num_channels)
         hidden = torch.addcmul(shift, self.norm2(hidden), scale)
         hidden = self.conv2(F.silu(hidden, inplace=True))
         if self.conv_shortcut is not None:
@@ -227,24 +227,24 @@ def _resnet_forward(usual: type) -> Any:
     return forward
 
 
-def _norm_forward(usual: type) -> Any:
+def _norm_forward(usual: Any) -> Any:
     import torch
 
     def forward(self: Any, x: Any, context: Any) -> Any:
-        steps = self.steps
-        if not steps.known or self not in steps.places:
+        cache = self.conditioning
+        if not cache.is_filled or self not in cache.places:
             return usual.forward(self, x, context)
-        scale, shift = steps.scale_and_shift(self, self.norm.num_channels)
+        scale, shift = cache.scale_and_shift(self, self.norm.num_channels)
         return torch.addcmul(shift, self.norm(x), scale)
 
     return forward
 
 
-def _block_forward(usual: type) -> Any:
+def _block_forward(usual: Any) -> Any:
     import torch.nn.functional as F
 
     def forward(self: Any, x: Any, time_embed: Any) -> Any:
-        if not self.steps.known:
+        if not self.conditioning.is_filled:
             return usual.forward(self, x, time_embed)
         x = F.silu(self.group_norm(x, time_embed), inplace=True)
         return self.down_sample(self.projection(self.up_sample(x)))

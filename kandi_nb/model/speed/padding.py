@@ -7,7 +7,7 @@ import functools
 from functools import cache
 from typing import Any
 
-from .prefix import Prefix, predicted
+from .prior_kv_cache import PriorKVCache, predicted_embedding
 
 
 def skip_padding(prior: Any) -> None:
@@ -17,10 +17,11 @@ def skip_padding(prior: Any) -> None:
     it; yet it is most of the work. From now on places that are masked in all texts of a call
     are left out, together with their positional embeddings. Only rounding changes. Calls with
     gradients, or without a mask, go their usual way. The prior itself stays as it is, whatever
-    ends a call. In a block of `text_known` it reads texts once.
+    ends a call. In a block of `kv_cached_texts` it reads texts once.
     """
-    prior.__class__ = _skipping(type(prior))
-    prior.prefix = Prefix()
+    usual: Any = type(prior)
+    prior.__class__ = _skipping(usual)
+    prior.kv_cache = PriorKVCache()
 
 
 # What the pipelines tell a prior beside the embedding so far.
@@ -28,15 +29,16 @@ TOLD = {"timestep", "proj_embedding", "encoder_hidden_states", "attention_mask"}
 
 
 @cache
-def _skipping(usual: type) -> type:
+def _skipping(usual: Any) -> Any:
     """Return a prior's class with a forward of its own, under the name that is saved."""
 
     from diffusers.models.transformers.prior_transformer import PriorTransformerOutput
 
     @functools.wraps(usual.forward)
     def forward(self: Any, *args: Any, **named: Any) -> Any:
-        if (self.prefix.begun or self.prefix.read) and len(args) == 1 and named.keys() >= TOLD:
-            embedding = predicted(self, *args, **named)
+        cached = self.kv_cache.begun or self.kv_cache.text
+        if cached and len(args) == 1 and named.keys() >= TOLD:
+            embedding = predicted_embedding(self, *args, **named)
             if embedding is not None:
                 return PriorTransformerOutput(predicted_image_embedding=embedding)
         network, less = _short(self, named)

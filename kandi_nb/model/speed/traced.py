@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...words.recent import Recent
+from ..caches import LRUCache
 
 if TYPE_CHECKING:
     import torch
@@ -25,13 +25,13 @@ class Traced:
 
     def __init__(self, compiled: bool = False) -> None:
         self.compiled = compiled
-        self.kept: Recent = Recent(KEPT)
+        self.kept: LRUCache = LRUCache(KEPT)
 
     def __call__(self, unet: Any, usual: Any, sample: Any, named: dict[str, Any]) -> Any:
         """Return what the UNet predicts at the present step, its tables being filled."""
-        steps = unet.steps
-        inputs = [sample, steps.now, steps.told]
-        inputs += [] if steps.mask is None else [steps.mask]
+        cache = unet.conditioning
+        inputs = [sample, cache.now, cache.texts]
+        inputs += [] if cache.mask is None else [cache.mask]
         key = (*((tuple(one.shape), one.dtype) for one in inputs), _addresses(unet))
         if key not in self.kept:
             self.kept[key] = self._record(unet, usual, inputs, named)
@@ -40,7 +40,7 @@ class Traced:
     def _record(self, unet: Any, usual: Any, inputs: list[Any], named: dict[str, Any]) -> Any:
         import torch
 
-        whole = _whole(unet, usual, named)
+        whole = _whole_network(unet, usual, named)
         if self.compiled:
             whole = torch.compile(whole, dynamic=False)
         if inputs[0].is_cuda:
@@ -58,7 +58,7 @@ def can_record(unet: Any) -> bool:
     A depth map goes into the network beside the latents, and adapters have a scale that is a
     number of Python.
     """
-    if isinstance(unet.steps.whole.get("aug_emb"), tuple):
+    if isinstance(unet.conditioning.whole.get("aug_emb"), tuple):
         return False
     return not any(type(part).__module__.startswith("peft") for part in unet.modules())
 
@@ -70,22 +70,21 @@ def compiler() -> str | None:
 
 def _addresses(unet: Any) -> tuple[int, ...]:
     """Return where the weights lie: a recording of others would read what is gone."""
-    weights = list(unet.parameters())
-    return weights[0].data_ptr(), weights[-1].data_ptr()
+    return tuple(weight.data_ptr() for weight in unet.parameters())
 
 
-def _whole(unet: Any, usual: Any, named: dict[str, Any]) -> torch.nn.Module:
+def _whole_network(unet: Any, usual: Any, named: dict[str, Any]) -> torch.nn.Module:
     """Return a UNet as a function of tensors alone: latents, and what is known of the step."""
     import torch
 
     class Whole(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.unet = unet
+            self.network = unet  # so that its weights are this module's
 
         def forward(self, sample: Any, now: Any, told: Any, mask: Any = None) -> Any:
-            steps = unet.steps
-            steps.now, steps.told, steps.mask = now, told, mask
+            cache = unet.conditioning
+            cache.now, cache.texts, cache.mask = now, told, mask
             # Any time, as the embedding of it is known. A tensor: a card records no copy to it.
             time = sample.new_zeros(1)
             return usual.forward(unet, sample, time, **{**named, "return_dict": False})[0]

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from ...model.finite import check_finite
 from ...model.loading.kandinsky import Kandinsky
-from ...model.shortage import in_halves
+from ...model.machine.out_of_memory import in_halves
 from ...pictures import pixels
 from ...words.embedding import Embedding
-from ...words.errors import KandiError, shown
+from ...words.errors import KandiError, quote
 from ...words.fields import readable
 from ..checks import check_embedding, check_prior
 
@@ -32,21 +32,21 @@ def clip(k: Kandinsky, items: Any) -> torch.Tensor:
     import torch
 
     check_prior(k, "no CLIP inside; models that have it")
-    every = _listed(items)
+    every = _as_items(items)
     with k.alone():
         rows = encode(k, every)
     # Stacked outside of inference mode, so that the caller may do anything with it.
     return torch.stack([row.clone() for row in rows])
 
 
-def _listed(items: Any) -> list[Any]:
+def _as_items(items: Any) -> list[Any]:
     """Return texts and pictures as `clip` takes them; it opens no files."""
 
     from PIL.Image import Image
 
     single = isinstance(items, (str, Image))
     if not single and not isinstance(items, Iterable):
-        raise KandiError(f"clip takes texts and pictures, not {shown(items)}")
+        raise KandiError(f"clip takes texts and pictures, not {quote(items)}")
     listed = [items] if single else list(items)
     if not listed:
         raise KandiError("clip got an empty list; give at least one text or picture")
@@ -56,12 +56,12 @@ def _listed(items: Any) -> list[Any]:
         elif isinstance(item, Image):
             check_picture(item)
         else:
-            raise KandiError(f"clip takes texts and pictures, not {shown(item)}")
+            raise KandiError(f"clip takes texts and pictures, not {quote(item)}")
     return listed
 
 
 def check_picture(picture: Image) -> None:
-    pixels.check(picture, "clip")
+    pixels.check_pixels(picture, "clip")
     # CLIP's processor enlarges the shorter side to its own size before it crops.
     if max(picture.size) > _NARROWEST * min(picture.size):
         raise KandiError(
@@ -83,9 +83,8 @@ def encode(k: Kandinsky, items: Sequence[str | Image]) -> list[torch.Tensor]:
 
         for start in range(0, len(places), _BATCH):
             part = places[start : start + _BATCH]
-            what = "one text or picture"
             encoded_rows = in_halves(
-                work, part, k.device, lambda n, what=what: what, retreat=k.retreat
+                work, part, k.device, lambda n: "one text or picture", retreat=k.retreat
             )
             rows.update(zip(part, encoded_rows, strict=True))
     return [rows[n] for n in range(len(items))]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
-from ...model.progress import check_stop, progress_bar
+from ...model.progress import check_stop, heeding, progress_bar
 from ...pictures import pixels
 from ...words.embedding import Embedding
 from ...words.errors import KandiError
@@ -15,7 +15,7 @@ from .. import prior
 from ..checks import check_prior, signature
 from ..loop.texts import warn_about_texts
 from .clip import check_item, encode
-from .items import gathered, named, picture_recipe
+from .items import gather, item_names, picture_recipe, warn_about_idle
 from .search import speaker
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def embed(
     """Return the image embeddings of texts, Params and pictures, a row each.
 
     `items` is one of them or a list: a text or Params gets what the prior imagines, each from
-    its own `prior_seed`; a picture (a path, PIL, an array, a Result) what CLIP sees in it; an
+    its own `prior_seed` (of the other settings a `negative` and a `count` are left out, with a
+    warning); a picture (a path, PIL, an array, a Result) what CLIP sees in it; an
     Embedding stays. A text that looks like the name of a file must be one.
 
     `on_step(i, t, predicted)` is called after each prior step i (timestep t, from 999 to 0)
@@ -46,9 +47,10 @@ def embed(
     import torch
 
     check_prior(k, "no prior stage; models that have one")
-    every = gathered(items, "embed")
+    every = gather(items, "embed")
     for item in every:
         check_item(k, item)
+    warn_about_idle(every, "embed")
     check_stop(stop)
     wants = [prior.positive(item) for item in every if isinstance(item, Params)]
     distinct = list(dict.fromkeys(wants))
@@ -57,6 +59,7 @@ def embed(
     places = [distinct.index(text) for text in wants]
 
     def hear(step: prior.Step) -> None:
+        assert on_step is not None  # else nobody is given this
         on_step(step.number, step.timestep, step.predicted[places].float().cpu())
 
     with k.alone(stop):
@@ -64,7 +67,10 @@ def embed(
         fresh = on_step is not None
         steps = prior.steps_left(k, distinct, fresh)
         title = f"{len(distinct)} embedding{'s' if len(distinct) > 1 else ''}"
-        with progress_bar(steps, title, shown=progress and steps > 0, stop=stop) as bar:
+        with (
+            progress_bar(steps, title, shown=progress and steps > 0, stop=stop) as bar,
+            heeding(bar),
+        ):
             bar.check()
             texts = prior.embeddings(k, distinct, bar.step, hear if fresh else None)
             seen = encode(k, [item for item in every if pixels.is_picture(item)])
@@ -80,7 +86,7 @@ def embed(
     return Embedding(
         # Copied outside of inference mode, so that the caller may do anything with it.
         torch.cat([row.float().cpu() for row in rows]).clone(),
-        named(every),
+        item_names(every),
         tuple(_recipe(item) for item in every),
         *signature(k),
         speaker(k),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
-from ...pictures.images import KINDS, picture
+from ...pictures.images import KINDS, open_source, picture
 from ...pictures.inputs import fingerprint
+from ...pictures.pixels import is_result
 from ...words.embedding import Embedding, as_embedding
-from ...words.errors import KandiError, shown
-from ...words.fields import readable
-from ...words.files import expanded
+from ...words.errors import KandiError, quote, warn
+from ...words.fields import FIELDS, readable
+from ...words.files import expand_path
 from ...words.params import Params
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ _FILE_NAME = re.compile(
 )
 
 
-def gathered(items: Any, user: str, params: Params | None = None) -> list[Item]:
+def gather(items: Any, user: str, params: Params | None = None) -> list[Item]:
     """Return one item or a list of them, each as Params, a picture or an embedding of one row.
 
-    A text becomes Params with the other settings of `params`. Files are opened; messages name
+    A text becomes Params with the prior settings of `params`. Files are opened; messages name
     the `user`, such as "embed". Raises KandiError for an empty list and for what is no item.
     """
     several = isinstance(items, (list, tuple))
@@ -57,8 +58,8 @@ def _each(item: Any, user: str, params: Params | None) -> Iterator[Item]:
         yield from _text_or_file(item, user, params)
     elif isinstance(item, os.PathLike):
         yield from _file(Path(item), user)
-    elif hasattr(item, "images") and hasattr(item, "params"):
-        yield from item.images
+    elif is_result(item):
+        yield from (open_source(each, user) for each in item.images)
     elif type(item).__module__.partition(".")[0] == "torch" and item.ndim in (1, 2):
         yield from as_embedding(item, f"an item of {user}")
     else:
@@ -70,15 +71,35 @@ def _text_or_file(text: str, user: str, params: Params | None) -> Iterator[Item]
     if not text.strip():
         raise KandiError(f"{user} got an empty text; say what a picture shows")
     if not looks_like_a_file(text):
-        yield Params(text) if params is None else params.replace(prompt=text)
+        yield Params(text) if params is None else text_item(params, text)
         return
-    path = expanded(text)
+    path = expand_path(text)
     if not path.exists():
         raise KandiError(
-            f"there is no file {shown(text)}; check the name, or say that it is text: "
-            f"kn.Params({shown(text)})"
+            f"there is no file {quote(text)}; check the name, or say that it is text: "
+            f"kn.Params({quote(text)})"
         )
     yield from _file(path, user)
+
+
+def text_item(params: Params, text: str) -> Params:
+    """Return the params for a text that is one item among others, which has no negative."""
+    return params.replace(prompt=text, negative=None, count=1)
+
+
+def warn_about_idle(items: Iterable[Item], user: str) -> None:
+    """Warn once of what Params say that does not change an embedding, and might be meant to.
+
+    What the decoder reads is for later: the same Params go on to it.
+    """
+    given = [item for item in items if isinstance(item, Params)]
+    idle = [
+        name
+        for name in ("negative", "count")
+        if any(getattr(run, name) != FIELDS[name].default for run in given)
+    ]
+    if idle:
+        warn(f"{user} does not use {', '.join(idle)}; left out")
 
 
 def looks_like_a_file(text: str) -> bool:
@@ -106,7 +127,7 @@ def _picture(source: Any, user: str) -> Image:
     ):
         raise KandiError(
             f"{user} takes texts, Params, embeddings and pictures ({KINDS}), not "
-            f"{shown(source)}"
+            f"{quote(source)}"
         )
     read = picture(source, f"{user}'s picture")
     name = source if isinstance(source, os.PathLike) else getattr(source, "filename", "")
@@ -115,7 +136,7 @@ def _picture(source: Any, user: str) -> Image:
     return read
 
 
-def named(items: list[Item]) -> tuple[str, ...]:
+def item_names(items: list[Item]) -> tuple[str, ...]:
     """Return a name for each item: its text, its file, or its place among the pictures."""
     nameless = [n for n, item in enumerate(items) if _name(item) is None]
     count = {

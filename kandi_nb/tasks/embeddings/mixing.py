@@ -7,22 +7,18 @@ from typing import Any
 
 from ...model.loading.kandinsky import Kandinsky
 from ...pictures.result import Result
-from ...words.embedding import stacked
-from ...words.errors import KandiError, shown
-from ...words.fields import FIELDS
+from ...words.bounds import whole
+from ...words.embedding import stack_rows
+from ...words.errors import KandiError, quote
+from ...words.fields import FIELDS, names_of
 from ...words.params import Params
-from ..checks import check_prior, listed
+from ..checks import as_list
 from ..generate import generate
 from .embed import embed
-from .items import gathered
-from .mixtures import HOW, MIXERS, mixture, shares_of, stacked_mixtures
+from .items import gather
+from .mixtures import HOW, check_mixes, mixture, shares_of, stacked_mixtures
 
 MOST_FRAMES, MOST_CELLS = 1000, 24
-_PRIOR = (
-    "prior_steps",
-    "prior_guidance",
-    "prior_seed",
-)  # what embeds the items, not the picture
 
 
 def mix(
@@ -39,16 +35,19 @@ def mix(
     decoder of 2.1 reads. The label and the recipe name each item's share. `options` are those
     of `generate`.
     """
-    check_prior(k, MIXERS)
-    runs = listed(params)
-    shares_of(weights, len(gathered(items, "mix")), how)
+    check_mixes(k)
+    runs = as_list(params)
+    shares = shares_of(weights, len(gather(items, "mix")), how)
+    if hasattr(k, "remote_mixtures"):  # a service elsewhere, in the place of a model
+        every = [single for run in runs for single in run.singles()]
+        return k.remote_mixtures(every, items, [shares] * len(every), how, **options)
     quiet = {name: options[name] for name in ("progress", "stop") if name in options}
     rows = [
         mixture(k, items, weights, how, params=run, **quiet)
         for run in runs
         for _ in range(run.count)
     ]
-    return generate(k, _for_decoder(k, runs), embedding=stacked(rows), **options)
+    return generate(k, _for_decoder(k, runs), embedding=stack_rows(rows), **options)
 
 
 def path(
@@ -66,9 +65,9 @@ def path(
     once, by the prior settings of `params`. Several Params, or a `count`, make a row each.
     `options` are those of `generate`.
     """
-    steps = _whole("n", n, 2, MOST_FRAMES)
+    steps = whole("n", n, 2, MOST_FRAMES)
     every = [[1 - i / (steps - 1), i / (steps - 1)] for i in range(steps)]
-    result = _drawn(k, params, [a, b], every, how, "path", options)
+    result = _draw(k, params, [a, b], every, how, "path", options)
     result.layout = (len(result) // steps, steps)
     return result
 
@@ -88,15 +87,15 @@ def mix_grid(
     side; two are the ends of a row. The prior runs once for each corner. `options` are those
     of `generate`.
     """
-    side = _whole("size", size, 2, MOST_CELLS)
+    side = whole("size", size, 2, MOST_CELLS)
     if isinstance(corners, (str, bytes)) or not hasattr(corners, "__len__"):
-        raise KandiError(f"corners is a list of two to four items, not {shown(corners)}")
+        raise KandiError(f"corners is a list of two to four items, not {quote(corners)}")
     if not 2 <= len(corners) <= 4:
         raise KandiError(f"a grid has two to four corners, not {len(corners)}; see kn.mix")
-    if len(listed(params)) != 1 or listed(params)[0].count != 1:
+    if len(as_list(params)) != 1 or as_list(params)[0].count != 1:
         raise KandiError("mix_grid draws one grid: give one Params with count 1")
     every, layout = _cells(len(corners), side)
-    result = _drawn(k, params, list(corners), every, how, "mix_grid", options)
+    result = _draw(k, params, list(corners), every, how, "mix_grid", options)
     result.layout = layout
     return result
 
@@ -119,7 +118,7 @@ def _cells(corners: int, size: int) -> tuple[list[list[float]], tuple[int, int]]
     )
 
 
-def _drawn(
+def _draw(
     k: Kandinsky,
     params: Any,
     items: list[Any],
@@ -129,19 +128,22 @@ def _drawn(
     options: dict[str, Any],
 ) -> Result:
     """Draw a picture of each list of weights, for each of the params in turn."""
-    check_prior(k, MIXERS)
+    check_mixes(k)
     shares = [shares_of(weights, len(items), how) for weights in every]
-    runs = [single for run in listed(params) for single in run.singles()]
+    runs = [single for run in as_list(params) for single in run.singles()]
     quiet = {name: options[name] for name in ("progress", "stop") if name in options}
     for item in items:
-        if len(gathered(item, user)) != 1:
+        if len(gather(item, user)) != 1:
             raise KandiError(f"{user} goes between single items; mix lists first: kn.mixture")
+    if hasattr(k, "remote_mixtures"):
+        singles = [run for run in runs for _ in every]
+        return k.remote_mixtures(singles, items, shares * len(runs), how, **options)
     rows = [
-        stacked_mixtures(embed(k, gathered(items, user, run), **quiet), shares, how)
+        stacked_mixtures(embed(k, gather(items, user, run), **quiet), shares, how)
         for run in runs
     ]
     singles = [run for run in _for_decoder(k, runs) for _ in every]
-    return generate(k, singles, embedding=stacked(rows), **options)
+    return generate(k, singles, embedding=stack_rows(rows), **options)
 
 
 def _for_decoder(k: Kandinsky, runs: Sequence[Params]) -> list[Params]:
@@ -151,10 +153,7 @@ def _for_decoder(k: Kandinsky, runs: Sequence[Params]) -> list[Params]:
     """
     if any((run.negative or "").strip() for run in runs):
         return [run.replace(prior_guidance=FIELDS["prior_guidance"].default) for run in runs]
-    return [run.replace(**{name: FIELDS[name].default for name in _PRIOR}) for run in runs]
-
-
-def _whole(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise KandiError(f"{name} is a whole number from {low} to {high}, not {shown(value)}")
-    return value
+    return [
+        run.replace(**{name: FIELDS[name].default for name in names_of(stage="prior")})
+        for run in runs
+    ]

@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
-from ...words.embedding import Embedding, is_number, stacked, summed
-from ...words.errors import KandiError, did_you_mean, shown
+from ...model.machine.switches import usual_switches
+from ...words.bounds import as_real
+from ...words.embedding import Embedding, stack_rows, sum_recipe
+from ...words.errors import KandiError, did_you_mean, quote
+from ...words.models import SPECS
 from ...words.params import Params
 from ..checks import check_prior
 from .embed import embed
-from .items import gathered
+from .items import gather
 
 if TYPE_CHECKING:
     import torch
@@ -46,10 +49,10 @@ def mixture(
     grows with them. Raises KandiError before any computation.
     """
     check_prior(k, MIXERS)
-    every = gathered(items, "mixture", params)
+    every = gather(items, "mixture", params)
     shares = shares_of(weights, len(every), how)
     rows = embed(k, every, progress=progress, stop=stop)
-    return combined(rows, shares, how)
+    return combine(rows, shares, how)
 
 
 MIXERS = (
@@ -58,12 +61,21 @@ MIXERS = (
 )
 
 
+def check_mixes(k: Any) -> None:
+    """Raise KandiError unless `k` can mix: a model with a prior, or the service of one."""
+    if not hasattr(k, "remote_mixtures"):
+        check_prior(k, MIXERS)
+    elif "prior" not in k.spec.roles:
+        able = [key for key, known in SPECS.items() if "prior" in known.roles]
+        raise KandiError(f"{k.spec.key} has {MIXERS}: {', '.join(able)}")
+
+
 def shares_of(weights: Any, count: int, how: str) -> list[float]:
     """Return the weight of each item: shares with the sum 1, or those of a sum as they are."""
     if how not in HOWS:
         hint = did_you_mean(how, HOWS) if isinstance(how, str) else ""
         raise KandiError(
-            f"how is one of {', '.join(HOWS)}, not {shown(how)}; {hint}".rstrip("; ")
+            f"how is one of {', '.join(HOWS)}, not {quote(how)}; {hint}".rstrip("; ")
         )
     if weights is None:
         return [1 / count] * count if how != "sum" else [1.0] * count
@@ -71,8 +83,8 @@ def shares_of(weights: Any, count: int, how: str) -> list[float]:
         every = list(weights)
     except TypeError:
         every = [weights]
-    if isinstance(weights, str) or not all(map(is_number, every)):
-        raise KandiError(f"weights are finite numbers, [.3, .7], not {shown(weights)}")
+    if isinstance(weights, str) or None in map(as_real, every):
+        raise KandiError(f"weights are finite numbers, [.3, .7], not {quote(weights)}")
     every = [float(weight) for weight in every]
     if len(every) != count:
         raise KandiError(f"{len(every)} weights for {count} items; give one each")
@@ -91,7 +103,8 @@ def shares_of(weights: Any, count: int, how: str) -> list[float]:
     return [weight / total for weight in every]
 
 
-def combined(rows: Embedding, weights: Sequence[float], how: str) -> Embedding:
+@usual_switches()
+def combine(rows: Embedding, weights: Sequence[float], how: str) -> Embedding:
     """Mix the rows of an embedding with weights as `shares_of` gives them."""
     import dataclasses
 
@@ -105,16 +118,16 @@ def combined(rows: Embedding, weights: Sequence[float], how: str) -> Embedding:
     matrix = torch.cat([row.tensor for row, _ in ordered]).double()
     shares = torch.tensor([weight for _, weight in ordered], dtype=torch.float64)
     mixed = _slerp(matrix, shares) if how == "slerp" else shares @ matrix
-    recipe = summed([row.recipes[0] for row, _ in parts], [weight for _, weight in parts])
+    recipe = sum_recipe([row.recipes[0] for row, _ in parts], [weight for _, weight in parts])
     return dataclasses.replace(
         rows,
         tensor=mixed.float()[None],
-        names=(_named(parts, how),),
+        names=(_mixture_name(parts, how),),
         recipes=({**recipe, "how": how},),
     )
 
 
-def _named(parts: Sequence[tuple[Embedding, float]], how: str) -> str:
+def _mixture_name(parts: Sequence[tuple[Embedding, float]], how: str) -> str:
     """Return what a mixture is called, such as "30 % a cat + 70 % a dog"."""
     if how != "sum":
         return " + ".join(f"{100 * share:.3g} % {row.names[0]}" for row, share in parts)
@@ -159,4 +172,4 @@ def _slerp(rows: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
 
 def stacked_mixtures(rows: Embedding, every: Sequence[Sequence[float]], how: str) -> Embedding:
     """Return a mixture of the same rows for each list of weights, as one embedding."""
-    return stacked(combined(rows, weights, how) for weights in every)
+    return stack_rows(combine(rows, weights, how) for weights in every)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from ...model.loading.kandinsky import Kandinsky
 from ...words.cosines import cosines
 from ...words.embedding import Embedding
-from ...words.errors import KandiError
+from ...words.errors import KandiError, Unsupported
+from ...words.models import function_at
 from ...words.params import Params
 from ...words.tables import Table
 from ..checks import check_prior
 from .clip import check_item, clip
-from .items import gathered, named
+from .items import gather, item_names
 
 if TYPE_CHECKING:
     import torch
@@ -32,19 +32,19 @@ def nearest(
     `among`, `item` (a text or a name), `cosine`; `most` of them, None for all.
     """
     check_prior(k, "no CLIP inside; models that have it")
-    asked = _compared(k, item)
+    asked = _rows_to_compare(k, item)
     if len(asked) != 1:
         raise KandiError(f"nearest takes one item, not {len(asked)}; call it for each")
     if among is None:
         if not k.spec.sentences:
-            raise KandiError(
+            raise Unsupported(
                 f"{k.spec.key} has no list of what it knows; give among=, a list of texts"
             )
-        names, rows = _known(k, language)
+        names, rows = _known_sentences(k, language)
     else:
-        every = gathered(among, "nearest's among")
-        names = list(named(every))
-        rows = _compared(k, every)
+        every = gather(among, "nearest's among")
+        names = list(item_names(every))
+        rows = _rows_to_compare(k, every)
     likeness = cosines(asked, rows)[0]
     order = likeness.argsort(descending=True, stable=True).tolist()[:most]
     return Table(
@@ -53,11 +53,11 @@ def nearest(
     )
 
 
-def _compared(k: Kandinsky, items: Any) -> torch.Tensor:
+def _rows_to_compare(k: Kandinsky, items: Any) -> torch.Tensor:
     """Return CLIP's rows of texts and pictures, and those of embeddings as they are."""
     import torch
 
-    every = gathered(items, "nearest")
+    every = gather(items, "nearest")
     for item in every:
         check_item(k, item)
     rest = [
@@ -69,10 +69,9 @@ def _compared(k: Kandinsky, items: Any) -> torch.Tensor:
     return torch.stack([e.tensor[0] if isinstance(e, Embedding) else next(rows) for e in every])
 
 
-def _known(k: Kandinsky, language: str) -> tuple[list[str], torch.Tensor]:
+def _known_sentences(k: Kandinsky, language: str) -> tuple[list[str], torch.Tensor]:
     """Return the sentences of all that a bundled model knows, and CLIP's rows of them."""
-    module, _, name = k.spec.sentences.partition(":")
-    sentences = getattr(importlib.import_module(module), name)(language)
+    sentences = function_at(k.spec.sentences or "")(language)
     memory = ("sentences", language)
     if memory not in k.embeddings:
         k.embeddings[memory] = clip(k, sentences)
@@ -86,9 +85,10 @@ def speaker(k: Kandinsky) -> Callable[[torch.Tensor], list[str]] | None:
     model = weakref.ref(k)
 
     def words(rows: torch.Tensor) -> list[str]:
-        if model() is None:
+        alive = model()
+        if alive is None:
             return [""] * len(rows)
-        sentences, known = _known(model(), "en")
+        sentences, known = _known_sentences(alive, "en")
         return [sentences[n] for n in cosines(rows, known).argmax(dim=1).tolist()]
 
     return words

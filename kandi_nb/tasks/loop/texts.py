@@ -5,31 +5,61 @@ Tokenizers keep their settings from one call to the next, so each is used under 
 
 from __future__ import annotations
 
-import importlib
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ...words.errors import warn
+from ...words.errors import shorten, warn
+from ...words.models import function_at
 
 if TYPE_CHECKING:
-    import torch
-
     from ...model.loading.kandinsky import Kandinsky
     from ...words.params import Params
 
 
+# Signs that other programs read in a prompt, and what to do instead.
+_SIGNS = {
+    "ways": (r"\{[^{}]*\|[^{}]*\}", "kn.batch alone draws each way of such braces"),
+    "weights": (
+        r"\([^()]+:\s*[\d.]+\s*\)|\(\([^()]+\)\)|\)\+|\)-(?!\w)|\b[^\W\d_]{2,}(\+\+|--)(?!\w)",
+        "no model here weighs words; kn.mix weighs texts",
+    ),
+    "schedules": (
+        r"\[[^\[\]]*[^\[\]\s]\s*[:|][^\[\]]*\]",
+        "the text is the same in all steps; kn.path goes from one to another",
+    ),
+    "adapters": (r"<(lora|lyco|hypernet):[^<>]*>", "kn.load(…, adapter=…) takes adapters"),
+    "wildcards": (r"(?<!\w)__[\w/-]+__(?![\w.])", "kn.batch draws {red|blue}, each way once"),
+}
+
+
 def warn_about_texts(k: Kandinsky, runs: Sequence[Params]) -> None:
     """Warn once a text of what the model does not see or does not know."""
-    complain(k, [t for run in runs for t in (run.prompt, run.negative) if t])
+    texts = [text for run in runs for text in (run.prompt, run.negative) if text]
+    complain(k, texts)
+    warn_about_signs(texts)
     if k.spec.advice:
-        module, _, name = k.spec.advice.partition(":")
-        advise = getattr(importlib.import_module(module), name)
+        advise = function_at(k.spec.advice)
         taught = {word for a, scale in k.adapters if scale for word in a.words}
         for prompt in dict.fromkeys(run.prompt for run in runs if run.prompt):
             if advice := advise(prompt, taught):
                 warn(advice)
+
+
+def warn_about_signs(texts: Sequence[str]) -> None:
+    """Warn, once for all texts, of signs of other programs, which are drawn as typed here."""
+    found = {
+        match[0]: advice
+        for text in dict.fromkeys(texts)
+        for pattern, advice in _SIGNS.values()
+        if (match := re.search(pattern, text))
+    }
+    if found:
+        listed = ", ".join(f"“{shorten(sign, 30)}”" for sign in list(found)[:3])
+        warn(
+            f"{listed} in a text: drawn as typed, its signs mean nothing here; "
+            f"{'; '.join(dict.fromkeys(found.values()))}"
+        )
 
 
 def complain(k: Kandinsky, texts: Sequence[str]) -> None:
@@ -46,8 +76,7 @@ def unknown_words(k: Kandinsky, text: str) -> list[str]:
     """Return the words, in lower case, that a model has not learned; all if it cannot tell."""
     if not k.spec.advice:
         return re.findall(r"[^\W\d_]+", text.lower())
-    module = importlib.import_module(k.spec.advice.partition(":")[0])
-    return module.unknown_words(text)
+    return function_at(f"{k.spec.advice.partition(':')[0]}:unknown_words")(text)
 
 
 def _complaints(k: Kandinsky, text: str) -> Iterator[str]:
@@ -55,12 +84,12 @@ def _complaints(k: Kandinsky, text: str) -> Iterator[str]:
     if isinstance(reason, str):
         yield (
             f"{k.spec.key} takes “{reason}” for the end of the text and passes over the rest: "
-            f"“{_quoted(end)}”; leave the mark out"
+            f"“{_quote(end)}”; leave the mark out"
         )
     elif reason:
         yield (
             f"{k.spec.key} reads at most {reason} tokens, so it does not see the end of "
-            f"the text: “{_quoted(end)}”; put what matters first"
+            f"the text: “{_quote(end)}”; put what matters first"
         )
     others = [mark for mark in typed_marks(k, text) if mark != reason]
     if others:
@@ -115,64 +144,7 @@ def typed_marks(k: Kandinsky, text: str) -> list[str]:
     return list(found)
 
 
-def text_states(
-    pipeline: Any, prompts: Sequence[str], negatives: Sequence[str] | None, guided: bool
-) -> dict[str, torch.Tensor]:
-    """Return what Kandinsky 3's UNet is told of texts, by its own names.
-
-    The states [rows, tokens, dim] of each text and which of them count, [rows, tokens]; the
-    negative half first where `guided`. A text that says nothing is zeros of which none counts,
-    as in the pipeline, which cuts negative texts to the prompts' length: here each has its own.
-    Equal texts are read once. Call the UNet inside of `own_lengths`.
-    """
-    import torch
-
-    texts = [*(negatives or [""] * len(prompts)), *prompts] if guided else list(prompts)
-    distinct = list(dict.fromkeys(text for text in texts if text.strip())) or [""]
-    wanted, _, mask, _ = pipeline.encode_prompt(
-        distinct, False, device=pipeline._execution_device, _cut_context=True
-    )
-    rows = [distinct.index(text) if text.strip() else 0 for text in texts]
-    said = torch.tensor([bool(text.strip()) for text in texts], device=mask.device)
-    mask = mask[rows].bool() & said[:, None]
-    wanted = wanted[rows].to(pipeline.unet.dtype) * mask[..., None]
-    return {"encoder_hidden_states": wanted, "encoder_attention_mask": mask}
-
-
-@contextmanager
-def own_lengths(unet: Any) -> Iterator[None]:
-    """Let Kandinsky 3's UNet sum up each text by its own tokens, whatever stands beside it.
-
-    It asks by the mean of a text's places, which counts those that the batch's longest text
-    needs. In here it counts those of the text and one more, as in a batch of it alone. Other
-    UNets, which have all texts of one length, are left as they are.
-    """
-    summary = getattr(getattr(unet, "add_time_condition", None), "attention", None)
-    if summary is None:
-        yield
-        return
-    hook = summary.register_forward_pre_hook(lambda _, args: (_own_mean(*args[1:]), *args[1:]))
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _own_mean(context: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the mean [rows, 1, dim] of the places that count, where `mask` is 0, and one more.
-
-    One more, because the pipeline keeps one place of padding behind the longest text.
-    """
-    import torch
-
-    places = context.shape[1]
-    counted = ((mask[:, 0] == 0).sum(1, keepdim=True) + 1).clamp(max=places)
-    own = torch.arange(places, device=context.device) < counted
-    total = (context.float() * own[..., None]).sum(1, keepdim=True)
-    return (total / counted[..., None]).to(context.dtype)
-
-
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """Return a long text as its beginning and its end."""
     return text if len(text) <= 80 else f"{text[:40]}…{text[-39:]}"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...pictures.canvas import CELL
+from ...pictures.editing.canvas import CELL
 
 if TYPE_CHECKING:
     import torch
@@ -43,7 +43,7 @@ def _starts(whole: int, side: int) -> list[int]:
     return [round((whole - side) / CELL * n / max(gaps, 1)) * CELL for n in range(gaps + 1)]
 
 
-def predicted(
+def predict_noise(
     unet: Any,
     rows: torch.Tensor,
     t: Any,
@@ -62,18 +62,18 @@ def predicted(
 
     def look(parts: torch.Tensor) -> torch.Tensor:
         times = len(parts) // len(rows)
-        seen = unet(parts, t, **_repeated(condition, times), return_dict=False)[0]
+        seen = unet(parts, t, **_repeat(condition, times), return_dict=False)[0]
         tick()
         return seen
 
-    return _averaged(look, rows, [_scaled(box, 1 / CELL) for box in windows], _at_once(windows))
+    return _average(look, rows, [_scale(box, 1 / CELL) for box in windows], _at_once(windows))
 
 
 def encode(movq: Any, images: torch.Tensor, windows: Sequence[Box] = ()) -> torch.Tensor:
     """Return the latents of pictures [n, 3, h, w] in −1…1, window by window if any."""
     if not windows:
         return movq.encode(images)["latents"]
-    return _averaged(lambda part: movq.encode(part)["latents"], images, windows, 1, 1 / CELL)
+    return _average(lambda part: movq.encode(part)["latents"], images, windows, 1, 1 / CELL)
 
 
 def decode(movq: Any, latents: torch.Tensor, windows: Sequence[Box] = ()) -> torch.Tensor:
@@ -84,8 +84,8 @@ def decode(movq: Any, latents: torch.Tensor, windows: Sequence[Box] = ()) -> tor
 
     if not windows:
         return look(latents)
-    cells = [_scaled(box, 1 / CELL) for box in windows]
-    return _averaged(look, latents, cells, 1, CELL)
+    cells = [_scale(box, 1 / CELL) for box in windows]
+    return _average(look, latents, cells, 1, CELL)
 
 
 def calls(windows: Sequence[Box]) -> int:
@@ -98,7 +98,7 @@ def _at_once(windows: Sequence[Box]) -> int:
     return max(1, TOGETHER // ((right - left) * (bottom - top)))
 
 
-def _averaged(
+def _average(
     look: Callable[[torch.Tensor], torch.Tensor],
     whole: torch.Tensor,
     boxes: Sequence[Box],
@@ -112,7 +112,9 @@ def _averaged(
     """
     import torch
 
-    total = weight = share = None
+    total: Any = None
+    weight: Any = None
+    share: Any = None
     for start in range(0, len(boxes), at_once):
         part = boxes[start : start + at_once]
         seen = look(torch.cat([_crop(whole, box) for box in part]))
@@ -122,8 +124,8 @@ def _averaged(
             total = seen.new_zeros(len(whole), seen.shape[1], height, width)
             weight = seen.new_zeros(1, 1, height, width)
         for box, each in zip(part, seen.split(len(whole)), strict=True):
-            _crop(total, _scaled(box, scale)).add_(each * share)
-            _crop(weight, _scaled(box, scale)).add_(share)
+            _crop(total, _scale(box, scale)).add_(each * share)
+            _crop(weight, _scale(box, scale)).add_(share)
     return total / weight.clamp(min=share.min())
 
 
@@ -143,12 +145,12 @@ def _crop(tensor: torch.Tensor, box: Box) -> torch.Tensor:
     return tensor[..., top:bottom, left:right]
 
 
-def _scaled(box: Box, scale: float) -> Box:
+def _scale(box: Box, scale: float) -> Box:
     left, top, right, bottom = (round(side * scale) for side in box)
     return left, top, right, bottom
 
 
-def _repeated(condition: Mapping[str, Any], times: int) -> dict[str, Any]:
+def _repeat(condition: Mapping[str, Any], times: int) -> dict[str, Any]:
     """Return what the UNet is told beside latents, once for each of several windows."""
     return dict(_repeats(condition, times))
 
@@ -158,6 +160,6 @@ def _repeats(condition: Mapping[str, Any], times: int) -> Iterator[tuple[str, An
 
     for name, value in condition.items():
         if isinstance(value, Mapping):
-            yield name, _repeated(value, times)
+            yield name, _repeat(value, times)
         else:
             yield name, value if value is None else torch.cat([value] * times)

@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
+from ...model.pipelines import picture_decoder
 from ...pictures.images import pictures as read_pictures
-from ...words.errors import KandiError, KandiWarning, shown
+from ...pictures.pixels import is_picture
+from ...words.errors import KandiError, KandiWarning, quote
 from ...words.params import Params
 from ...words.tables import Table
 from ..checks import check_prior
 from ..embeddings.clip import encode
-from ..embeddings.items import gathered
+from ..embeddings.items import gather
 from ..generate import generate
 from ..loop.windows import decode
 from ..loop.windows import encode as latents_of
 from ..sources import as_images
-from .kept import SETTINGS, texts_of
-from .lessons import lessons_of
+from .dataset import read_dataset
 from .prepared import on_canvas
+from .preservation import SETTINGS, texts_to_keep
 
 if TYPE_CHECKING:
     import torch
@@ -55,7 +57,7 @@ class Checker:
     def chances(self, pictures: Any) -> list[float]:
         """Return for each picture how likely it shows the new thing, 0…1."""
         drawn = getattr(pictures, "images", pictures)
-        rows = _seen_by_clip(self.k, read_pictures(list(drawn), "the checker's picture"))
+        rows = _clip_embeddings(self.k, read_pictures(list(drawn), "the checker's picture"))
         return _chances(self.weights, rows).tolist()
 
     def share(self, pictures: Any) -> float:
@@ -85,7 +87,7 @@ class Checker:
         for name, texts in prompts.items():
             row: dict[str, Any] = {"prompts": name, "pictures": len(texts) * settings.count}
             for label, k in models.items():
-                drawn = _drawn(k, texts, settings, progress)
+                drawn = _draw_pictures(k, texts, settings, progress)
                 row[label] = round(self.share(drawn), 3)
             rows.append(row)
         return Table(rows, note=f"shares of pictures that show it; {self!r}")
@@ -114,35 +116,37 @@ def checker(
             f"a checker compares with what the model draws untaught, and {k.spec.key} has "
             f"{k.adapters[0].adapter.name} on; give it k.with_adapter(None)"
         )
-    lessons = lessons_of(pictures, captions)
-    shown_rows = _views(k, [on_canvas(k, lesson.picture) for lesson in lessons])
-    others = _drawn(
-        k, [lesson.caption for lesson in lessons], SETTINGS.replace(seed=seed), progress
+    examples = read_dataset(pictures, captions)
+    shown_rows = _views(k, [on_canvas(k, example.picture) for example in examples])
+    others = _draw_pictures(
+        k, [example.caption for example in examples], SETTINGS.replace(seed=seed), progress
     )
-    other_rows = _seen_by_clip(k, _with_mirrored(others))
+    other_rows = _clip_embeddings(k, _with_mirrored(others))
     if against is True:
-        against = texts_of(True, k)
+        against = texts_to_keep(True, k)
     if against is not None:
-        other_rows = _joined(other_rows, _against(k, against, seed, progress))
-    return _learned(k, shown_rows, other_rows)
+        other_rows = _join(other_rows, _against(k, against, seed, progress))
+    return _train(k, shown_rows, other_rows)
 
 
 def _against(k: Kandinsky, against: Any, seed: int, progress: bool) -> torch.Tensor:
-    items = gathered(against, "checker")
+    items = gather(against, "checker")
     texts = [item.prompt for item in items if isinstance(item, Params)]
-    given = [item for item in items if not isinstance(item, Params)]
-    if any(not hasattr(item, "getpixel") for item in given):
+    given = [item for item in items if is_picture(item)]
+    if len(texts) + len(given) < len(items):
         raise KandiError("against takes texts and pictures, no embeddings")
-    drawn = _drawn(k, texts, SETTINGS.replace(seed=seed), progress) if texts else []
-    rows = [_seen_by_clip(k, _with_mirrored(drawn))] if drawn else []
+    drawn = _draw_pictures(k, texts, SETTINGS.replace(seed=seed), progress) if texts else []
+    rows = [_clip_embeddings(k, _with_mirrored(drawn))] if drawn else []
     rows += [_views(k, [on_canvas(k, item) for item in given])] if given else []
-    return _joined(*rows)
+    return _join(*rows)
 
 
-def _drawn(k: Kandinsky, texts: Sequence[str], params: Params, progress: bool) -> list[Image]:
+def _draw_pictures(
+    k: Kandinsky, texts: Sequence[str], params: Params, progress: bool
+) -> list[Image]:
     """Return pictures of texts, each from a seed of its own; unknown words are no news."""
     if isinstance(texts, str) or not texts:
-        raise KandiError(f"prompts are lists of texts, not {shown(texts)}")
+        raise KandiError(f"prompts are lists of texts, not {quote(texts)}")
     runs = [
         params.replace(prompt=text, seed=params.seed + n * params.count)
         for n, text in enumerate(texts)
@@ -165,15 +169,14 @@ def _views(k: Kandinsky, pictures: Sequence[Image]) -> torch.Tensor:
     processor = VaeImageProcessor(do_normalize=True)
     with k.alone():
         fits = {"device": k.decoder._execution_device, "dtype": k.dtype}
-        back = [
-            decode(k.decoder.movq, latents_of(k.decoder.movq, as_images(each).to(**fits)))
-            for each in pictures
-        ]
+        movq = picture_decoder(k.decoder)
+        coded = [latents_of(movq, as_images(each).to(**fits)) for each in pictures]
+        back = [decode(movq, each) for each in coded]
         seen = [processor.postprocess(each.float().cpu(), "pil")[0] for each in back]
-    return _seen_by_clip(k, _with_mirrored(seen))
+    return _clip_embeddings(k, _with_mirrored(seen))
 
 
-def _seen_by_clip(k: Kandinsky, pictures: Sequence[Image]) -> torch.Tensor:
+def _clip_embeddings(k: Kandinsky, pictures: Sequence[Image]) -> torch.Tensor:
     import torch
 
     with k.alone():
@@ -181,13 +184,13 @@ def _seen_by_clip(k: Kandinsky, pictures: Sequence[Image]) -> torch.Tensor:
     return torch.stack([row.clone() for row in rows])
 
 
-def _joined(*rows: torch.Tensor) -> torch.Tensor:
+def _join(*rows: torch.Tensor) -> torch.Tensor:
     import torch
 
     return torch.cat(rows)
 
 
-def _learned(k: Kandinsky, shown_rows: torch.Tensor, others: torch.Tensor) -> Checker:
+def _train(k: Kandinsky, shown_rows: torch.Tensor, others: torch.Tensor) -> Checker:
     """Fit all examples, and say how well those were told that were left out."""
     import torch
 

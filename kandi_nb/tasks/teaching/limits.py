@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import math
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...model.adapters.scales import check_takes
-from ...words.errors import KandiError, shown
+from ...words.bounds import as_real, real, whole
+from ...words.errors import KandiError, quote
+from ...words.extras import check_extra
+from ...words.fields import check_value
 from ..checks import check_model
 
 # Each part's share of the time, and how many steps the prior takes for one of the decoder.
@@ -21,7 +21,7 @@ def share_of(part: str, parts: Sequence[str]) -> float:
     return SHARES[part] / sum(SHARES[each] for each in parts)
 
 
-def check_pupil(k: Any) -> None:
+def check_teachable(k: Any) -> None:
     """Raise KandiError for a model that cannot be taught, and where peft is missing."""
     check_model(k, None)
     check_takes(k.spec)
@@ -35,15 +35,14 @@ def check_pupil(k: Any) -> None:
             f"{k.memory} keeps weights in fewer bits, through which nothing is learned; load "
             f'the model with memory="{k.memory.place}"'
         )
-    if importlib.util.find_spec("peft") is None:
-        raise KandiError("teach needs the extra teach; type pip install 'kandi_nb[teach]'")
+    check_extra("teach", "teach", "peft")
 
 
-def checked_parts(parts: Any) -> list[str]:
+def read_parts(parts: Any) -> list[str]:
     chosen = [parts] if isinstance(parts, str) else parts
     known = list(SHARES)
     if not isinstance(chosen, (list, tuple)) or not chosen or not set(chosen) <= set(known):
-        raise KandiError(f"parts are {', '.join(known)} or both, not {shown(parts)}")
+        raise KandiError(f"parts are {', '.join(known)} or both, not {quote(parts)}")
     return [part for part in known if part in chosen]
 
 
@@ -56,23 +55,14 @@ def check_numbers(
         ("scale", scale, 1),
         ("rate", rate, 0.002),
     ):
-        if not _number(value) or value <= 0:
-            raise KandiError(
-                f"{name} is a number above 0, such as {example}, not {shown(value)}"
-            )
-    if not _number(preview) or preview < 0:
-        raise KandiError(f"preview is seconds between two, 0 for none, not {shown(preview)}")
-    whole = {"rank": (rank, 1), "snapshots": (snapshots, 0), "seed": (seed, 0)}
+        real(name, value, says=f"{name} is a number above 0, such as {example}", above=0)
+    real("preview", preview, 0, says="preview is seconds between two, 0 for none")
+    counts = {"rank": (rank, 1), "snapshots": (snapshots, 0), "seed": (seed, 0)}
     if batch is not None:
-        whole["batch"] = batch, 1
-    for name, (value, least) in whole.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise KandiError(f"{name} is a whole number from {least}, not {shown(value)}")
-
-
-def _number(value: Any) -> bool:
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return real and math.isfinite(value)
+        counts["batch"] = batch, 1
+    for name, (value, least) in counts.items():
+        whole(name, value, least)
+    check_value("seed", seed)  # which has an upper limit, too
 
 
 def steps_of(steps: Any, parts: Sequence[str]) -> dict[str, int]:
@@ -83,7 +73,7 @@ def steps_of(steps: Any, parts: Sequence[str]) -> dict[str, int]:
         fewer = "decoder" in parts
         steps = {
             part: max(1, round(steps * PRIOR_STEPS))
-            if fewer and part == "prior" and _number(steps)
+            if fewer and part == "prior" and as_real(steps) is not None
             else steps
             for part in parts
         }
@@ -92,8 +82,5 @@ def steps_of(steps: Any, parts: Sequence[str]) -> dict[str, int]:
             f"steps are for {', '.join(steps)}, but the parts are {', '.join(parts)}"
         )
     for part, value in steps.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise KandiError(
-                f"the {part}'s steps are a whole number from 1, not {shown(value)}"
-            )
+        whole("steps", value, 1, says=f"the {part}'s steps are a whole number from 1")
     return dict(steps)

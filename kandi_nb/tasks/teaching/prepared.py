@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ...model.loading.kandinsky import Kandinsky
-from ...model.shortage import in_halves
-from ...pictures.canvas import Canvas, canvas_size
+from ...model.machine.out_of_memory import in_halves
+from ...model.pipelines import picture_decoder
+from ...pictures.editing.canvas import Canvas, canvas_size
 from ..embeddings.clip import check_picture, encode
 from ..loop.windows import encode as latents_of
 from ..prior import NOTHING, positive
 from ..prior import embeddings as embeddings_of
 from ..sources import as_images
-from .lessons import Lesson
+from .dataset import Example
 
 if TYPE_CHECKING:
     import torch
@@ -75,7 +76,7 @@ class Prepared:
 
 
 def prepare(
-    k: Kandinsky, lessons: Sequence[Lesson], mirrored: bool, kept: Result | None = None
+    k: Kandinsky, examples: Sequence[Example], mirrored: bool, kept: Result | None = None
 ) -> Prepared:
     """Let the frozen networks look at pictures and captions once; hold `k` for it.
 
@@ -84,12 +85,12 @@ def prepare(
     import torch
     from PIL import ImageOps
 
-    pictures = [on_canvas(k, lesson.picture) for lesson in lessons]
+    pictures = [on_canvas(k, example.picture) for example in examples]
     if mirrored:
         pictures += list(map(ImageOps.mirror, pictures))
     for picture in pictures:
         check_picture(picture)
-    texts = [lesson.caption for lesson in lessons] * (2 if mirrored else 1)
+    texts = [example.caption for example in examples] * (2 if mirrored else 1)
     old = [] if kept is None else list(kept.params)
     wants = [positive(params) for params in old]
     imagined = embeddings_of(k, [*wants, NOTHING], lambda: None)
@@ -97,13 +98,15 @@ def prepare(
     pictures += [] if kept is None else list(kept.images)
     texts += [params.prompt for params in old]
     distinct = list(dict.fromkeys(texts))
-    decoded = _batched(k, [*distinct, ""], _decoders_texts) if _reads(k) else None
+    decoded = None
+    if k.spec.generation.decoder_reads_text:
+        decoded = _texts_in_batches(k, [*distinct, ""], _decoders_texts)
     return Prepared(
-        latents=tuple(_own(row) for row in _batched_rows(k, pictures, _latents)),
+        latents=tuple(_own(row) for row in _rows_in_batches(k, pictures, _latents)),
         embeddings=_own(torch.stack(embeddings)),
         captions=torch.tensor([distinct.index(text) for text in texts]),
         nothing=_own(imagined[NOTHING][0]),
-        read=_batched(k, [*distinct, ""], _priors_texts),
+        read=_texts_in_batches(k, [*distinct, ""], _priors_texts),
         decoded=decoded,
         kept=len(old),
     )
@@ -122,11 +125,7 @@ def _own(tensor: torch.Tensor) -> torch.Tensor:
         return tensor.detach().clone().float().cpu()
 
 
-def _reads(k: Kandinsky) -> bool:
-    return getattr(k.decoder, "text_encoder", None) is not None
-
-
-def _batched_rows(k: Kandinsky, items: Sequence[Any], work: Callable[..., Any]) -> list[Any]:
+def _rows_in_batches(k: Kandinsky, items: Sequence[Any], work: Callable[..., Any]) -> list[Any]:
     rows: list[Any] = []
     for start in range(0, len(items), _BATCH):
         part = items[start : start + _BATCH]
@@ -141,15 +140,15 @@ def _batched_rows(k: Kandinsky, items: Sequence[Any], work: Callable[..., Any]) 
 
 
 def _latents(k: Kandinsky, pictures: Sequence[Image]) -> list[torch.Tensor]:
-    movq = k.decoder.movq
+    movq = picture_decoder(k.decoder)
     fits = {"device": k.decoder._execution_device, "dtype": k.dtype}
     return [latents_of(movq, as_images(p).to(**fits))[0].float().cpu() for p in pictures]
 
 
-def _batched(k: Kandinsky, texts: Sequence[str], work: Callable[..., Any]) -> Texts:
+def _texts_in_batches(k: Kandinsky, texts: Sequence[str], work: Callable[..., Any]) -> Texts:
     import torch
 
-    columns = zip(*_batched_rows(k, texts, work), strict=True)
+    columns = zip(*_rows_in_batches(k, texts, work), strict=True)
     embeds, states, mask = (_own(torch.stack(column)) for column in columns)
     return Texts(embeds, states, mask.bool())
 

@@ -16,13 +16,13 @@ from ...model.progress import check_stop, interruptible
 from ...words.errors import KandiError
 from ...words.files import writable
 from ..loop.texts import complain, unknown_words
-from .courses import SMALL
-from .kept import drawn, texts_of
-from .lessons import Lesson, lessons_of
-from .limits import check_numbers, check_pupil, checked_parts, share_of, steps_of
+from .dataset import Example, read_dataset
+from .limits import check_numbers, check_teachable, read_parts, share_of, steps_of
+from .losses import SMALL
 from .prepared import prepare
-from .school import School, previewer
-from .training import Course
+from .preservation import pictures_of, texts_to_keep
+from .trainer import Trainer, previewer
+from .training import Schedule
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -75,34 +75,34 @@ def teach(
     Needs peft, the extra `teach`. Raises KandiError before any training for what cannot be
     taught, and for Kandinsky 3, to which diffusers has no LoRA.
     """
-    chosen = checked_parts(parts)
-    check_pupil(k)
+    chosen = read_parts(parts)
+    check_teachable(k)
     check_numbers(minutes, rank, scale, rate, batch, snapshots, preview, seed)
     counts = steps_of(steps, chosen)
     check_stop(stop)
-    lessons = lessons_of(pictures, captions)
-    complain(k, [lesson.caption for lesson in lessons])
-    words = _words(k, lessons)
+    examples = read_dataset(pictures, captions)
+    complain(k, [example.caption for example in examples])
+    words = _new_words(k, examples)
     named = name or (words[0] if words else _folders_name(pictures))
     settings = {"rank": rank, "scale": scale, "rate": rate, "seed": seed, "mirrored": mirrored}
-    kept_texts = texts_of(keep, k)
-    subject = _subject(k, lessons, {**settings, "batch": batch, "keep": kept_texts})
+    kept_texts = texts_to_keep(keep, k)
+    subject = _subject(k, examples, {**settings, "batch": batch, "keep": kept_texts})
     ended = (
         "what was learned is in the folder" if folder else "without a folder nothing is kept"
     )
-    with interruptible(ended), _kept(folder) as kept:
-        old = drawn(k, kept_texts, seed, stop)
+    with interruptible(ended), _checkpoint_folder(folder) as kept:
+        old = pictures_of(k, kept_texts, seed, stop)
         with k.alone(stop):
-            prepared = prepare(k, lessons, mirrored, old)
+            prepared = prepare(k, examples, mirrored, old)
         card = {
             "model": k.spec.key,
             "revision": {part: k.revision[part] for part in chosen},
             "words": words,
-            "pictures": [lesson.mark for lesson in lessons],
+            "pictures": [example.mark for example in examples],
             **settings,
         }
-        courses = [
-            Course(
+        schedules = [
+            Schedule(
                 part,
                 counts.get(part),
                 60 * minutes * share_of(part, chosen),
@@ -116,16 +116,16 @@ def teach(
             for part in chosen
         ]
         lighter = k.spec.native_size > SMALL if checkpointing is None else checkpointing
-        look = previewer(k, lessons, preview, on_preview, progress)
-        school = School(k, named, card, prepared, batch, lighter, snapshots, look)
-        adapter = school.taught(courses, progress, stop)
+        look = previewer(k, examples, preview, on_preview, progress)
+        trainer = Trainer(k, named, card, prepared, batch, lighter, snapshots, look)
+        adapter = trainer.train(schedules, progress, stop)
         if kept:
             adapter.save(kept / "adapter.safetensors", overwrite=True)
     return adapter
 
 
 @contextmanager
-def _kept(folder: Any) -> Iterator[Path | None]:
+def _checkpoint_folder(folder: Any) -> Iterator[Path | None]:
     """Hold a folder for one teaching at a time; None for none."""
     if folder is None:
         yield None
@@ -146,28 +146,28 @@ def _kept(folder: Any) -> Iterator[Path | None]:
         lock.release()
 
 
-def _subject(k: Kandinsky, lessons: Sequence[Lesson], settings: Mapping[str, Any]) -> str:
+def _subject(k: Kandinsky, examples: Sequence[Example], settings: Mapping[str, Any]) -> str:
     """Return the SHA-256 of what a checkpoint belongs to; how long it is taught may change."""
     said = {
         "model": k.spec.key,
         "revision": [k.revision[part] for part in ("prior", "decoder")],
-        "lessons": [[lesson.mark, lesson.caption] for lesson in lessons],
+        "lessons": [[example.mark, example.caption] for example in examples],
         **settings,
     }
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
-def _words(k: Kandinsky, lessons: Sequence[Lesson]) -> list[str]:
+def _new_words(k: Kandinsky, examples: Sequence[Example]) -> list[str]:
     """Return the words of the captions that the model does not know, the commonest first.
 
     Of models that cannot tell: the longer words that half of the captions have in common.
     """
     counts: dict[str, int] = {}
-    for lesson in lessons:
-        for word in set(unknown_words(k, lesson.caption)):
+    for example in examples:
+        for word in set(unknown_words(k, example.caption)):
             counts[word] = counts.get(word, 0) + 1
     if k.spec.advice is None:
-        counts = {w: n for w, n in counts.items() if 2 * n >= len(lessons) and len(w) > 3}
+        counts = {w: n for w, n in counts.items() if 2 * n >= len(examples) and len(w) > 3}
     return sorted(counts, key=lambda word: (-counts[word], word))
 
 

@@ -1,6 +1,6 @@
 """The loop that trains low-rank matrices on one frozen network: seeded, resumable, timed.
 
-Step n draws all its noise from a seed made of the course's and n, so that one that was killed
+Step n draws all its noise from a seed made of the schedule's and n, so that one that was killed
 goes on along the same losses.
 """
 
@@ -22,6 +22,7 @@ from ...model.loading.kandinsky import Kandinsky
 from ...model.quiet import quiet
 from ...words.errors import KandiError
 from ...words.files import write
+from ..prior import generator
 
 if TYPE_CHECKING:
     import torch
@@ -33,12 +34,12 @@ LOGGED = 10  # steps between two entries of the losses
 SAVED = 20.0  # seconds of training between two checkpoints: what a kill may cost
 FRESH = 0.1  # of a step's loss in the smoothed one
 
-# Network, step's places and generator → loss; see `courses`.
+# Network, step's places and generator → loss; see `losses`.
 Loss = Callable[[Any, "torch.Generator"], "torch.Tensor"]
 
 
 @dataclass(frozen=True)
-class Course:
+class Schedule:
     """Say how long and how fast a part is taught: `steps`, or `seconds` where that is None."""
 
     part: str
@@ -52,7 +53,7 @@ class Course:
     subject: str = ""  # what is taught: a checkpoint of something else is refused
 
     def done(self, state: State) -> float:
-        """Return which share of the course is behind, 1 or more at its end."""
+        """Return which share of the schedule is done, 1 or more at its end."""
         if self.steps is not None:
             return state.step / self.steps
         return state.seconds / self.seconds
@@ -65,7 +66,7 @@ class Course:
 
 @dataclass
 class State:
-    """Hold how far a course is: steps, seconds of training, smoothed losses now and then."""
+    """Hold how far a schedule is: steps, seconds of training, smoothed losses now and then."""
 
     step: int = 0
     seconds: float = 0.0
@@ -76,28 +77,28 @@ class State:
 class Training:
     """Train low-rank matrices on a network; `weights()` are what was learned until now."""
 
-    def __init__(self, course: Course, network: Any, loss: Loss) -> None:
+    def __init__(self, schedule: Schedule, network: Any, loss: Loss) -> None:
         import torch
 
-        self.course, self.network, self.loss, self.state = course, network, loss, State()
-        self.layers = _with_lora(network, course)
+        self.schedule, self.network, self.loss, self.state = schedule, network, loss, State()
+        self.layers = _with_lora(network, schedule)
         self.learned = [p for layer in self.layers.values() for p in _pair(layer)]
         self.optimiser = torch.optim.AdamW(
-            self.learned, course.rate, betas=BETAS, weight_decay=0.0
+            self.learned, schedule.rate, betas=BETAS, weight_decay=0.0
         )
         half = next(network.parameters()).dtype == torch.float16
         self.scaler = torch.amp.GradScaler("cuda", enabled=half and self._on_card())
         self._saved = 0.0
-        if course.checkpoint is not None and course.checkpoint.exists():
-            self._resume(course.checkpoint)
+        if schedule.checkpoint is not None and schedule.checkpoint.exists():
+            self._resume(schedule.checkpoint)
 
     def _on_card(self) -> bool:
         return self.learned[0].is_cuda
 
     @property
     def done(self) -> float:
-        """Return which share of the course is behind."""
-        return self.course.done(self.state)
+        """Return which share of the schedule is done."""
+        return self.schedule.done(self.state)
 
     def step(self) -> None:
         """Take one step; raise KandiError where the loss is no number any more."""
@@ -105,15 +106,15 @@ class Training:
 
         state, began = self.state, time.monotonic()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.course.rate_at(state)
-        generator = torch.Generator().manual_seed(self.course.seed * 1_000_003 + state.step)
+            group["lr"] = self.schedule.rate_at(state)
+        noise = generator(self.schedule.seed * 1_000_003 + state.step)
         with torch.inference_mode(False), torch.enable_grad():
-            loss = self.loss(self.network, generator)
+            loss = self.loss(self.network, noise)
             value = loss.item()
             if not math.isfinite(value):
                 raise KandiError(
-                    f"the loss of the {self.course.part} is {value} at step {state.step}; "
-                    f"teach it more slowly: rate={self.course.rate / 4:g}"
+                    f"the loss of the {self.schedule.part} is {value} at step {state.step}; "
+                    f"teach it more slowly: rate={self.schedule.rate / 4:g}"
                 )
             self.scaler.scale(loss).backward()
         self.scaler.unscale_(self.optimiser)
@@ -128,7 +129,7 @@ class Training:
         state.seconds += time.monotonic() - began
         if state.step % LOGGED == 0 or state.step == 1:
             state.losses.append((state.step, round(state.seconds, 2), round(state.loss, 5)))
-        if self.course.checkpoint is not None and state.seconds - self._saved > SAVED:
+        if self.schedule.checkpoint is not None and state.seconds - self._saved > SAVED:
             self.save()
 
     def weights(self) -> dict[str, LowRank]:
@@ -136,14 +137,14 @@ class Training:
         weights = {}
         for place, layer in self.layers.items():
             down, up = (p.detach().float().cpu().clone() for p in _pair(layer))
-            weights[place] = LowRank(down, up * self.course.scale)
+            weights[place] = LowRank(down, up * self.schedule.scale)
         return weights
 
     def save(self) -> None:
-        """Write the checkpoint, if the course has one: whole or not at all."""
+        """Write the checkpoint, if the schedule has one: whole or not at all."""
         from safetensors.torch import save
 
-        if self.course.checkpoint is None:
+        if self.schedule.checkpoint is None:
             return
         tensors = {f"learned.{n}": p.detach().clone() for n, p in enumerate(self.learned)}
         for number, slots in self.optimiser.state_dict()["state"].items():
@@ -153,18 +154,18 @@ class Training:
         state = json.dumps(
             {
                 **vars(self.state),
-                "subject": self.course.subject,
+                "subject": self.schedule.subject,
                 "scaler": self.scaler.state_dict(),
             }
         )
-        write(self.course.checkpoint, save(tensors, {"state": state}), overwrite=True)
+        write(self.schedule.checkpoint, save(tensors, {"state": state}), overwrite=True)
         self._saved = self.state.seconds
 
     def _resume(self, path: Path) -> None:
         import torch
 
         tensors, state = read_checkpoint(path)
-        if state.pop("subject") != self.course.subject:
+        if state.pop("subject") != self.schedule.subject:
             raise KandiError(
                 f"{path.parent} holds the teaching of other pictures, captions or settings; "
                 "take another folder, or remove that one"
@@ -178,8 +179,8 @@ class Training:
         slots: dict[int, dict[str, Any]] = {}
         for name, tensor in tensors.items():
             if name.startswith("adam."):
-                _, number, slot = name.split(".")
-                slots.setdefault(int(number), {})[slot] = tensor
+                _, place, slot = name.split(".")
+                slots.setdefault(int(place), {})[slot] = tensor
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": slots, "param_groups": groups})
         self.state = State(**state)
@@ -194,7 +195,9 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
         with safe_open(path, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             return tensors, json.loads(file.metadata()["state"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+    except (
+        SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError
+    ) as error:  # fmt: skip
         raise KandiError(
             f"{path} is no whole checkpoint ({os.strerror(getattr(error, 'errno', 0) or 5)}); "
             "remove it to begin anew"
@@ -221,28 +224,28 @@ def over_the_same_weights(k: Kandinsky, network: Any) -> Any:
         return copy.deepcopy(network, known)
 
 
-def _with_lora(network: Any, course: Course) -> Mapping[str, Any]:
+def _with_lora(network: Any, schedule: Schedule) -> Mapping[str, Any]:
     """Put trainable pairs on a network, seeded; return place → peft's layer."""
     import torch
 
     devices = [p.device for p in network.parameters() if p.is_cuda][:1]
     # peft draws from everybody's source of chance, which stays as it was.
     with torch.random.fork_rng(devices), torch.inference_mode(False), quiet():
-        layers = lora.put_on(network, course.rank, course.scale)
-    generator = torch.Generator().manual_seed(course.seed)
+        layers = lora.put_on(network, schedule.rank, schedule.scale)
+    noise = generator(schedule.seed)
     for layer in layers.values():
         down, up = _pair(layer)
-        down.data = _first(down, generator)
+        down.data = _first(down, noise)
         up.data = torch.zeros_like(up, dtype=torch.float32)
     return layers
 
 
-def _first(down: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _first(down: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
     """Return uniform numbers within 1 / √inputs, as peft's own first weights are, float32."""
     import torch
 
     bound = 1 / math.sqrt(down.shape[1])
-    numbers = torch.rand(down.shape, generator=generator) * 2 * bound - bound
+    numbers = torch.rand(down.shape, generator=noise) * 2 * bound - bound
     return numbers.to(down.device)
 
 

@@ -1,54 +1,58 @@
 // A picture in a frame whose sides are dragged outwards: red is what will be painted.
 
 const SIDES = ["left", "top", "right", "bottom"];
-const [WIDEST, TALLEST] = [720, 400]; // pixels of the page
+const [WIDEST, TALLEST] = [720, 440]; // pixels of the page
 const STEP = 8; // pixels of the picture
-
-function make(parent, kind, classes = "", words = {}) {
-  const element = document.createElement(kind);
-  element.className = classes;
-  Object.assign(element, words);
-  parent?.append(element);
-  return element;
-}
+const ASPECTS = [["1:1", 1], ["4:3", 4 / 3], ["16:9", 16 / 9]];
 
 export default {
   render({ model, el }) {
-    const off = [];
-    const on = (name, call) => {
-      model.on(name, call);
-      off.push(() => model.off(name, call));
-    };
-    const root = make(el, "div", "kandi-painter kandi-frame");
-    root.dataset.lmSuppressShortcuts = "true";
-    root.setAttribute("role", "group");
-    root.ariaLabel = "how far the picture grows: red is what will be painted";
+    const { on, end } = listening(model);
+    const translate = translator(model, el);
+    const sides = [translate("left"), translate("top"), translate("right"), translate("bottom")];
+    const root = make(el, "div", "kandi-painter kandi-frame", { role: "group" });
+    quiet(root);
+    root.ariaLabel = translate("how far the picture grows: red is what will be painted");
     const numbers = make(root, "div", "kandi-bar");
     const stage = make(root, "div", "kandi-stage kandi-room");
     const area = make(stage, "div", "kandi-new");
-    const picture = make(area, "img", "kandi-old", { alt: "the picture" });
-    const status = make(root, "div", "kandi-status");
-    status.setAttribute("role", "status");
+    const picture = make(area, "img", "kandi-old", { alt: translate("the picture") });
+    const status = make(root, "div", "kandi-status", { role: "status" });
     let [scale, held] = [1, null];
-    let address = "";
+    const bytes = showsBytes(picture);
 
-    const fields = SIDES.map((side, n) => {
+    const fields = sides.map((side, n) => {
       const label = make(numbers, "label", "kandi-slider kandi-side", { textContent: `${side} ` });
       const words = { type: "number", min: 0, max: 16384, step: STEP };
       const field = make(label, "input", "", words);
-      field.ariaLabel = `${side}: pixels to add`;
+      field.ariaLabel = translate("{side}: pixels to add", { side });
       field.onchange = () => set(n, Number(field.value));
       return field;
     });
 
+    for (const [name, ratio] of ASPECTS) {
+      make(numbers, "button", "kandi-button", {
+        type: "button", textContent: name, title: translate("grow on both sides until it is {name}", { name }),
+        onclick: () => shape(ratio),
+      });
+    }
+    // Grow alike on two sides until the whole has a shape; it never becomes smaller.
+    const shape = (ratio) => {
+      const [width, height] = model.get("size");
+      const whole = [Math.max(width, Math.round(height * ratio)), Math.max(height, Math.round(width / ratio))];
+      const [across, down] = [whole[0] - width, whole[1] - height];
+      const [left, top] = [Math.floor(across / 2), Math.floor(down / 2)];
+      model.set("margins", [left, top, across - left, down - top]);
+      model.save_changes();
+      draw();
+    };
+
     const handles = SIDES.map((side, n) => {
-      const handle = make(area, "div", `kandi-handle kandi-${side}`);
-      handle.tabIndex = 0;
-      handle.setAttribute("role", "slider");
-      handle.setAttribute("aria-orientation", n % 2 ? "vertical" : "horizontal");
-      handle.setAttribute("aria-valuemin", 0);
-      handle.setAttribute("aria-valuemax", 16384);
-      handle.ariaLabel = `${side} side: pixels to add`;
+      const handle = make(area, "div", `kandi-handle kandi-${side}`, {
+        tabIndex: 0, role: "slider", "aria-orientation": n % 2 ? "vertical" : "horizontal",
+        "aria-valuemin": 0, "aria-valuemax": 16384,
+      });
+      handle.ariaLabel = translate("{side} side: pixels to add", { side: sides[n] });
       handle.addEventListener("pointerdown", (event) => {
         handle.setPointerCapture(event.pointerId);
         handle.focus({ preventScroll: true });
@@ -113,29 +117,21 @@ export default {
       picture.style.height = `${height * scale}px`;
       fields.forEach((field, n) => (field.value = margins[n]));
       handles.forEach((handle, n) => handle.setAttribute("aria-valuenow", margins[n]));
-      status.textContent = `${width} × ${height} grow to ${whole[0]} × ${whole[1]} pixels`;
+      const sizes = { before: `${width} × ${height}`, after: `${whole[0]} × ${whole[1]}` };
+      status.textContent = translate("{before} grow to {after} pixels", sizes);
     };
-    const drawPicture = () => {
-      const before = address;
-      picture.src = address = URL.createObjectURL(new Blob([model.get("picture")]));
-      if (before) URL.revokeObjectURL(before);
-    };
+    const drawPicture = () => bytes.show(model.get("picture"));
 
     on("change:margins", draw);
     on("change:size", draw);
     on("change:picture", drawPicture);
     drawPicture();
     draw();
-    let width = 0;
-    const watcher = new ResizeObserver(() => {
-      if (root.clientWidth !== width) draw();
-      width = root.clientWidth;
-    });
-    watcher.observe(root);
+    const unwatch = onWidth(root, draw);
     return () => {
-      off.forEach((undo) => undo());
-      watcher.disconnect();
-      URL.revokeObjectURL(address);
+      end();
+      unwatch();
+      bytes.end();
     };
   },
 };

@@ -19,7 +19,10 @@ class Hand {
     stage.addEventListener("pointerup", (event) => this.up(event));
     stage.addEventListener("pointercancel", (event) => this.up(event, true));
     stage.addEventListener("pointerleave", () => (this.mark.hidden = true));
-    stage.addEventListener("contextmenu", (event) => event.preventDefault());
+    stage.addEventListener("contextmenu", (event) => {
+      event.preventDefault();
+      event.stopPropagation(); // else Lab opens its own
+    });
     stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     stage.addEventListener("blur", () => (this.cross.hidden = true));
     view.root.addEventListener("keydown", (event) => this.key(event));
@@ -180,7 +183,7 @@ class Hand {
     const key = event.key.toLowerCase();
     const field = event.target.matches("input, select");
     const onStage = event.target === this.stage;
-    const tool = TOOLS.find((each) => each[2] === key);
+    const tool = toolsOf(String).find((each) => each[2] === key); // keys are the same in all languages
     if (tool && !field) return () => view.choose(tool[0]);
     const arrow = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] }[key];
     if (arrow && onStage) return () => this.step(arrow, event.shiftKey ? 10 : 1);

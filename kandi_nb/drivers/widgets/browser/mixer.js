@@ -61,28 +61,21 @@ function withShare(shares, index, share) {
   });
 }
 
-const percent = (share) => `${Math.round(100 * share)} %`;
-
-function make(parent, kind, classes = "", words = {}) {
-  const element = document.createElement(kind);
-  element.className = classes;
-  Object.assign(element, words);
-  parent?.append(element);
-  return element;
+// Whole percents with the sum 100: what is left over goes to those that lost most by rounding.
+function percents(shares) {
+  const down = shares.map((share) => Math.floor(100 * share + 1e-9));
+  const left = 100 - down.reduce((sum, n) => sum + n, 0);
+  const order = shares.map((share, n) => [down[n] - 100 * share, n]).sort((a, b) => a[0] - b[0]);
+  for (const [, n] of order.slice(0, left)) down[n]++;
+  return down.map((n) => `${n} %`);
 }
 
 export default {
   render({ model, el }) {
-    const off = [];
-    const on = (name, call) => {
-      model.on(name, call);
-      off.push(() => model.off(name, call));
-    };
+    const { on, end } = listening(model);
     const count = model.get("labels").length;
-    const root = make(el, "div", "kandi-mixer");
-    root.dataset.lmSuppressShortcuts = "true";
-    root.setAttribute("role", "group");
-    root.ariaLabel = "mixer";
+    const root = make(el, "div", "kandi-mixer", { role: "group", ariaLabel: "mixer" });
+    quiet(root);
     const left = make(root, "div", "kandi-weights");
     const right = make(root, "div", "kandi-result");
     let held = false; // while somebody drags
@@ -111,18 +104,21 @@ export default {
 
     // --- the point ---
 
-    const pad = count in CORNERS ? make(left, "div", `kandi-pad kandi-pad-${count}`) : null;
+    const pad = count in CORNERS ? make(left, "div", `kandi-pad kandi-pad-${count}`, { role: "application" }) : null;
     const point = pad && make(pad, "div", "kandi-point");
     if (pad) {
       pad.tabIndex = 0;
-      pad.setAttribute("role", "application");
       model.get("labels").forEach((label, n) => {
         const name = make(pad, "span", "kandi-corner", { textContent: label, title: label });
         const [x, y] = CORNERS[count][n];
-        name.style.left = `${100 * x}%`;
-        name.style.top = `${100 * y}%`;
-        name.dataset.side = x < 0.5 ? "left" : x > 0.5 ? "right" : "middle";
-        name.dataset.end = y < 0.5 ? "top" : y > 0.5 ? "bottom" : "middle";
+        const small = make(pad, "img", "kandi-corner-picture", { alt: "", hidden: true });
+        pad.insertBefore(small, point);
+        for (const part of [name, small]) {
+          part.style.left = `${100 * x}%`;
+          part.style.top = `${100 * y}%`;
+          part.dataset.side = x < 0.5 ? "left" : x > 0.5 ? "right" : "middle";
+          part.dataset.end = y < 0.5 ? "top" : y > 0.5 ? "bottom" : "middle";
+        }
       });
       const to = (event) => {
         const box = pad.getBoundingClientRect();
@@ -163,8 +159,7 @@ export default {
 
     const sliders = model.get("labels").map((text, n) => {
       const label = make(left, "label", "kandi-slider kandi-share");
-      const source = model.get("thumbnails")[n];
-      if (source) make(label, "img", "", { src: source, alt: "" });
+      make(label, "img", "", { alt: "", hidden: true });
       make(label, "span", "kandi-name", { textContent: text, title: text });
       const slider = make(label, "input", "", { type: "range", min: 0, max: 100, step: 1 });
       slider.ariaLabel = `share of ${text}`;
@@ -179,18 +174,18 @@ export default {
     const picture = make(right, "img", "kandi-mixed");
     const row = make(right, "div", "kandi-bar");
     const status = make(row, "div", "kandi-status", { role: "status" });
-    const stop = make(row, "button", "jupyter-button kandi-button", {
-      type: "button", textContent: "Stop", onclick: () => model.send({ kind: "stop" }),
-    });
-    let address = "";
+    const stop = button(row, "Stop", () => model.send({ kind: "stop" }));
+    stop.classList.add("jupyter-button");
+    const bytes = showsBytes(picture);
 
     const draw = () => {
       const shares = model.get("weights");
-      const words = model.get("labels").map((label, n) => `${percent(shares[n])} ${label}`);
+      const parts = percents(shares);
+      const words = model.get("labels").map((label, n) => `${parts[n]} ${label}`);
       sliders.forEach(({ slider, number }, n) => {
         if (document.activeElement !== slider || !held) slider.value = Math.round(100 * shares[n]);
-        slider.setAttribute("aria-valuetext", percent(shares[n]));
-        number.textContent = percent(shares[n]);
+        slider.setAttribute("aria-valuetext", parts[n]);
+        number.textContent = parts[n];
       });
       picture.alt = `mixture: ${words.join(", ")}`;
       if (!pad) return;
@@ -203,9 +198,16 @@ export default {
       const data = model.get("picture");
       picture.hidden = !data?.byteLength;
       if (picture.hidden) return;
-      const before = address;
-      picture.src = address = URL.createObjectURL(new Blob([data]));
-      if (before) URL.revokeObjectURL(before);
+      bytes.show(data);
+    };
+    // What the items are alone: pictures that were given, or drawn after the first mixture.
+    const drawItems = () => {
+      const sources = model.get("thumbnails");
+      for (const images of [left.querySelectorAll(".kandi-share img"), left.querySelectorAll(".kandi-corner-picture")])
+        images.forEach((image, n) => {
+          image.hidden = !sources[n];
+          if (sources[n]) image.src = sources[n];
+        });
     };
     const say = () => {
       const note = model.get("note");
@@ -219,22 +221,21 @@ export default {
 
     on("change:weights", () => held || draw());
     on("change:picture", drawPicture);
+    on("change:thumbnails", drawItems);
     for (const name of ["note", "wrong", "running", "status", "caption"]) on(`change:${name}`, say);
-    on("comm_live_update", () =>
-      setTimeout(() => {
-        if (!el.closest(".jupyter-widgets-disconnected")) return;
-        status.textContent = RESTARTED;
-        status.classList.add("kandi-wrong");
-      }),
-    );
+    whenGone(on, el, () => {
+      status.textContent = RESTARTED;
+      status.classList.add("kandi-wrong");
+    });
     draw();
     drawPicture();
+    drawItems();
     say();
     model.send({ kind: "shown" });
     return () => {
-      off.forEach((undo) => undo());
+      end();
       cancelAnimationFrame(frame);
-      if (address) URL.revokeObjectURL(address);
+      bytes.end();
     };
   },
 };

@@ -1,21 +1,22 @@
 // The mask painter: tools, keys, and what goes to the kernel and comes from it. All painting is
 // done here, so it goes on while the kernel works; the mask is sent once a gesture.
 
-const TOOLS = [
-  ["brush", "Brush", "b", "draw by hand; a pen's pressure is its size; shift: a straight line"],
-  ["rectangle", "Rectangle", "r", "drag from corner to corner; shift: a square"],
-  ["ellipse", "Ellipse", "o", "drag from corner to corner; shift: a circle"],
-  ["lasso", "Lasso", "l", "draw round something"],
-  ["fill", "Fill", "f", "fill what is closed"],
-  ["move", "Move", "m", "drag the zoomed picture; two fingers do so with any tool"],
+const toolsOf = (translate) => [
+  ["brush", translate("Brush"), "b", translate("draw by hand; a pen's pressure is its size; shift: a straight line")],
+  ["rectangle", translate("Rectangle"), "r", translate("drag from corner to corner; shift: a square")],
+  ["ellipse", translate("Ellipse"), "o", translate("drag from corner to corner; shift: a circle")],
+  ["lasso", translate("Lasso"), "l", translate("draw round something")],
+  ["fill", translate("Fill"), "f", translate("fill what is closed")],
+  ["move", translate("Move"), "m", translate("drag the zoomed picture; two fingers do so with any tool")],
 ];
-const KEYS = [
-  ["B R O L F M", "the tools"], ["E, X", "eraser; paint or erase (Alt: the other, meanwhile)"],
-  ["[ ]", "size"], ["I", "invert"], ["Ctrl+Z, Ctrl+Y", "undo, redo"], ["Delete", "clear"],
-  ["+ − 0", "zoom, fit"], ["arrows, Shift+arrows", "move the cross by 1 or 10 pixels"],
-  ["Space", "begin and end at the cross"], ["Esc", "give the gesture up"],
+const keysOf = (translate) => [
+  ["B R O L F M", translate("the tools")],
+  ["E, X", translate("eraser; paint or erase (Alt: the other, meanwhile)")],
+  ["[ ]", translate("size")], ["I", translate("invert")], ["Ctrl+Z, Ctrl+Y", translate("undo, redo")],
+  [translate("Delete"), translate("clear")], ["+ − 0", translate("zoom, fit")],
+  [translate("arrows, Shift+arrows"), translate("move the cross by 1 or 10 pixels")],
+  [translate("Space"), translate("begin and end at the cross")], ["Esc", translate("give the gesture up")],
 ];
-const RESTARTED = "The kernel was restarted: run this cell again for a painter that works.";
 const AT_ONCE = 4e6; // pixels up to which the feather follows its slider
 
 // What the views of one painter share.
@@ -27,16 +28,12 @@ class Shared {
     this.late = this.sending = false;
     this.reading = Promise.resolve();
     this.begin();
-    const off = [];
-    const on = (name, call) => {
-      model.on(name, call);
-      off.push(() => model.off(name, call));
-    };
+    const { on, end } = listening(model);
     on("change:painted", () => this.own || this.read());
     on("change:picture", () => this.show());
     on("change:feather", () => this.setFeather(model.get("feather")));
     this.close = () => {
-      off.forEach((undo) => undo());
+      end();
       this.picture?.close();
     };
     this.read();
@@ -119,9 +116,11 @@ export default () => {
 
 class View {
   constructor(model, el, shared) {
-    Object.assign(this, { model, shared, off: [] });
+    Object.assign(this, { model, shared });
+    const { on, end } = listening(model);
+    const translate = (this.translate = translator(model, el));
     this.root = make(el, "div", "kandi-painter");
-    this.root.dataset.lmSuppressShortcuts = "true"; // Lab's own keys act on cells
+    quiet(this.root);
     this.tool = "brush";
     this.erases = false;
     this.size = 24;
@@ -131,24 +130,19 @@ class View {
     this.hand = new Hand(this);
     this.help();
     shared.views.add(this);
-    this.on("change:note", () => this.counted());
-    this.on("change:label", () => this.named());
-    this.on("comm_live_update", () =>
-      setTimeout(() => el.closest(".jupyter-widgets-disconnected") && this.say(RESTARTED, true)),
-    );
+    on("change:note", () => this.counted());
+    on("change:label", () => this.named());
+    whenGone(on, el, () => this.say(translate("The kernel was restarted: run this cell again for a painter that works."), true));
     this.resized();
     this.shown();
     this.named();
-    this.watcher = new ResizeObserver(() => {
-      const width = this.root.clientWidth;
+    const unwatch = onWidth(this.root, (width) => {
       if (width && width !== this.available) this.layOut(width);
     });
-    this.watcher.observe(this.root);
-  }
-
-  on(name, call) {
-    this.model.on(name, call);
-    this.off.push(() => this.model.off(name, call));
+    this.end = () => {
+      end();
+      unwatch();
+    };
   }
 
   get painting() {
@@ -158,33 +152,36 @@ class View {
   // --- the bars of tools ---
 
   bar() {
-    const tools = make(this.root, "div", "kandi-bar", { role: "toolbar", ariaLabel: "tools" });
-    this.tools = TOOLS.map(([name, label, key, help]) => {
+    const { translate } = this;
+    const bars = make(this.root, "div", "kandi-bars");
+    const tools = make(bars, "div", "kandi-bar", { role: "toolbar", ariaLabel: translate("tools") });
+    this.tools = toolsOf(translate).map(([name, label, key, help]) => {
       const button = this.button(tools, label, `${help} (${key.toUpperCase()})`, () => {
         this.choose(name);
       });
       button.dataset.tool = name;
       return button;
     });
-    const second = make(this.root, "div", "kandi-bar", { role: "toolbar", ariaLabel: "mask" });
-    this.eraser = this.button(second, "Eraser", "take away instead of painting (E, X)", () =>
+    const second = make(bars, "div", "kandi-bar", { role: "toolbar", ariaLabel: translate("mask") });
+    this.eraser = this.button(second, translate("Eraser"), translate("take away instead of painting (E, X)"), () =>
       this.erase(!this.erases),
     );
-    this.sizes = this.slider(second, "size", 1, 200, this.size, (value) => this.setSize(value));
+    this.sizes = this.slider(second, translate("size"), 1, 200, this.size, (value) => this.setSize(value));
     this.feathers = this.slider(
-      second, "feather", 0, 64, 0, (value) => this.preview(value), (value) => this.soften(value),
+      second, translate("feather"), 0, 64, 0, (value) => this.preview(value), (value) => this.soften(value),
     );
-    const third = make(this.root, "div", "kandi-bar", { role: "toolbar", ariaLabel: "history" });
-    this.undoing = this.button(third, "Undo", "take back (Ctrl+Z)", () => this.undo());
-    this.redoing = this.button(third, "Redo", "do again (Ctrl+Y)", () => this.redo());
-    this.button(third, "Invert", "repaint what was kept (I)", () => this.whole(invert));
-    this.button(third, "Clear", "keep everything (Delete)", () => this.clear());
-    this.button(third, "−", "zoom out", () => this.screen.zoom(1 / 1.5), "Zoom out");
-    this.button(third, "Fit", "show the whole picture (0)", () => this.screen.fit());
-    this.button(third, "+", "zoom in", () => this.screen.zoom(1.5), "Zoom in");
-    const view = make(third, "select", "kandi-view", { ariaLabel: "what is shown" });
+    const third = make(bars, "div", "kandi-bar", { role: "toolbar", ariaLabel: translate("history") });
+    this.undoing = this.button(third, translate("Undo"), translate("take back (Ctrl+Z)"), () => this.undo());
+    this.redoing = this.button(third, translate("Redo"), translate("do again (Ctrl+Y)"), () => this.redo());
+    this.button(third, translate("Invert"), translate("repaint what was kept (I)"), () => this.whole(invert));
+    this.button(third, translate("Clear"), translate("keep everything (Delete)"), () => this.clear());
+    this.button(third, "−", translate("zoom out"), () => this.screen.zoom(1 / 1.5), translate("Zoom out"));
+    this.button(third, translate("Fit"), translate("show the whole picture (0)"), () => this.screen.fit());
+    this.button(third, "+", translate("zoom in"), () => this.screen.zoom(1.5), translate("Zoom in"));
+    const view = make(third, "select", "kandi-view", { ariaLabel: translate("what is shown") });
     for (const [value, text] of [
-      ["red", "red over what is repainted"], ["mask", "the mask alone"], ["picture", "the picture"],
+      ["red", translate("red over what is repainted")], ["mask", translate("the mask alone")],
+      ["picture", translate("the picture")],
     ])
       make(view, "option", "", { value, textContent: text });
     view.onchange = () => {
@@ -195,15 +192,16 @@ class View {
   }
 
   button(parent, text, title, act, label = text) {
-    const words = { type: "button", textContent: text, title, ariaLabel: label, onclick: act };
-    return make(parent, "button", "jupyter-button kandi-button", words);
+    const made = button(parent, text, act, { title, ariaLabel: label });
+    made.classList.add("jupyter-button");
+    return made;
   }
 
   slider(parent, name, min, max, value, input, change = () => {}) {
     const label = make(parent, "label", "kandi-slider", { textContent: `${name} ` });
     const slider = make(label, "input", "", { type: "range", min, max, value });
     const number = make(label, "output", "", { textContent: value });
-    slider.ariaLabel = `${name} in pixels`;
+    slider.ariaLabel = this.translate("{name} in pixels", { name });
     slider.oninput = () => {
       number.textContent = slider.value;
       input(Number(slider.value));
@@ -222,9 +220,9 @@ class View {
 
   help() {
     const details = make(this.root, "details", "kandi-keys");
-    make(details, "summary", "", { textContent: "Keys" });
+    make(details, "summary", "", { textContent: this.translate("Keys") });
     const list = make(details, "dl");
-    for (const [keys, does] of KEYS) {
+    for (const [keys, does] of keysOf(this.translate)) {
       make(list, "dt", "", { textContent: keys });
       make(list, "dd", "", { textContent: does });
     }
@@ -298,15 +296,15 @@ class View {
   }
 
   counted() {
-    const { painting } = this;
+    const { painting, translate } = this;
     this.undoing.disabled = !painting.done.length;
     this.redoing.disabled = !painting.undone.length;
     this.feathers.show(painting.feather);
     const note = this.model.get("note");
     const { area } = painting;
-    const share = area ? `${area < 0.01 ? "<1" : Math.round(area * 100)} %` : "nothing";
+    const share = area ? `${area < 0.01 ? "<1" : Math.round(area * 100)} %` : translate("nothing");
     const { width, height } = painting.mask;
-    this.say(note || `${share} to repaint, ${width} × ${height} pixels`, Boolean(note));
+    this.say(note || translate("{share} to repaint, {width} × {height} pixels", { share, width, height }), Boolean(note));
   }
 
   say(text, wrong = false) {
@@ -324,7 +322,7 @@ class View {
     this.screen.painting = this.painting;
     const most = Math.max(32, Math.round(Math.max(width, height) / 3));
     this.sizes.upTo(most);
-    this.setSize(Math.max(2, Math.round(Math.max(width, height) / 20)));
+    this.setSize(Math.max(2, Math.round(Math.max(width, height) / 6)));
     this.layOut(this.root.clientWidth || 360);
     this.counted();
   }
@@ -336,16 +334,15 @@ class View {
   }
 
   named() {
-    const label = this.model.get("label");
+    const [label, { translate }] = [this.model.get("label"), this];
     this.root.setAttribute("role", "group");
-    this.root.ariaLabel = `${label}: paint what will be repainted`;
-    this.screen.stage.ariaLabel = `${label}, a picture to paint on; arrows and space paint, too`;
+    this.root.ariaLabel = translate("{label}: paint what will be repainted", { label });
+    this.screen.stage.ariaLabel = translate("{label}, a picture to paint on; arrows and space paint, too", { label });
   }
 
   close() {
     this.shared.views.delete(this);
-    this.off.forEach((undo) => undo());
-    this.watcher.disconnect();
+    this.end();
     this.hand.close();
     this.screen.close();
   }

@@ -3,9 +3,11 @@
 // what is drawn costs what is seen, not what the picture holds.
 
 const PAINT = [230, 30, 60]; // as Python's Mask.over
-const COVER = 0.6;
+const COVER = 0.62;
+const STRIPE = 0.35; // of white, between the red ones
+const LINE = 2; // pixels of the canvas that the white line round the mask has
 const MOST_ZOOM = 48; // pixels of the page a pixel of the picture
-const [WIDEST, TALLEST] = [720, 480]; // pixels of the page: no picture is shown larger
+const [WIDEST, TALLEST] = [720, 576]; // pixels of the page: no picture is shown larger
 
 class Screen {
   constructor(parent) {
@@ -24,9 +26,9 @@ class Screen {
   // Let the stage hug the picture in the width that there is.
   layOut(available) {
     const { width, height } = this.painting.mask;
-    const most = Math.max(160, Math.min(innerHeight * 0.7, TALLEST));
+    const most = Math.max(160, Math.min(innerHeight * 0.58, TALLEST));
     const across = Math.max(1, Math.min(available, WIDEST));
-    this.fitting = Math.min(across / width, most / height, 16);
+    this.fitting = Math.min(across / width, most / height, 9);
     const ratio = window.devicePixelRatio || 1;
     this.width = Math.max(Math.min(160, across), Math.round(width * this.fitting));
     this.height = Math.max(64, Math.round(height * this.fitting));
@@ -111,9 +113,7 @@ class Screen {
       box[1], box[3], this.top, this.painting.mask.height, this.above.height,
     );
     if (!columns.count || !rows.count) return;
-    const image = new ImageData(columns.count, rows.count);
-    const pixels = new Uint32Array(image.data.buffer);
-    const colours = this.colours();
+    const values = new Uint8Array(columns.count * rows.count);
     for (let y = 0; y < rows.count; y++) {
       for (let x = 0; x < columns.count; x++) {
         let most = 0; // of all that this pixel of the page stands for: no thin line is missed
@@ -122,10 +122,39 @@ class Screen {
             const value = soft[row * width + at];
             if (value > most) most = value;
           }
-        pixels[y * columns.count + x] = columns.to[x] && rows.to[y] ? colours[most] : 0;
+        values[y * columns.count + x] = most;
       }
     }
-    this.above.getContext("2d").putImageData(image, columns.first, rows.first);
+    const image = this.coloured(values, columns, rows);
+    const inner = [LINE, LINE, columns.count - 2 * LINE, rows.count - 2 * LINE];
+    if (columns.first === 0) (inner[0] -= LINE), (inner[2] += LINE);
+    if (rows.first === 0) (inner[1] -= LINE), (inner[3] += LINE);
+    if (columns.first + columns.count >= this.above.width) inner[2] += LINE;
+    if (rows.first + rows.count >= this.above.height) inner[3] += LINE;
+    this.above.getContext("2d").putImageData(image, columns.first, rows.first, ...inner);
+  }
+
+  // Stripes of red and white with a white line round them: plain red on a red fox is not seen.
+  coloured(values, columns, rows) {
+    const image = new ImageData(columns.count, rows.count);
+    const pixels = new Uint32Array(image.data.buffer);
+    const [colours, stripes] = this.colours();
+    const hatched = this.view === "red";
+    const period = Math.max(6, Math.round(9 * (this.above.width / this.width)));
+    const across = columns.count;
+    const outside = (n, x, y, by) =>
+      (x >= by && !values[n - by]) || (x + by < across && !values[n + by]) ||
+      (y >= by && !values[n - by * across]) || (y + by < rows.count && !values[n + by * across]);
+    for (let y = 0, n = 0; y < rows.count; y++)
+      for (let x = 0; x < across; x++, n++) {
+        const value = columns.to[x] && rows.to[y] ? values[n] : 0;
+        if (!columns.to[x] || !rows.to[y]) continue;
+        if (!hatched) pixels[n] = colours[value];
+        else if (!value) continue;
+        else if (outside(n, x, y, 1) || outside(n, x, y, LINE)) pixels[n] = 0xffffffff;
+        else pixels[n] = ((columns.first + x + rows.first + y) % period) * 3 < period * 2 ? colours[value] : stripes[value];
+      }
+    return image;
   }
 
   // Along one side: which pixels of the canvas show [from, to) of the picture, and for each the
@@ -133,8 +162,8 @@ class Screen {
   seen(from, to, offset, size, length) {
     const ratio = this.above.width / this.width;
     const scale = this.scale * ratio;
-    const first = Math.max(0, Math.floor(from * scale + offset * ratio) - 1);
-    const last = Math.min(length, Math.ceil(to * scale + offset * ratio) + 1);
+    const first = Math.max(0, Math.floor(from * scale + offset * ratio) - 2 * LINE - 1);
+    const last = Math.min(length, Math.ceil(to * scale + offset * ratio) + 2 * LINE + 1);
     const count = Math.max(0, last - first);
     const result = { first, count, from: new Int32Array(count), to: new Int32Array(count) };
     result.step = Math.max(1, Math.floor(1 / scale / 8)); // of far too many, every so many
@@ -150,26 +179,19 @@ class Screen {
     return result;
   }
 
-  // The colour of each value of the mask, as a number of four bytes.
+  // The colour of each value of the mask, as numbers of four bytes, and that of the stripes.
   colours() {
-    const bytes = new Uint8ClampedArray(4 * 256);
+    const bytes = [new Uint8ClampedArray(4 * 256), new Uint8ClampedArray(4 * 256)];
     for (let value = 0; value < 256; value++) {
       const grey = [value, value, value, 255];
       const red = [...PAINT, Math.round(value * COVER)];
-      bytes.set({ red, mask: grey, picture: [0, 0, 0, 0] }[this.view], 4 * value);
+      bytes[0].set({ red, mask: grey, picture: [0, 0, 0, 0] }[this.view], 4 * value);
+      bytes[1].set([255, 255, 255, Math.round(value * STRIPE)], 4 * value);
     }
-    return new Uint32Array(bytes.buffer);
+    return bytes.map(({ buffer }) => new Uint32Array(buffer));
   }
 
   close() {
     cancelAnimationFrame(this.frame);
   }
-}
-
-function make(parent, kind, classes = "", words = {}) {
-  const element = document.createElement(kind);
-  element.className = classes;
-  Object.assign(element, words);
-  parent?.append(element);
-  return element;
 }

@@ -49,7 +49,9 @@ def tokenize(tokenizer, texts: Sequence[str]) -> torch.Tensor:
     return torch.tensor(encoded["input_ids"])
 
 
-def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 192) -> Loss:
+def clip_loss_of(
+    data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 192
+) -> Loss:
     """Return the loss of pictures uint8 (n, 64, 64, 3) and their scenes.
 
     A symmetric contrastive loss (Radford et al. 2021) with a language drawn for each caption,
@@ -90,6 +92,6 @@ def loss_of(data: np.ndarray, scenes: Sequence[Scene], tokenizer, batch: int = 1
     return loss
 
 
-def loss(data: Data, plan: Plan) -> Loss:
+def clip_loss(data: Data, plan: Plan) -> Loss:
     """Return the loss of all pictures and captions of them."""
-    return loss_of(data.pictures, data.scenes, data.trained.tokenizer("clip"))
+    return clip_loss_of(data.pictures, data.scenes, data.store.tokenizer("clip"))

@@ -1,4 +1,4 @@
-"""The stages `inpaint-2.2` and `inpaint-2.1`: learn to repaint what a mask covers."""
+"""The stages `inpaint-2.2`, `inpaint-2.1`, `depth-2.2`: repaint under masks, follow depth."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from ...world.render import SIZE
 from ..loop import Loss, Plan, seed_from
-from .decoder import Conditioning, Extra, loss_of, pictured
-from .told import written
+from .decoder import BATCH, Conditioning, Extra, denoising_loss_of, picture_conditioning
+from .text_conditioned import text_conditioning
 
 if TYPE_CHECKING:
     from ..data import Data
@@ -40,15 +41,17 @@ def draw_mask(kind: str, silhouette: np.ndarray, draw: np.random.Generator) -> n
     """Return a mask of a kind, float32 of the silhouette's size (s, s), 1 = repaint.
 
     ``silhouette`` (uint8) tells where the object is: "object" covers its box, "head" the upper
-    part of the box and what a hat above it would take.
+    part of the box and what a hat above it would take. Strokes and slack are as wide in
+    relation to the picture at any size.
     """
     size = len(silhouette)
+    pixel = size / SIZE
     if kind in ("all", "nothing"):
         return np.full((size, size), float(kind == "all"), np.float32)
     rows, columns = (np.flatnonzero((silhouette > 127).any(axis)) for axis in (1, 0))
     if kind in ("head", "object") and len(rows):
         top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-        high, slack = bottom - top, draw.uniform(0, 6, 4)
+        high, slack = bottom - top, draw.uniform(0, 6, 4) * pixel
         if kind == "head":
             return _box(
                 (top - 0.3 * high, top + draw.uniform(0.3, 0.5) * high),
@@ -65,7 +68,7 @@ def draw_mask(kind: str, silhouette: np.ndarray, draw: np.random.Generator) -> n
             start, end = draw.uniform(0, size, (2, 2))
             for share in np.linspace(0, 1, 24):
                 cy, cx = start + share * (end - start)
-                mask[(y - cy) ** 2 + (x - cx) ** 2 < draw.uniform(4, 7) ** 2] = 1
+                mask[(y - cy) ** 2 + (x - cx) ** 2 < (draw.uniform(4, 7) * pixel) ** 2] = 1
         return mask
     if kind == "half":
         y, x = np.mgrid[:size, :size] / size - 0.5
@@ -97,17 +100,40 @@ def masks_of(silhouettes: np.ndarray) -> Extra:
     return extra
 
 
-def _loss(data: Data, plan: Plan, conditioning: Conditioning) -> Loss:
+def _inpaint_loss(data: Data, plan: Plan, conditioning: Conditioning) -> Loss:
     extra = masks_of(data.silhouettes)
-    return loss_of(data.latents(plan.device), conditioning, extra=extra)
+    return denoising_loss_of(
+        data.latents(plan.device), conditioning, plan.batch or BATCH, extra
+    )
 
 
-def loss(data: Data, plan: Plan) -> Loss:
+def inpaint_loss(data: Data, plan: Plan) -> Loss:
     """Return the loss of 2.2's inpainting decoder, of all pictures under masks of all kinds."""
     embeddings = data.embeddings(plan.device)
-    return _loss(data, plan, pictured(embeddings, data.trained.no_prompt()))
+    return _inpaint_loss(data, plan, picture_conditioning(embeddings, data.store.no_prompt()))
 
 
-def loss_21(data: Data, plan: Plan) -> Loss:
+def inpaint_loss_21(data: Data, plan: Plan) -> Loss:
     """Return the same of 2.1's, which reads a caption, too."""
-    return _loss(data, plan, written(data, plan, data.embeddings(plan.device)))
+    return _inpaint_loss(
+        data, plan, text_conditioning(data, plan, data.embeddings(plan.device))
+    )
+
+
+def hints_of(depths: np.ndarray) -> Extra:
+    """Return the depth UNet's hint: the scene's depth (b, 3, 64, 64), 0 far … 1 near."""
+
+    def extra(index: torch.Tensor, clean: torch.Tensor, generator: torch.Generator):
+        depth = torch.from_numpy(depths[index.numpy()]).float() / 255
+        return {"hint": depth[:, None].expand(-1, 3, -1, -1)}
+
+    return extra
+
+
+def depth_loss(data: Data, plan: Plan) -> Loss:
+    """Return the loss of 2.2's depth decoder, of all pictures along their depths."""
+    conditioning = picture_conditioning(data.embeddings(plan.device), data.store.no_prompt())
+    extra = hints_of(data.depths)
+    return denoising_loss_of(
+        data.latents(plan.device), conditioning, plan.batch or BATCH, extra
+    )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 DROPPED = 0.1  # share of embeddings replaced by the black picture's, which guidance needs
 NOISE = 0.1  # on the standardised embedding: the prior's are never exact
+BATCH = 64
 LATE = 700  # of 1000 steps: above it little but noise is left
 
 # ``index`` (b,) and generator → keyword arguments of the UNet that say what to draw.
@@ -32,7 +33,7 @@ def schedule(settings: dict | None = None) -> torch.Tensor:
     return DDPMScheduler(**(settings or networks.decoder_scheduler())).alphas_cumprod
 
 
-def pictured(embeddings: torch.Tensor, nothing: torch.Tensor) -> Conditioning:
+def picture_conditioning(embeddings: torch.Tensor, nothing: torch.Tensor) -> Conditioning:
     """Condition 2.2's UNet on picture embeddings (n, 128), blurred a little.
 
     ``nothing`` (128,) is the embedding that the pipelines take for no prompt.
@@ -47,10 +48,10 @@ def pictured(embeddings: torch.Tensor, nothing: torch.Tensor) -> Conditioning:
     return conditioning
 
 
-def loss_of(
+def denoising_loss_of(
     latents: torch.Tensor,
     conditioning: Conditioning,
-    batch: int = 64,
+    batch: int = BATCH,
     extra: Extra | None = None,
     alphas: torch.Tensor | None = None,
 ) -> Loss:
@@ -79,7 +80,7 @@ def loss_of(
         if "hint" in beside:
             arguments["added_cond_kwargs"]["hint"] = beside["hint"]
         x = x.to(p.dtype).contiguous(memory_format=torch.channels_last)
-        out = model(x, t, **_moved(arguments, p)).sample
+        out = model(x, t, **_to(arguments, p)).sample
         total, error, bound = diffusion_loss(out, noise, clean, noisy, t, a)
         late = error[t > LATE]
         figures = {"error": error.mean().item(), "bound": bound.item()}
@@ -88,14 +89,14 @@ def loss_of(
     return loss
 
 
-def _moved(value: Any, like: torch.Tensor) -> Any:
+def _to(value: Any, like: torch.Tensor) -> Any:
     """Return keyword arguments with their tensors on the device and in the dtype of one."""
     if isinstance(value, dict):
-        return {name: _moved(each, like) for name, each in value.items()}
+        return {name: _to(each, like) for name, each in value.items()}
     return value.to(like.device, like.dtype) if isinstance(value, torch.Tensor) else value
 
 
-def grown(unet: nn.Module, weights: dict[str, torch.Tensor]) -> nn.Module:
+def widen(unet: nn.Module, weights: dict[str, torch.Tensor]) -> nn.Module:
     """Load a decoder's weights into a UNet with more inputs; what is new starts silent.
 
     The first convolution's new channels are zeros, so that training starts from the decoder.
@@ -127,7 +128,9 @@ def with_mixtures(data: Data, plan: Plan, times: int = 1) -> tuple[torch.Tensor,
     return torch.cat(latents), torch.cat(embeddings)
 
 
-def loss(data: Data, plan: Plan) -> Loss:
+def decoder_loss(data: Data, plan: Plan) -> Loss:
     """Return the loss of 2.2's decoder, of all pictures and mixtures."""
     latents, embeddings = with_mixtures(data, plan)
-    return loss_of(latents, pictured(embeddings, data.trained.no_prompt()))
+    return denoising_loss_of(
+        latents, picture_conditioning(embeddings, data.store.no_prompt()), plan.batch or BATCH
+    )

@@ -128,7 +128,7 @@ def _disturb(x: torch.Tensor) -> torch.Tensor:
     return x + 0.1 * torch.rand(()).item() * torch.randn_like(x)
 
 
-def loss_of(
+def judge_loss_of(
     data: np.ndarray,
     scenes: Sequence[Scene],
     blended: np.ndarray,
@@ -166,7 +166,7 @@ def loss_of(
     return loss
 
 
-def loss(data: Data, plan: Plan) -> Loss:
+def judge_loss(data: Data, plan: Plan) -> Loss:
     """Return the loss of all pictures, of a fifth more of held-out scenes, and of mixtures.
 
     The judge may know what the generator must not: without the held-out triples it read 97.5 %
@@ -174,4 +174,6 @@ def loss(data: Data, plan: Plan) -> Loss:
     """
     held_out = list(world_scenes(data.count // 5, held_out=True, salt="judge"))
     pictures = np.concatenate([data.pictures, render_many(held_out, 64, workers=2)])
-    return loss_of(pictures, [*data.scenes, *held_out], data.blended, data.blends)
+    return judge_loss_of(
+        pictures, [*data.scenes, *held_out], data.blended_pictures, data.blends
+    )

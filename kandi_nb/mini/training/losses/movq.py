@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 FRONT = 3.0  # times the weight of the place behind; brought eyes to faces
 EDGES = 0.5  # weight of differences between neighbours beside pixels; set by hand
+CRISPNESS = 0.5  # weight of how much changes around a pixel, wherever; set by hand
+AROUND = 4  # pixels: an edge may stand anywhere in a square of this side
 MOMENTS = 0.1  # weight of the latents' moments beside pixels; set by hand
+BATCH = 12  # small batches learn faster here than large ones
 NOISE = 0.15  # on the unit-variance latents, so that the decoder forgives the UNet
 
 
@@ -56,11 +59,16 @@ def _picture_loss(
     gap = (y - x).float()
     across, down = _edges(gap)
     edge = (across.abs() * weight[..., 1:]).mean() + (down.abs() * weight[..., 1:, :]).mean()
-    total = (gap.abs() * weight).mean() + EDGES * edge
-    return total, {"l1": gap.abs().mean().item(), "edge": edge.item()}
+    crispness = sum(
+        F.l1_loss(F.avg_pool2d(ours.abs(), AROUND), F.avg_pool2d(theirs.abs(), AROUND))
+        for ours, theirs in zip(_edges(y.float()), _edges(x.float()), strict=True)
+    )
+    total = (gap.abs() * weight).mean() + EDGES * edge + CRISPNESS * crispness
+    figures = {"l1": gap.abs().mean(), "edge": edge, "crispness": crispness}
+    return total, {name: figure.item() for name, figure in figures.items()}
 
 
-def loss_of(data: np.ndarray, silhouettes: np.ndarray, batch: int = 12) -> Loss:
+def movq_loss_of(data: np.ndarray, silhouettes: np.ndarray, batch: int = BATCH) -> Loss:
     """Return the loss of pictures uint8 (n, h, w, 3): L1 on pixels and on their differences.
 
     What lies under the ``silhouettes`` (n, h, w) weighs `FRONT` times as much as the place
@@ -87,7 +95,7 @@ def loss_of(data: np.ndarray, silhouettes: np.ndarray, batch: int = 12) -> Loss:
 
 
 def decoder_loss_of(
-    data: np.ndarray, silhouettes: np.ndarray, latents: torch.Tensor, batch: int = 12
+    data: np.ndarray, silhouettes: np.ndarray, latents: torch.Tensor, batch: int = BATCH
 ) -> Loss:
     """Return the loss of the decoder alone, from latents (n, c, h, w) of a frozen encoder.
 
@@ -105,14 +113,15 @@ def decoder_loss_of(
     return loss
 
 
-def loss(data: Data, plan: Plan) -> Loss:
+def movq_loss(data: Data, plan: Plan) -> Loss:
     """Return the loss of all pictures."""
-    return loss_of(data.pictures, data.silhouettes)
+    return movq_loss_of(data.pictures, data.silhouettes, plan.batch or BATCH)
 
 
 def decoder_loss(data: Data, plan: Plan) -> Loss:
     """Return the loss of all pictures and the latents that they have already."""
-    return decoder_loss_of(data.pictures, data.silhouettes, data.latents(plan.device))
+    latents = data.latents(plan.device)
+    return decoder_loss_of(data.pictures, data.silhouettes, latents, plan.batch or BATCH)
 
 
 def fit_codebook(model: nn.Module, latents: torch.Tensor, rounds: int = 12) -> float:

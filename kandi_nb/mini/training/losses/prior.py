@@ -42,7 +42,7 @@ def lengthen(short: nn.Module, tokens: int = networks.TOKENS) -> nn.Module:
     return long
 
 
-def loss_of(
+def prior_loss_of(
     scenes: Sequence[Scene],
     embeddings: torch.Tensor,
     text: nn.Module,
@@ -84,11 +84,11 @@ def loss_of(
     return loss
 
 
-def loss(data: Data, plan: Plan) -> Loss:
+def prior_loss(data: Data, plan: Plan) -> Loss:
     """Return the loss of all scenes and the embeddings of their pictures."""
     embeddings = data.embeddings(plan.device)
-    text = data.trained.clip_towers()[0].to(plan.device, plan.dtype)
-    return loss_of(data.scenes, embeddings, text, data.trained.tokenizer("clip"))
+    text = data.store.clip_towers()[0].to(plan.device, plan.dtype)
+    return prior_loss_of(data.scenes, embeddings, text, data.store.tokenizer("clip"))
 
 
 def standardise(model: nn.Module, data: Data, plan: Plan) -> None:

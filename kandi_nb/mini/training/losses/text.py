@@ -61,7 +61,7 @@ def ids_and_mask(tokenizer, texts: Sequence[str], length: int, full: bool = Fals
     return encoded["input_ids"], encoded["attention_mask"]
 
 
-def loss_of(
+def text_encoder_loss_of(
     scenes: Sequence[Scene], tokenizer, clip: nn.Module, clip_tokenizer, batch: int = 192
 ) -> Loss:
     """Return the loss of scenes: learn CLIP's text embedding, and name what the caption says.
@@ -91,8 +91,10 @@ def loss_of(
     return loss
 
 
-def loss(kind: str, data: Data, plan: Plan) -> Loss:
+def text_encoder_loss(kind: str, data: Data, plan: Plan) -> Loss:
     """Return the loss of all scenes, for the encoder that reads the tokens of a kind."""
-    learned = data.trained
+    learned = data.store
     clip = learned.clip_towers()[0].to(plan.device)
-    return loss_of(data.scenes, learned.tokenizer(kind), clip, learned.tokenizer("clip"))
+    return text_encoder_loss_of(
+        data.scenes, learned.tokenizer(kind), clip, learned.tokenizer("clip")
+    )

@@ -9,6 +9,7 @@
     const say = (text, reload = true) => {
       if (notice.dataset.text === text) return;
       notice.dataset.text = text;
+      document.body.dataset.kandiConnection = text ? "lost" : "there";
       notice.replaceChildren(text);
       notice.hidden = !text;
       if (!text || !reload) return;
@@ -21,15 +22,42 @@
       notice.append(button);
     };
 
+    // --- the session stays with this tab, whatever its address says ---
+
+    history.replaceState(history.state, "", `${location.pathname}${location.hash}`);
+    const config = () => {
+      const element = document.getElementById("jupyter-config-data");
+      return element === null ? null : JSON.parse(element.textContent);
+    };
+    document.addEventListener("DOMContentLoaded", () => {
+      try {
+        sessionStorage.setItem("kandi_nb.studio.session", config().kernelId);
+      } catch {
+        // a browser that keeps nothing: a reload begins a new session
+      }
+    });
+    // Voilà would end the kernel before a reload, too: we say when the page is left for good.
+    addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
+    addEventListener("pagehide", (event) => {
+      const known = config();
+      if (event.persisted || known === null) return; // Back finds it as it was
+      const form = new FormData();
+      form.append("_xsrf", /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? "");
+      navigator.sendBeacon(`${known.baseUrl}voila/api/shutdown/${known.kernelId}`, form);
+    });
+    addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+    // --- whether it is alive ---
+
     if (!("WebSocket" in window)) {
       document.getElementById("loading").hidden = true;
       return say("This browser has no WebSocket, by which the studio's controls reach the model. Take another browser, or allow WebSockets in its settings.", false);
     }
 
     const look = async () => {
-      const config = document.getElementById("jupyter-config-data");
-      if (config === null) return; // the cells are still at work
-      const { baseUrl, kernelId } = JSON.parse(config.textContent);
+      const known = config();
+      if (known === null) return; // the cells are still at work
+      const { baseUrl, kernelId } = known;
       let answer;
       try {
         answer = await fetch(`${baseUrl}api/kernels/${kernelId}`, { cache: "no-store" });
