@@ -24,7 +24,7 @@ from kandi_nb.mini import judge
 from kandi_nb.mini.captions import canonical
 from kandi_nb.mini.evaluation.text import held_out
 from kandi_nb.mini.world.vocabulary import LANGUAGES
-from kandi_nb.model.speed.modes import CURVES
+from kandi_nb.model.loading.speeds import CURVES
 
 READ = ("object", "colour", "place")
 LOSS = 0.03  # of any reading: what "fast" may lose
@@ -113,7 +113,7 @@ def read(k: kn.Kandinsky, point: tuple, scenes: Sequence[tuple]) -> dict[str, An
 
 def share(k: kn.Kandinsky, point: tuple, rounds: int) -> float:
     """Return the time of one picture as a share of plain diffusers' with 25 steps."""
-    from plain import Plain
+    from kandi_nb.drivers.verify.plain import Plain
 
     light = k.with_scheduler(point[0])
     params = kn.Params("a red fox in a snowy forest", **settings(k, point))

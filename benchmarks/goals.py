@@ -36,7 +36,10 @@ SEEDS = [0, 1, 2]
 GRID_GOAL = 3.0  # times faster than a loop over pictures
 PICTURES_GOAL = 2.5  # times faster than a loop, for tasks that start from pictures
 MIXING_GOAL = 4.5  # times faster than one call of both stages for each cell of a grid
-FILM_GOAL = 64  # 2²⁰ bytes that a film of 48 frames may hold beside its pictures
+MIX_SIDE = 5  # cells of a row, and of a column
+FILM = (12, 48)  # frames of a short and a long film …
+FILM_SIDE = 512  # … and their side in pixels
+FILM_GOAL = 64  # 2²⁰ bytes that the long one may hold beyond the short one
 JOINING_GOAL = 0.05  # of the time of an inpainted picture
 OVERHEAD_GOAL = 0.02  # of the bare pipelines' time
 IMPORT_GOAL = 0.3  # seconds
@@ -247,7 +250,7 @@ def edit(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None
 
 def inpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
     """(e) one picture under eight masks, and what it costs to join them."""
-    from kandi_nb.pictures.join import joined
+    from kandi_nb.pictures.editing.join import join_pictures
 
     start = kn.generate(k, params, progress=False)[0]
     (width, height), masks = start.size, []
@@ -269,7 +272,7 @@ def inpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> N
     painted = kn.generate(k, params.replace(seed=1), progress=False)[0]
     began = time.perf_counter()
     for mask in masks:
-        joined(start, painted, mask.array)
+        join_pictures(start, painted, mask.array)
     joining = (time.perf_counter() - began) / len(masks)
     print(
         f"    joining {joining * 1000:.1f} ms a picture, at most {JOINING_GOAL:.0%} of that: "
@@ -314,7 +317,7 @@ def mix(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
     """(g) a grid of 5 × 5 mixtures against both stages anew for each cell."""
     import torch
 
-    corners, side = ["a cat", "a dog", "an owl", "a fox"], 5
+    corners, side = ["a cat", "a dog", "an owl", "a fox"], MIX_SIDE
     way = [n / (side - 1) for n in range(side)]
     weights = [[(1 - y) * (1 - x), (1 - y) * x, y * (1 - x), y * x] for y in way for x in way]
 
@@ -349,25 +352,29 @@ def mix(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
 
 
 def film(k: kn.Kandinsky, params: kn.Params) -> None:
-    """(h) the memory that a film of 48 frames takes beside its pictures."""
+    """(h) the memory that a long film takes beside its pictures."""
     import tempfile
     from pathlib import Path
 
-    from kandi_nb.model.peak import track_peak
+    from kandi_nb.model.machine.peak import track_peak
 
-    way = kn.path(k, params.replace(prompt=None, steps=2), "a cat", "a dog", 48, progress=False)
-    wide = kn.Result([each.resize((512, 512)) for each in way], way.params, model=way.model)
-    print("(h) a film of 48 frames of 512 × 512")
+    short, long = FILM
+    quick = params.replace(prompt=None, steps=2)
+    way = kn.path(k, quick, "a cat", "a dog", long, progress=False)
+    side = FILM_SIDE, FILM_SIDE
+    wide = kn.Result([each.resize(side) for each in way], way.params, model=way.model)
+    print(f"(h) a film of {long} frames of {FILM_SIDE} × {FILM_SIDE}")
     with tempfile.TemporaryDirectory() as folder:
         for ending in ("gif", "webp"):
             peaks = []
-            for frames in (12, 48):
+            for frames in FILM:
                 with track_peak("cpu") as peak:
                     kn.animate(wide[:frames], Path(folder) / f"{frames}.{ending}")
                 peaks.append(peak.peak_mb or 0)
             flat = verdict(peaks[1] - peaks[0] <= FILM_GOAL)
             print(
-                f"    {ending}: peak {peaks[0]:.0f} MB with 12, {peaks[1]:.0f} with 48: {flat}"
+                f"    {ending}: peak {peaks[0]:.0f} MB with {short} frames, "
+                f"{peaks[1]:.0f} with {long}: {flat}"
             )
 
 
@@ -444,7 +451,7 @@ _VERSUS = 'kn.versus(params, models, device="cpu", dtype="float32", progress=Fal
 _FRESH = """
 import json, sys, time, warnings
 import kandi_nb as kn
-from kandi_nb.model.peak import track_peak
+from kandi_nb.model.machine.peak import track_peak
 
 warnings.simplefilter("ignore")
 models, steps = json.loads(sys.argv[1])

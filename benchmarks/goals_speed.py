@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 from curve import LOSS, asked, read
 from goals import PROMPTS
-from plain import Plain
 
 import kandi_nb as kn
+from kandi_nb.drivers.verify.plain import Plain
 
 MODELS = ["mini-2.2", "mini-2.1", "mini-3"]
 STEPS = 25

@@ -31,10 +31,10 @@ import kandi_nb as kn
 from kandi_nb.model.loading.assemble import quicken
 from kandi_nb.model.loading.kandinsky import Kandinsky
 from kandi_nb.model.plan import architecture, placement, stores
+from kandi_nb.model.plan.names import PLANS, read_plan
 from kandi_nb.model.plan.placement import Placement
 from kandi_nb.model.speed.traced import Traced, compiler
 from kandi_nb.words.models import SPECS
-from kandi_nb.words.plans import PLANS, read_plan
 
 GB = 1e9
 LIMIT = 175  # seconds of one part
@@ -203,8 +203,8 @@ def network(part: architecture.Part, place: Placement, quick: bool) -> Any:
 
     made = build()
     if quick:
-        quicken(part.name, made, place.device)
-    place.settle(part.name, made, build)
+        quicken(part.kind, made, place.device)
+    place.settle(part.name, made, build, kind=part.kind, phase=part.phase)
     return made
 
 
@@ -338,10 +338,10 @@ def second(rows: Rows, tiny: bool) -> None:
     asked = params(tiny, 768, 50)
     k = loaded("kandinsky-2.2", tiny, quick=False)
     rows["plain"] = seconds(plain(k, asked))
-    for pipeline in k._pipelines.values():
+    for pipeline in k.loaded_pipelines.values():
         for name, part in pipeline.components.items():
             if isinstance(part, torch.nn.Module):
-                quicken(name, part, k.device)
+                quicken(k.spec.generation.kind_of(name), part, k.device)
     rows["exact"] = seconds(ours(k, asked))
     unet = k.decoder.unet
     unet.to(memory_format=torch.channels_last)

@@ -23,9 +23,10 @@ import report
 
 import kandi_nb as kn
 from kandi_nb.drivers.ledger import figures, ledger
-from kandi_nb.drivers.ledger.claims import claims, named
+from kandi_nb.drivers.ledger.claims import claims, claims_of
 from kandi_nb.mini import judge
-from kandi_nb.words import fields, plans
+from kandi_nb.model.plan import names
+from kandi_nb.words import fields
 
 THRIFTIEST = "group-offload"  # of the plans that move no pixel and end in good time
 # What is measured on a card: model, side in pixels, the claims of memory, those of seconds.
@@ -43,18 +44,18 @@ FULL_SIZE = (
 
 def bundled(ids: list[str], count: int | None) -> dict[str, figures.Figure]:
     """Measure what the bundled models, the planner and the classes decide."""
-    chosen = named(ids) if ids else [c for c in claims().values() if c.measure]
+    chosen = claims_of(ids) if ids else [c for c in claims().values() if c.measure]
     found = {}
     for claim in chosen:
         start = time.perf_counter()
-        figure = ledger.measured(claim, judge.read, count)
+        figure = ledger.measure_claim(claim, judge.read, count)
         basis = figure.basis.removesuffix(" here and now")
         found[claim.id] = figures.Figure(figure.value, basis, figure.pictures)
         print(f"{claim.id}: {figure.value} ({time.perf_counter() - start:.0f} s)", flush=True)
     return found
 
 
-def full_size(card: plans.Card) -> dict[str, figures.Figure]:
+def full_size(card: names.Card) -> dict[str, figures.Figure]:
     """Measure peaks and seconds of full-size models with random weights, in float16."""
     found = {}
     for model, side, memory, seconds in FULL_SIZE:
@@ -65,7 +66,7 @@ def full_size(card: plans.Card) -> dict[str, figures.Figure]:
         found |= {id: figures.Figure(peaks, basis) for id in memory}
         print(f"{model} at {side} px: {peaks}, {taken:.2f} s on {card.name}", flush=True)
         for id in seconds:
-            other = plans.read_card(f"RTX {id[-4:]}")
+            other = names.read_card(f"RTX {id[-4:]}")
             scaled = taken * card.tflops / other.tflops
             words = f"{taken:.3g} s on {card.name}, scaled by data sheets to {other.name}"
             found[id] = figures.Figure(round(scaled, 2), words)
@@ -98,13 +99,13 @@ def main() -> int:
             parser.error("--card needs an NVIDIA GPU, and there is none here")
         name = torch.cuda.get_device_name()
         # Drivers say "NVIDIA H100 80GB HBM3"; the table of cards knows an H100.
-        close = [c for c in plans.cards() if c.replace(" ", "") in name.replace(" ", "")]
+        close = [c for c in names.cards() if c.replace(" ", "") in name.replace(" ", "")]
         if not close:
             parser.error(f"{name} is not in the table of cards: kandi_nb/words/configs")
-        machine, found = name, full_size(plans.read_card(max(close, key=len)))
+        machine, found = name, full_size(names.read_card(max(close, key=len)))
     else:
         found = bundled(words.only, words.count)
-    date = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d")
+    date = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     figures.keep(found, machine, date)
     print(f"{len(found)} figures written: {figures.STORED.name}")
     return 0

@@ -20,7 +20,7 @@ import sys
 import time
 from pathlib import Path
 
-from kandi_nb.model import peak
+from kandi_nb.model.machine import peak
 from kandi_nb.model.plan import architecture, footprint
 from kandi_nb.model.plan.fit import GB
 from kandi_nb.model.speed.norms import norm_in_place

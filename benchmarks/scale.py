@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kandi_nb.drivers.batches.engines import Done
-from kandi_nb.drivers.batches.loop import Batch, draw
+from kandi_nb.drivers.batches.loop import Batch, draw_runs
 from kandi_nb.drivers.batches.progress import counts
 from kandi_nb.drivers.batches.queue import Queue
-from kandi_nb.drivers.batches.runs import Run
+from kandi_nb.drivers.batches.rows.runs import Run
 from kandi_nb.drivers.batches.worker import DRAWN, FAILED, Outcome, Report
 from kandi_nb.words.params import Params
 
@@ -90,7 +90,7 @@ def simulate(count: int, gpus: int, weather: Weather, seed: int = 0) -> dict[str
     """Run the bookkeeping of so many runs; return the figures of docs/scale.md."""
     engine, done = Pretended(gpus, weather, seed), Batch(Path("nowhere"), count)
     began = time.process_time()
-    draw(engine, Queue(asked_for(count)), done, counts(count, shown=False), gpus)
+    draw_runs(engine, Queue(asked_for(count)), done, counts(count, shown=False), gpus)
     taken = time.process_time() - began
     assert done.drawn == engine.drawn, "a picture was lost or drawn twice"
     assert done.drawn + done.failed == count, "a run was forgotten"

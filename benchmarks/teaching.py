@@ -18,26 +18,26 @@ def teach(k: kn.Kandinsky, repeats: int) -> tuple[Any, int]:
     Both take the same training steps of the decoder; the plain loop looks at the pictures of
     each batch by CLIP and MoVQ as the common scripts do.
     """
-    from kandi_nb.mini.world import snowmen
-    from kandi_nb.tasks.teaching.courses import BATCHES, loss_of
-    from kandi_nb.tasks.teaching.lessons import lessons_of
+    from kandi_nb.mini.world import traffic_lights
+    from kandi_nb.tasks.teaching.dataset import read_dataset
+    from kandi_nb.tasks.teaching.losses import BATCHES, part_loss
     from kandi_nb.tasks.teaching.prepared import prepare
-    from kandi_nb.tasks.teaching.training import Course, Training, over_the_same_weights
+    from kandi_nb.tasks.teaching.training import Schedule, Training, over_the_same_weights
 
     size = BATCHES["decoder"][0]
-    lessons = lessons_of(*snowmen.lessons(PICTURES))
+    examples = read_dataset(*traffic_lights.lessons(PICTURES))
     with k.alone():
-        prepared = prepare(k, lessons, False)
-    ours = loss_of("decoder", k, prepared, size)
+        prepared = prepare(k, examples, False)
+    ours = part_loss("decoder", k, prepared, size)
 
     def naive(network: Any, generator: Any) -> Any:
         with k.alone():
-            fresh = prepare(k, lessons[:size], False)
-        return loss_of("decoder", k, fresh, size)(network, generator)
+            fresh = prepare(k, examples[:size], False)
+        return part_loss("decoder", k, fresh, size)(network, generator)
 
     def training(loss: Any) -> Any:
-        course = Course("decoder", 10**6, 0.0, 8, 1.0, 2e-3, 0)
-        return Training(course, over_the_same_weights(k, k.decoder.unet), loss)
+        schedule = Schedule("decoder", 10**6, 0.0, 8, 1.0, 2e-3, 0)
+        return Training(schedule, over_the_same_weights(k, k.decoder.unet), loss)
 
     def steps(side: Any) -> None:
         for _ in range(STEPS):
@@ -51,10 +51,14 @@ def teach(k: kn.Kandinsky, repeats: int) -> tuple[Any, int]:
 
 def adapter(k: kn.Kandinsky, params: kn.Params, repeats: int) -> Any:
     """Return the measured pair of a picture with an adapter and without one."""
-    from kandi_nb.mini.world import snowmen
+    from kandi_nb.mini.world import traffic_lights
 
     taught = kn.teach(
-        k, *snowmen.lessons(2), steps={"prior": 1, "decoder": 1}, batch=2, progress=False
+        k,
+        *traffic_lights.lessons(2),
+        steps={"prior": 1, "decoder": 1},
+        batch=2,
+        progress=False,
     )
     light = k.with_adapter(taught)
 

@@ -67,7 +67,7 @@ def draw(browser) -> None:
     for context in browser.contexts:
         page = context.pages[0]
         before = page.locator(".kandi-picture").count()
-        page.get_by_role("button", name="Run", exact=True).click()
+        page.locator(".kandi-run >> visible=true").click()
         page.locator(".kandi-picture").nth(before).wait_for()
 
 
