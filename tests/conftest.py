@@ -17,6 +17,14 @@ DECODER = "kandinsky-2-2-decoder"
 INPAINT, DEPTH = f"{DECODER}-inpaint", "kandinsky-2-2-controlnet-depth"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _whole_weights() -> None:
+    """Let the bundled checkpoints have all their files, for tests that read them by path."""
+    from kandi_nb.words.models import whole
+
+    whole()
+
+
 def _tokenizer(folder: Path):
     """A CLIP tokenizer that knows single bytes only: 256 letters, 256 word ends, 2 marks."""
     from transformers import CLIPTokenizer
@@ -145,6 +153,13 @@ def tiny_folder(tmp_path_factory) -> Path:
     return root
 
 
+_READS_TEXT = {
+    "addition_embed_type": "text_image",
+    "addition_embed_type_num_heads": 2,
+    "encoder_hid_dim_type": "text_image_proj",
+}
+
+
 @pytest.fixture(scope="session")
 def tiny21_folder(tmp_path_factory) -> Path:
     """A folder with a tiny random Kandinsky 2.1, whose decoder reads the text itself."""
@@ -171,14 +186,23 @@ def tiny21_folder(tmp_path_factory) -> Path:
     diffusers.KandinskyPipeline(
         text_encoder=MultilingualCLIP(config).eval(),
         tokenizer=tokenizer,
-        unet=_unet(
-            addition_embed_type="text_image",
-            addition_embed_type_num_heads=2,
-            encoder_hid_dim_type="text_image_proj",
-        ),
+        unet=_unet(**_READS_TEXT),
         scheduler=_scheduler(),
         movq=_movq(),
     ).save_pretrained(root / "kandinsky-2-1")
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny21_roles_folder(tiny21_folder, tmp_path_factory) -> Path:
+    """A folder with a tiny random Kandinsky 2.1 in all its roles; treat it as read-only."""
+    import diffusers
+
+    root = tmp_path_factory.mktemp("roles21") / "model"
+    shutil.copytree(tiny21_folder, root)
+    parts = diffusers.KandinskyPipeline.from_pretrained(root / "kandinsky-2-1").components
+    parts["unet"] = _unet(**_READS_TEXT, in_channels=9)
+    diffusers.KandinskyInpaintPipeline(**parts).save_pretrained(root / "kandinsky-2-1-inpaint")
     return root
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Collection
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -15,39 +16,52 @@ PACKAGE = Path(__file__).parent.parent / "kandi_nb"
 # Folder → modules. A module may import those of its own folder, without a circle, and of the
 # folders above it.
 TABLE = {
-    "words": "errors fields params seeds pins models plans tables files leftovers recent "
-    "foresight embedding cosines",
-    "pictures": "pixels images masks shapes canvas join colours lettering inputs recipe diff "
-    "result sheet fonts charts grid",
-    "model": "find hub integrity match device threads shortage finite peak check progress "
-    "quiet",
-    "model.speed": "convolutions attention steps networks norms prefix padding traced modes",
-    "model.adapters": "layouts known adapter scales worn finding lora",
-    "model.plan": "architecture footprint stores fit placement options",
+    "words": "errors extras bounds families fields params models tables tasks files embedding "
+    "cosines",
+    "pictures.reading": "formats levels profiles plain_yaml rows",
+    "pictures": "pixels images masks inputs recipe diff result sheet fonts charts grid",
+    "pictures.editing": "canvas join colours shapes lettering",
+    "model.machine": "device peak threads switches out_of_memory",
+    "model": "caches pipelines find hub trust integrity match finite check progress quiet",
+    "model.speed": "convolutions attention conditioning_cache networks norms prior_kv_cache "
+    "padding traced",
+    "model.plan": "architecture footprint stores fit placement options names",
+    "model.adapters": "layouts alphas adapter scales active finding lora",
     "model.schedulers": "classes trial table",
-    "model.loading": "assemble kandinsky load",
+    "model.loading": "assemble locks kandinsky load description speeds",
     "model.anatomy": "pieces diagram anatomy",
-    "tasks.loop": "texts windows conditions inpainting",
-    "tasks": "checks remembered prior decoder run sources depth generate edit inpaint "
+    "tasks.loop": "dry_run texts windows latents start conditions denoise",
+    "tasks": "checks prior job steering decoder run depth sources generate edit inpaint "
     "outpaint upscale replay tokens versus",
     "tasks.embeddings": "items clip search embed mixtures mixing",
-    "tasks.teaching": "losses lessons prepared training courses kept limits school teach "
+    "tasks.teaching": "losses dataset prepared training preservation limits trainer teach "
     "checker",
-    "drivers.notebooks": "files parameters warm kernels hidden_errors headless pictures "
-    "gallery jobs run junit new copies",
-    "drivers.queue": "limits metrics orders line worker",
-    "drivers.service": "settings bodies uploads answers guard journal drawing openai schemas "
-    "pages app server serving options",
-    "drivers.batches": "templates rows runs hashes claims index worker queue engines cluster "
-    "progress forecast page loop batch command",
-    "drivers.widgets": "place traits runner encoding painter frame mixing mixer",
-    "drivers.panels": "settings calls examples history recalled state cells kit controls tray "
-    "brush sides trays rows view panel",
-    "drivers.studio": "compare gallery choices tabs mixing bar studio page visitors server "
-    "command",
-    "drivers.ledger": "claims verdicts judged measures figures ledger cost",
-    "drivers": "bench spent parcels trials trial animation requests client options commands "
-    "painting teaching",
+    "drivers.notebooks.reading": "files parameters hidden_errors messages",
+    "drivers.notebooks.runs": "fork_server kernels headless pictures gallery jobs junit",
+    "drivers.notebooks": "run new copies kit hand_in",
+    "drivers.queue": "limits metrics effort watch orders waiting worker",
+    "drivers.service.requests": "settings bodies uploads openai_requests receiving",
+    "drivers.service": "answers guard journal events drawing openai schemas pages app "
+    "server serving",
+    "drivers.batches.folder": "claims hashes index page",
+    "drivers.batches.rows": "templates chance runs",
+    "drivers.batches": "worker queue engines cluster progress forecast loop batch",
+    "drivers.widgets": "place traits translation runner encoding painter frame mixing mixer "
+    "parts",
+    "drivers.panels.state": "settings calls examples wording uploads history state runs",
+    "drivers.panels": "kit brush cells form shown hearing view panel",
+    "drivers.studio": "compare gallery tabs mixing why examples bar studio page visitors door "
+    "server",
+    "drivers.verify": "rows scenes plain weights memory pictures report verify",
+    "drivers.ledger": "claims verdicts judged measures figures reports ledger cost",
+    "drivers.remote": "transfer replies tally requests forms client",
+    "drivers.measure": "bench trials trial profile",
+    "drivers": "abilities animation",
+    "drivers.commands": "options terminal parser",
+    "drivers.commands.models": "bench check fetch mini models teach verify",
+    "drivers.commands.pictures": "targets tasks mix path versus strip batch",
+    "drivers.commands.notebooks": "hand_in kit lab new run",
+    "drivers.commands.services": "serve studio",
 }
 FOLDERS = list(TABLE)
 LAYERS = {
@@ -55,7 +69,7 @@ LAYERS = {
     for folder, modules in TABLE.items()
     for module in modules.split()
 }
-DOORS = {"__init__", "cli"}  # they may use everything
+DOORS = {"__init__", "__main__", "cli"}  # they may use everything
 MINI_MAY_USE = FOLDERS.index("tasks.teaching")  # the bundled model stands beside
 
 HEAVY = {"torch", "diffusers", "transformers", "matplotlib"}
@@ -66,21 +80,25 @@ MODULES = sorted(
     if "mini" not in path.relative_to(PACKAGE).parts
 )
 MINI = sorted((PACKAGE / "mini").rglob("*.py"))
-MOST_MODULES = 16  # in one folder: more than a reader takes in at a glance
+# In one folder, its __init__ aside: as many as a reader takes in at a glance.
+MOST_MODULES = 12
+MORE_MODULES = {"tasks": 16}
+SHORT = 60  # lines: a module below that with a single importer is part of that one
 
 
 def path_of(module: str) -> Path:
     return PACKAGE / f"{module.replace('.', '/')}.py"
 
 
-def imported(path: Path) -> dict[str, list[ast.AST]]:
+def imported(path: Path, *, types: bool = True) -> dict[str, list[ast.AST]]:
     """Return name → the import statements that bring it, inside functions too.
 
-    Imports for type checkers alone are left out: they do not run.
+    Imports for type checkers alone count, as whoever reads a module needs what they name;
+    without `types` only what runs does.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+        if not types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
             node.body = []
     package = path.relative_to(PACKAGE.parent).parent.parts
     statements: dict[str, list[ast.AST]] = {}
@@ -106,15 +124,22 @@ def ours(path: Path) -> set[str]:
         first, *rest = name.split(".")
         if first != "kandi_nb":
             continue
-        longest = [".".join(rest[:n]) for n in range(len(rest), 0, -1)]
-        known = [m for m in longest if m in LAYERS or m in DOORS]
-        modules.add(known[0] if known else "mini" if rest[:1] == ["mini"] else "__init__")
+        module = longest_known(rest, {*LAYERS, *DOORS})
+        modules.add(module or ("mini" if rest[:1] == ["mini"] else "__init__"))
     return modules
+
+
+def longest_known(parts: list[str], modules: Collection[str]) -> str | None:
+    """Return the module that a dotted name lies in: "words.params.Params" in "words.params"."""
+    heads = (".".join(parts[:n]) for n in range(len(parts), 0, -1))
+    return next((head for head in heads if head in modules), None)
 
 
 def test_every_module_has_its_place():
     files = {module for module in MODULES if not module.endswith("__init__")}
-    assert files == {*LAYERS, "cli"}, "write new modules into the table, take old ones out"
+    assert files == {*LAYERS, "cli", "__main__"}, (
+        "write new modules into the table, take old ones out"
+    )
     assert len(LAYERS) == sum(len(modules.split()) for modules in TABLE.values())
 
 
@@ -125,16 +150,33 @@ def test_no_folder_holds_too_much():
         str(folder.relative_to(PACKAGE)): len(modules)
         for folder in folders
         if len(modules := [p for p in folder.glob("*.py") if p.stem != "__init__"])
-        > MOST_MODULES
+        > MORE_MODULES.get(str(folder.relative_to(PACKAGE)), MOST_MODULES)
     }
     assert not crowds
+
+
+def test_no_room_is_too_small():
+    """A short module that one other alone imports is a part of that one."""
+    importers: dict[str, set[str]] = {}
+    for module in LAYERS:
+        for other in ours(path_of(module)) - {module}:
+            importers.setdefault(other, set()).add(module)
+    opened = (PACKAGE / "__init__.py").read_text(encoding="utf-8")
+    short = {
+        module: sorted(by)
+        for module, by in importers.items()
+        if len(by) == 1
+        and not module.startswith("drivers")
+        and module in LAYERS
+        and f'"{module}"' not in opened
+        and len(path_of(module).read_text(encoding="utf-8").splitlines()) < SHORT
+    }
+    assert not short
 
 
 @pytest.mark.parametrize("module", LAYERS)
 def test_imports_go_one_way(module):
     allowed = {other for other, layer in LAYERS.items() if layer <= LAYERS[module]}
-    if module == "drivers.commands":
-        allowed.add("mini")  # it hands words on to the bundled model's own commands
     assert ours(path_of(module)) - {module} <= allowed
 
 
@@ -145,13 +187,38 @@ def test_the_rule_is_written_as_it_is_tested(name):
     assert rule in words and "never in a circle" in words
 
 
-def test_no_circle_of_imports():
-    graph = {module: ours(path_of(module)) - {module} for module in LAYERS}
+def check_no_circle(graph: dict[str, set[str]]) -> None:
     try:
         order = list(TopologicalSorter(graph).static_order())
     except CycleError as error:
         pytest.fail(f"these import each other: {error.args[1]}")
-    assert set(LAYERS) <= set(order)
+    assert set(graph) <= set(order)
+
+
+def test_no_circle_of_imports():
+    check_no_circle({module: ours(path_of(module)) - {module} for module in LAYERS})
+
+
+def test_no_circle_inside_the_bundled_model():
+    rooms = {".".join(p.relative_to(PACKAGE).with_suffix("").parts): p for p in MINI}
+    rooms = {name.removesuffix(".__init__"): path for name, path in rooms.items()}
+    graph = {
+        name: {
+            longest
+            for brought in imported(path)
+            if (parts := brought.split("."))[:2] == ["kandi_nb", "mini"]
+            and (longest := longest_known(parts[1:], rooms)) not in (name, None)
+        }
+        for name, path in rooms.items()
+    }
+    # A package's door may open onto what is inside of it.
+    check_no_circle(
+        {
+            name: {o for o in others if not name.startswith(f"{o}.")}
+            for name, others in graph.items()
+        }
+    )
+    assert any(graph.values())
 
 
 def test_the_bundled_model_knows_nothing_of_drivers():
@@ -171,7 +238,7 @@ def test_heavy_packages_are_imported_inside_functions(module):
         for node in ast.walk(function)
         if isinstance(node, (ast.Import, ast.ImportFrom))
     }
-    for name, nodes in imported(path).items():
+    for name, nodes in imported(path, types=False).items():
         if name.partition(".")[0] in HEAVY:
             lines = {(node.lineno, node.col_offset) for node in nodes}
             assert lines <= inside, f"{name} is imported by {module} itself"
@@ -187,6 +254,65 @@ def test_importing_the_package_loads_nothing_heavy():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=120
     )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
+
+
+def bound_names(module: ast.Module) -> set[str]:
+    """Return the names that the statements of a module bind or read, if and try included."""
+    names: set[str] = set()
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    for statement in module.body:
+        inside = [statement] if isinstance(statement, definitions) else ast.walk(statement)
+        for node in inside:
+            if isinstance(node, definitions):
+                names.add(node.name)
+            elif isinstance(node, (ast.Import, ast.ImportFrom)):
+                names |= {(each.asname or each.name).partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.Name):
+                names.add(node.id)
+    return names
+
+
+def test_what_is_imported_is_there():
+    """Of our own modules, inside functions and in tests too, which nothing else looks at."""
+    root = PACKAGE.parent
+    files = [*PACKAGE.rglob("*.py"), *(root / "tests").rglob("*.py")]
+    files += (root / "benchmarks").glob("*.py")
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
+    dotted = {
+        path: ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        for path in files
+    }
+    names = {dotted[path]: bound_names(tree) for path, tree in trees.items()}
+    missing = []
+    for path, tree in trees.items():
+        package = path.relative_to(root).parent.parts
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(filter(None, [base, node.module]))
+            if module.partition(".")[0] != "kandi_nb" or "__getattr__" in names.get(module, ()):
+                continue  # another's, or one that finds names when they are asked for
+            missing += [
+                f"{dotted[path]}:{node.lineno} {module}.{alias.name}"
+                for alias in node.names
+                if f"{module}.{alias.name}" not in names
+                and alias.name not in names.get(module, ())
+            ]
+    assert not missing, missing
+
+
+def test_nobody_reaches_into_a_loaded_model():
+    """What a model keeps for itself, `k._…`, is used in its own module alone."""
+    reached = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node)}"
+        for path in PACKAGE.rglob("*.py")
+        if path != path_of("model.loading.kandinsky")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_")
+        if ast.unparse(node.value).rpartition(".")[2] == "k" and not node.attr.endswith("__")
+    ]
+    assert not reached
 
 
 def test_modules_stay_small():

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections import Counter
+from pathlib import Path
 
+import nbformat
 import numpy as np
 import pytest
 
 import kandi_nb as kn
 from kandi_nb.mini import judge
 
-COUNT = 6
+COUNT = 4
+NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(scope="module")
@@ -21,16 +26,16 @@ def k():
 @pytest.fixture(scope="module")
 def drawn(k):
     """Draw the pictures of all claims in one go; return name → Result's pictures."""
-    fox = kn.Params("A red fox in a snowy forest", seed=7, count=COUNT)
-    either = fox.replace(prompt="A red or blue fox")
+    cat = kn.Params("A red cat in a city at night", seed=7, count=COUNT)
+    either = cat.replace(prompt="A red or blue cat")
     settings = {
         "left open": either,
-        "left open, away from blue": either.replace(negative="A blue fox"),
-        "settled": fox.replace(prompt="A fox"),
-        "settled, away from red": fox.replace(prompt="A fox", negative="A red fox"),
-        "usual": fox,
-        "other steps": fox.replace(steps=15),
-        "burnt": fox.replace(guidance=16),
+        "left open, away from blue": either.replace(negative="A blue cat"),
+        "settled": cat.replace(prompt="A cat"),
+        "settled, away from red": cat.replace(prompt="A cat", negative="A red cat"),
+        "usual": cat,
+        "other steps": cat.replace(steps=15),
+        "burnt": cat.replace(guidance=16),
     }
     runs = [one for params in settings.values() for one in params.singles()]
     pictures = kn.generate(k, runs, progress=False).images
@@ -52,19 +57,24 @@ def mean_chance(pictures, what, word):
 
 def test_where_nothing_is_open_a_negative_prompt_pushes_too_far(drawn):
     plain, pushed = drawn["settled"], drawn["settled, away from red"]
-    for what, word in (("colour", "natural"), ("object", "fox")):
-        assert mean_chance(plain, what, word) > 0.95
-        assert mean_chance(pushed, what, word) < 0.85, f"the {what} is in doubt"
+    assert mean_chance(plain, "colour", "natural") > 0.9
+    assert mean_chance(pushed, "colour", "natural") < 0.5
+    assert colours(pushed)["golden"] >= COUNT - 2, "yellow"
+    assert lines_of_a_face(pushed) < 0.6 * lines_of_a_face(plain)
 
 
-def test_guidance_of_16_is_louder_and_burns_the_colour(drawn):
+def lines_of_a_face(pictures):
+    """Return how much of each picture is dark: eyes, nose and mouth, on average."""
+    return np.mean([(np.asarray(one).max(axis=2) < 90).mean() for one in pictures])
+
+
+def test_guidance_of_16_is_louder_and_the_colour_is_red_still(drawn):
     def loudness(pictures):
         return np.mean([np.asarray(one.convert("HSV"))[..., 1].mean() for one in pictures])
 
-    assert loudness(drawn["burnt"]) > 1.05 * loudness(drawn["usual"])
-
+    assert loudness(drawn["burnt"]) > 1.3 * loudness(drawn["usual"])
     assert mean_chance(drawn["usual"], "colour", "red") > 0.9
-    assert mean_chance(drawn["burnt"], "colour", "red") < 0.9
+    assert mean_chance(drawn["burnt"], "colour", "red") > 0.9
 
 
 def test_other_steps_move_the_picture_though_the_seed_is_the_same(drawn):
@@ -105,8 +115,9 @@ def test_a_sketched_apple_stays_at_little_strength_and_wanders_to_the_middle_at_
     assert np.mean(places[3:]) > np.mean(places[:3]) + 0.05
 
 
-def test_strength_1_forgets_the_picture_and_the_least_strength_lets_seeds_agree(k, drawn):
-    source, blue = drawn["usual"][0], kn.Params("A blue fox in a snowy forest", seed=1, count=3)
+def test_strength_1_forgets_the_picture_and_the_least_strength_lets_seeds_agree(k):
+    source = kn.generate(k, kn.Params("A red owl in a city at night", seed=7), progress=False)
+    blue = kn.Params("A blue owl in a city at night", seed=1, count=3)
     runs = kn.sweep(blue, strength=[0.1, 0.3, 1.0])
     edited = kn.edit(k, runs, image=source, progress=False).images
     fresh = kn.generate(k, blue, progress=False)
@@ -196,7 +207,7 @@ def k21():
 def test_the_embedding_beats_the_text_of_2_1_which_draws_where_that_is_silent(k21):
     from PIL import Image
 
-    texts = ["A red fox in a snowy forest", "A blue cat on the beach"]
+    texts = ["A golden lion at sunset in the mountains", "A blue cat on the beach"]
     grey = Image.new("RGB", (64, 64), (128, 128, 128))
     params = kn.Params(seed=1, count=2, steps=12)
     drawn = [
@@ -206,16 +217,16 @@ def test_the_embedding_beats_the_text_of_2_1_which_draws_where_that_is_silent(k2
             kn.generate(k21, params, prompts=texts, embedding=embedding, progress=False)
         ]
     ]
-    assert drawn[:2] == [["fox"] * 4, ["cat"] * 4], "whatever the text says"
-    assert drawn[2] == ["fox", "fox", "cat", "cat"], "as the text says"
+    assert drawn[:2] == [["lion"] * 4, ["cat"] * 4], "whatever the text says"
+    assert drawn[2] == ["lion", "lion", "cat", "cat"], "as the text says"
 
 
-def test_all_three_put_a_crown_on_the_same_fox_and_keep_the_rest(k, k21):
+def test_all_three_put_a_crown_on_the_same_lion_and_keep_the_rest(k, k21):
     models = [k21, k, kn.load("mini-3", device="cpu")]
-    fox = kn.Params("A red fox in a snowy forest", seed=1, steps=20)
-    picture = kn.generate(k, fox, progress=False)[0]
+    lion = kn.Params("A golden lion at sunset in the mountains", seed=1, steps=20)
+    picture = kn.generate(k, lion, progress=False)[0]
     crowned = kn.versus(
-        fox.replace(prompt="A red fox with a crown in a snowy forest"),
+        lion.replace(prompt="A golden lion with a crown at sunset in the mountains"),
         models,
         kn.inpaint,
         image=picture,
@@ -247,6 +258,7 @@ def test_the_decoder_draws_a_sentence_by_its_own_embedding_too_without_the_prior
     assert [seen.colour for seen in judge.read(drawn)] == ["blue", "purple", "golden"]
 
 
+@pytest.mark.slow  # trains two painters; what it says is of the architecture, not of our code
 def test_a_painter_that_reads_the_numbers_at_every_layer_learns_from_far_fewer_pictures(k):
     import torch
 
@@ -276,3 +288,92 @@ def test_a_painter_that_reads_the_numbers_at_every_layer_learns_from_far_fewer_p
             seen.append(loss.item())
         means[norm] = np.mean(seen[-4:])
     assert means["spatial"] < 0.8 * means["group"], means
+
+
+# --- what learners vary, for five seeds; long, so `make soak`
+
+
+@pytest.mark.soak
+def test_windows_never_bring_more_suns_than_strips_and_mostly_fewer(k):
+    def suns(picture):
+        red, _, blue = np.moveaxis(np.asarray(picture).astype(int)[:28], 2, 0)
+        across = ((red > 200) & (red - blue > 60)).sum(axis=0) >= 3
+        return int((across[1:] & ~across[:-1]).sum() + across[0])
+
+    pairs = []
+    for seed in range(1, 6):
+        params = kn.Params("A white rabbit on the beach", seed=seed, steps=15)
+        strips = rabbit = kn.generate(k, params, progress=False)[0]
+        beach = params.replace(prompt="A beach")
+        for _ in range(3):
+            strips = kn.outpaint(k, beach, image=strips, right=32, progress=False)[0]
+        (panorama,) = kn.outpaint(k, beach, image=rabbit, right=96, progress=False)
+        pairs.append((suns(strips), suns(panorama)))
+    assert all(many >= few >= 1 for many, few in pairs), pairs
+    assert sum(many > few for many, few in pairs) >= 3, pairs
+
+
+@pytest.mark.soak
+def test_hard_scenes_come_out_in_some_languages_only(k):
+    from kandi_nb.mini import captions
+    from kandi_nb.mini.world.scenes import Scene
+
+    hard = [Scene("bear", "green", "sunset", "hat"), Scene("lion", "white", "blossom", "hat")]
+    for seed in range(1, 6):
+        params, right = kn.Params(seed=seed, steps=15), []
+        for scene in hard:
+            texts = [captions.canonical(scene, code) for code in captions.LANGUAGES]
+            drawn = kn.generate(k, params, prompts=texts, progress=False)
+            said = captions.expects(texts[0])
+            right += [all(seen.agrees(**said).values()) for seen in judge.read(drawn)]
+        assert 0 < sum(right) < len(right), f"seed {seed}: some are missed, not all"
+
+
+# --- what no check can hold: who changes the models looks at these, notebook by notebook
+
+SEEN_BY_EYE = {
+    "00": ["the picture.", "the time at the end", "what stays the same in all four"],
+    "01": [
+        "the order. First the line", "the upper row, six cats", "the first picture in which",
+        "colours that grow louder", "where the difference is bright",
+    ],
+    "02": ["the stars, where", "the same red rocket", "most columns hold"],
+    "03": ["a column. Five", "the hat, the smallest"],
+    "04": [
+        "where the owl is", "place and size", "the first apple", "the last picture stands",
+        "the third panel",
+    ],
+    "05": ["the cat's ears", "the right ear's tip", "the car, crimson"],
+    "06": [
+        "the line between sea", "the upright line", "the suns.", "the eyes, and the outline",
+        "sea and sand at the same",
+    ],
+    "07": ["one animal", "where the cat is lost", "hardly a difference", "one head each time"],
+    "08": ["what the map does not", "the outline.", "ears and cheeks", "a picture that has"],
+    "09": ["the first column", "the two lower rows", "outlines and eyes"],
+    "10": ["how little there is", "one castle, three hands: their towers"],
+    "12": ["the recording costs", "six pictures in one call", "the rows become right"],
+    "13": ["the number of pictures", "prompts that nobody typed"],
+    "16": ["near things white", "the endings", "what 2 %", "the last one", "the same fox"],
+    "17": ["a wider forest", "ears and trees"],
+    "18": ["an empty beach", "variety.", "in the grid, rows", "when it begins to show"],
+}  # fmt: skip
+
+
+def look_fors(notebook):
+    prose = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
+    return re.findall(
+        r"\*\*Look for:\*\* ([^\n]*)", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", prose)
+    )
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_each_thing_to_look_for_is_held_by_a_check_or_seen_by_eye(path):
+    notebook = nbformat.read(path, as_version=4)
+    hints, eye = look_fors(notebook), SEEN_BY_EYE.get(path.name[:2], [])
+    stale = [words for words in eye if not any(hint.startswith(words) for hint in hints)]
+    assert not stale, "no longer in the notebook: take them out, or say what is there now"
+    (check,) = [c for c in notebook.cells if "check" in c.metadata.get("tags", ())]
+    asserts = sum(isinstance(node, ast.Assert) for node in ast.walk(ast.parse(check.source)))
+    held = [hint for hint in hints if not any(hint.startswith(words) for words in eye)]
+    assert len(held) <= asserts, f"{asserts} asserts for {len(held)} things to look for"

@@ -28,15 +28,15 @@ PROMISED = [
         "pair",
     ),
     *("options", "panel", "plan", "plot", "recipe", "replay", "run_notebook", "sweep", "table"),
-    *("outpaint", "upscale", "depth_of", "schedulers", "curve", "spent"),
+    *("outpaint", "upscale", "depth_of", "schedulers", "curve", "profile"),
     *("edit", "inpaint", "Mask", "rectangle", "ellipse", "polygon", "stroke"),
     *("lettering_mask", "lettering", "colours"),
-    *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path"),
+    *("Embedding", "animate", "mix", "mix_grid", "mixture", "nearest", "path", "steps"),
     *("batch", "read_batch"),
     *("Client", "random_seed", "serve"),
     *("clip", "cosines", "heat", "tokens"),  # to look inside: notebooks 02 and 03
     *("anatomy", "versus"),
-    *("ledger", "cost"),
+    *("ledger", "cost", "verify", "has"),
     *("mask_painter", "mixer", "studio"),
     *("Adapter", "checker", "teach"),
 ]
@@ -54,6 +54,11 @@ def fresh(code: str) -> str:
 def test_all_is_what_is_promised_and_what_dir_shows():
     assert kn.__all__ == sorted(PROMISED)
     assert [name for name in dir(kn) if not name.startswith("_")] == kn.__all__
+
+
+def test_what_a_name_was_before_works_on():
+    assert kn.spent is kn.profile
+    assert "spent" not in dir(kn)
 
 
 def test_no_other_public_name_is_bound():
@@ -77,7 +82,7 @@ def test_each_name_is_ours_and_says_what_it_does(name):
 
 
 def test_unknown_names_are_attribute_errors():
-    with pytest.raises(AttributeError, match="no attribute 'inpaintt'"):
+    with pytest.raises(AttributeError, match="kn has no inpaintt; did you mean inpaint"):
         _ = kn.inpaintt
     assert not hasattr(kn, "np")
 
@@ -87,7 +92,7 @@ def test_unknown_names_are_attribute_errors():
     [
         ("generate", "tasks.generate"),
         ("replay", "tasks.replay"),
-        ("bench", "drivers.bench"),
+        ("bench", "drivers.measure.bench"),
         ("check", "model.check"),
         ("diff", "pictures.diff"),
     ],

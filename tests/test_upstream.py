@@ -200,7 +200,7 @@ def test_kandinsky_3_cuts_the_negative_text_to_the_prompt(tiny3_folder):
     )
     _, shorter, *_ = pipeline.encode_prompt(["ab"], negative_prompt=["a l"], _cut_context=True)
     assert negative.shape == torch.Size([1, shorter.shape[1], 32]), mended(
-        f"Kandinsky 3 reads the whole negative text ({CUT})", "texts.text_states"
+        f"Kandinsky 3 reads the whole negative text ({CUT})", "conditions.text_states"
     )
     assert negative.shape[1] < len("a long text")
 
@@ -222,7 +222,7 @@ def test_kandinsky_3_adds_one_to_its_guidance_and_has_none_up_to_1(tiny3_folder)
     source = inspect.getsource(type(pipeline).__call__)
     assert batches == [1] * 3 + [2] * 3 and "(guidance_scale + 1.0)" in source, mended(
         "Kandinsky 3's guidance is the weight of the formula",
-        "decoder.draw (minus one), inpainting.paint and recipe.checked (older schemas)",
+        "decoder.draw (minus one), denoise.paint and recipe.checked (older schemas)",
     )
 
 
@@ -234,7 +234,7 @@ def test_a_prompt_of_kandinsky_3_depends_on_the_length_of_its_neighbours():
     prompts = ["a fox", "a blue house on a green meadow in the style of an oil painting"]
     together = kandinsky_3(pipeline, prompts, generator=[seeded(1), seeded(2)])[0]
     assert far(alone, together), mended(
-        "Kandinsky 3 leaves padding out of a text's mean", "texts.own_lengths"
+        "Kandinsky 3 leaves padding out of a text's mean", "conditions.own_lengths"
     )
 
 
@@ -248,7 +248,7 @@ def test_kandinsky_3_gives_pictures_the_masks_of_other_prompts(tiny3_folder):
     filled = (states != 0).any(-1).sum(1)
     assert filled.tolist() != mask.sum(1).tolist(), mended(
         "Kandinsky 3 repeats masks as it repeats texts",
-        "nothing: texts.text_states makes a row a picture",
+        "nothing: conditions.text_states makes a row a picture",
     )
 
 
@@ -348,7 +348,7 @@ def test_a_batch_keeps_the_first_picture_s_pixels_in_all(painters):
     second = inpainted(painters[0], pixels(pictures[1]), mask.clone(), generator=[seeded(1)])[0]
     assert far(both[1], second), mended(
         f"each picture of an inpainting batch keeps its own pixels ({REPORT})",
-        "inpainting.repaint (the loop)",
+        "denoise.repaint (the loop)",
     )
 
 
@@ -356,7 +356,7 @@ def test_kept_pixels_are_not_kept(painters):
     picture = photo()
     (drawn,) = inpainted(painters[0], picture, half_mask())
     assert far(np.asarray(drawn)[:, 48:], np.asarray(picture)[:, 48:]), mended(
-        "kept pixels are pasted back", "join.joined"
+        "kept pixels are pasted back", "join.join_pictures"
     )
 
 
@@ -380,7 +380,7 @@ def test_thin_strokes_of_a_mask_are_lost(painters):
     nothing = Image.new("L", (64, 64))
     drawn, empty = (inpainted(painters[0], photo(), m)[0] for m in (mask, nothing))
     assert not far(drawn, empty), mended(
-        "a cell with some repainted pixels is repainted", "inpainting.kept_cells"
+        "a cell with some repainted pixels is repainted", "denoise.kept_cells"
     )
 
 
@@ -408,7 +408,7 @@ def test_a_torch_mask_is_changed_in_place(painters):
 def test_inpainting_draws_512_pixels_whatever_the_picture(painters):
     takes = inspect.signature(type(painters[0]).__call__).parameters
     assert takes["width"].default == takes["height"].default == 512, mended(
-        "inpainting takes the picture's size", "inpainting.repaint (sizes of the tensors)"
+        "inpainting takes the picture's size", "denoise.repaint (sizes of the tensors)"
     )
 
 
@@ -417,7 +417,7 @@ def test_strength_of_inpainting_is_swallowed(painters):
         inpainted(painters[0], photo(), half_mask(), **some)[0]
         for some in ({}, {"strength": 0.01})
     ]
-    assert not far(*drawn), mended("strength of inpainting is heard", "inpainting.repaint")
+    assert not far(*drawn), mended("strength of inpainting is heard", "denoise.repaint")
 
 
 def edited(pipeline, image, **changes):
@@ -432,7 +432,7 @@ def test_image_to_image_turns_pictures_that_are_not_square(painters):
     drawn = edited(painters[1], photo(128, 64), width=128, height=64)
     assert drawn.size == (64, 128), mended(
         f"image-to-image has width and height the right way round ({REPORT})",
-        "inpainting.repaint",
+        "denoise.repaint",
     )
 
 
@@ -441,7 +441,7 @@ def test_a_strength_below_one_step_crashes(painters):
         edited(painters[1], photo(), strength=0.1)
     except (IndexError, RuntimeError):
         return
-    pytest.fail(mended("every strength takes a step", "inpainting.steps_taken"))
+    pytest.fail(mended("every strength takes a step", "denoise.steps_taken"))
 
 
 def test_no_pipeline_repaints_with_kandinsky_3():
@@ -451,7 +451,7 @@ def test_no_pipeline_repaints_with_kandinsky_3():
         name
         for name in dir(diffusers)
         if name.startswith("Kandinsky3") and "inpaint" in name.lower()
-    ], mended("Kandinsky 3 has an inpainting pipeline", "inpainting.repaint")
+    ], mended("Kandinsky 3 has an inpainting pipeline", "denoise.repaint")
 
 
 # Schedulers. Not reported yet. To file with huggingface/diffusers: "Kandinsky 2.2: a scheduler

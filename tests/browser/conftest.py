@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -20,6 +23,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 WAIT = 60  # seconds that a busy machine may take for one thing
+START = 100  # the same for a kernel with torch
 
 
 def chromium() -> str | None:
@@ -180,3 +184,49 @@ def opened(open_notebook):
     yield open_one
     for notebook in notebooks:
         notebook.page.close()
+
+
+# --- the studio as Voilà serves it ---
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A studio with room for two visitors; yield its address and its process."""
+    with studio_server(tmp_path_factory.mktemp("studio"), "--visitors", "2") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def studio_server(home: Path, *words: str):
+    """Run a studio; yield its address and its process, and see that no kernel stays behind."""
+    places = {f"JUPYTER_{name}_DIR": str(home / name) for name in ("CONFIG", "RUNTIME")}
+    environment = {
+        **os.environ,
+        **places,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT),
+        "HF_HUB_OFFLINE": "1",
+    }
+    for name in ("KANDI_NB_HEADLESS", "KANDINSKY_SERVICE_URL"):
+        environment.pop(name, None)
+    options = ["studio", "--no-browser", "--port", "0", *words]
+    command = [sys.executable, "-m", "kandi_nb.cli", *options]
+    with (home / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, cwd=home, stderr=log, stdout=log)
+    try:
+        yield _address(home / "log", process), process
+    finally:
+        kernels = psutil.Process(process.pid).children(recursive=True)
+        process.terminate()
+        process.wait(timeout=60)
+        assert not psutil.wait_procs(kernels, timeout=30)[1], "no kernel stays behind"
+    assert "Traceback" not in (home / "log").read_text()
+
+
+def _address(log: Path, process: subprocess.Popen) -> str:
+    until = time.monotonic() + START
+    while time.monotonic() < until and process.poll() is None:
+        if found := re.search(r"the studio is at (\S+)", log.read_text()):
+            return found[1]
+        time.sleep(0.2)
+    raise RuntimeError(log.read_text()[-2000:])

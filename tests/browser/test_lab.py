@@ -65,7 +65,7 @@ DRAW = 'result = kn.generate(k, kn.Params("a red fox", steps={steps}, prior_step
 
 
 def test_an_interrupt_is_one_line_and_a_page_reloaded_meanwhile_loses_nothing(opened):
-    cells = [LOAD, DRAW.format(steps=500), DRAW.format(steps=200), "result"]
+    cells = [LOAD, DRAW.format(steps=500), DRAW.format(steps=120), "result"]
     notebook = opened("draw.ipynb", *cells)
     page = notebook.page
     notebook.start(0)
@@ -79,7 +79,7 @@ def test_an_interrupt_is_one_line_and_a_page_reloaded_meanwhile_loses_nothing(op
     assert len(error.inner_text().splitlines()) == 1
     notebook.picture("interrupt")
     notebook.start(2)
-    page.wait_for_selector("text=/[1-9]\\d*\\/200 steps/")
+    page.wait_for_selector("text=/[1-9]\\d*\\/120 steps/")
     page.reload()
     notebook.ready()
     notebook.start(3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import re
+import time
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,18 +18,19 @@ import kandi_nb as kn
 
 
 def refuse(k, params):
-    raise kn.KandiError("guidance is too much for this task; take less")
+    raise kn.KandiError("guidance is too much for this task; take less", about="guidance")
 
 
 k = kn.load("mini-2.2")
 quick = kn.Params("A red fox in a snowy forest", steps=4, prior_steps=4)
-panel = kn.panel([kn.generate, kn.edit, refuse], k, quick)
+panel = kn.panel([kn.generate, kn.edit, kn.inpaint, refuse], k, quick)
 panel""",
     "panel.params.steps",
     "time.sleep(8)",
 )
-OFFERED = ".kandi-panel .kandi-choose >> visible=true"
+OFFERED = ".kandi-panel .kandi-run >> visible=true"
 TOO_WIDE = """() => [...document.querySelectorAll('.kandi-panel, .kandi-panel *')]
+    .filter(part => !part.closest('.kandi-film-list'))  // it scrolls
     .filter(part => part.getBoundingClientRect().right >
         document.querySelector('.jp-OutputArea-output').getBoundingClientRect().right + 1)
     .map(part => part.className)"""
@@ -66,37 +67,51 @@ class Live:
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("request", lambda asked: self.hosts.add(urlsplit(asked.url).hostname))
 
-    def button(self, name):
-        return self.page.locator(".kandi-panel").get_by_role("button", name=name, exact=True)
+    @property
+    def panel(self):
+        return self.page.locator(".kandi-panel")
 
-    def number(self, name):
-        return self.page.get_by_role("spinbutton", name=name, exact=True)
+    def button(self, name):
+        return self.panel.get_by_role("button", name=name, exact=True)
+
+    @property
+    def run(self):
+        return self.panel.locator(".kandi-run")
+
+    def press_run(self):
+        self.panel.locator(".kandi-run:not([aria-disabled=true])").click()
+
+    def field(self, name):
+        return self.panel.get_by_role("textbox", name=name, exact=True)
 
     def type(self, name, value):
-        self.number(name).fill(str(value))
-        self.number(name).press("Tab")
+        self.field(name).fill(str(value))
+        self.field(name).press("Tab")
 
     def choose(self, task):
-        self.page.get_by_role("combobox", name="task").select_option(task)
+        self.panel.get_by_role("combobox", name="Task").select_option(label=task.capitalize())
 
     def pictures(self):
-        return self.page.locator(".kandi-picture").count()
+        return self.panel.locator(".kandi-picture").count()
 
     def new_picture(self, before):
         self.page.wait_for_function(
             f"() => document.querySelectorAll('.kandi-picture').length > {before}"
         )
-        self.page.wait_for_selector("button:has-text('Stop')[disabled]")
+        self.idle()
+
+    def idle(self):
+        self.panel.locator(".kandi-stop[aria-disabled=true]").wait_for()
 
     def area(self, name):
-        return self.page.get_by_role("group", name=re.compile(f"^{name}:"))
+        return self.panel.locator(".kandi-stagepart" if name == "stage" else ".kandi-input")
 
     def hand_over(self, kind, area, name, content=None, size=0):
         text = None if content is None else base64.b64encode(content).decode()
-        self.area(area).evaluate(HAND_OVER, [kind, name, text, size])
+        self.area(area).first.evaluate(HAND_OVER, [kind, name, text, size])
 
     def says(self, text):
-        said = self.page.locator(".kandi-panel").get_by_text(text)
+        said = self.panel.get_by_text(text)
         said.locator("visible=true").first.wait_for()
 
 
@@ -117,103 +132,144 @@ def saved(tmp_path_factory):
     return result.save(tmp_path_factory.mktemp("saved"))[0].read_bytes()
 
 
-def test_a_slider_moves_by_keys_and_run_draws_another_picture(live):
+def test_a_slider_moves_by_keys_and_ctrl_enter_draws_another_picture(live):
     before = live.pictures()
-    live.page.get_by_role("slider", name="guidance", exact=True).focus()
+    live.page.get_by_role("slider", name="Follow the words", exact=True).focus()
     for _ in range(4):
         live.page.keyboard.press("ArrowRight")
+    number = live.field("Follow the words, as a number")
     live.page.wait_for_function(
-        "() => document.querySelector('input[aria-label=guidance]').value == '6'"
+        "() => document.querySelector('[data-name=guidance] .kandi-number').value == '6'"
     )
-    live.button("Run").focus()
-    live.page.keyboard.press("Enter")
+    assert number.input_value() == "6"
+    live.page.keyboard.press("Control+Enter")
     live.new_picture(before)
+    live.button("Copy as code").click()
     live.says("guidance=6.0")
-    assert live.page.locator(".kandi-panel .widget-html img[alt]").count() == 1
+    assert live.panel.locator(".kandi-frame-of-picture img").count() == 1
     live.notebook.picture("panel-light")
 
 
 def test_stop_ends_a_long_run_while_other_cells_go_on_and_the_panel_stays_usable(live):
     page, before = live.page, live.pictures()
-    live.type("steps", 1000)
-    live.button("Run").click()
+    live.type("Quality: steps", 1000)
+    live.press_run()
     page.wait_for_selector("text=/[1-9]\\d*\\/100\\d steps, \\d+ s left/")
-    assert live.button("Run").is_disabled()
+    assert live.run.get_attribute("aria-disabled") == "true"
     live.notebook.start(1)
     page.locator(".jp-CodeCell").nth(1).get_by_text("1000").last.wait_for()
-    live.type("steps", 4)  # for the next run
+    live.type("Quality: steps", 4)  # for the next run
     live.notebook.picture("panel-running")
     live.button("Stop").click()
-    live.says("stopped after")
+    live.panel.get_by_role("note").get_by_text("topped after").wait_for()
+    assert live.panel.get_by_role("alert").count() == 0
     assert live.pictures() == before
-    live.button("Run").click()
+    live.press_run()
     live.new_picture(before)
 
 
 def test_the_panel_works_while_a_cell_does(live):
     before = live.pictures()
     live.notebook.start(2)
-    live.button("Roll").click()
-    live.button("Run").click()
+    live.button("Another seed").click()
+    live.press_run()
     live.new_picture(before)
     busy = live.page.locator(".jp-CodeCell .jp-InputPrompt").nth(2)
     assert busy.inner_text() == "[*]:", "the cell is still at work"
 
 
+def test_labs_keys_and_its_menu_leave_the_panel_alone(live):
+    page = live.page
+    cells = page.locator(".jp-CodeCell").count()
+    live.run.focus()
+    for key in "ddxab":
+        page.keyboard.press(key)
+    for selector in (".kandi-canvas", ".kandi-picture", ".kandi-segment"):
+        live.panel.locator(selector).first.focus()
+        page.keyboard.press("d")
+        page.keyboard.press("d")
+    page.wait_for_timeout(300)
+    assert page.locator(".jp-CodeCell").count() == cells
+    live.choose("inpaint")
+    live.button("Start from this").click()
+    stage = live.panel.locator(".kandi-stage")
+    stage.wait_for()
+    stage.click(button="right")
+    page.wait_for_timeout(300)
+    assert page.locator(".lm-Menu").count() == 0, "erasing opens no menu"
+    live.choose("generate")
+
+
 def test_a_failing_run_says_its_line_beside_the_control(live):
     live.choose("refuse")
-    live.button("Run").click()
+    live.press_run()
     line = live.page.get_by_role("alert").filter(has_text="too much for this task")
     line.wait_for()
-    beside = live.number("guidance").bounding_box()
-    assert 0 < line.bounding_box()["y"] - beside["y"] < 60
-    assert live.button("Run").is_enabled()
+    beside = live.panel.locator("[data-name=guidance]").bounding_box()
+    at = line.bounding_box()["y"]
+    assert beside["y"] < at < beside["y"] + beside["height"]
+    assert live.run.get_attribute("aria-disabled") == "false"
     live.choose("generate")
     line.wait_for(state="detached")
 
 
 def test_an_emptied_prompt_takes_run_away(live):
-    prompt = live.page.get_by_role("textbox", name="prompt")
+    prompt = live.field("What it shows")
     prompt.fill("")
-    live.says("prompt is empty")
-    assert live.button("Run").is_disabled()
+    live.says("Say what to draw.")
+    assert live.run.get_attribute("aria-disabled") == "true"
     live.button("Deutsch").click()
-    live.page.wait_for_function("() => !document.querySelector('[role=alert]')")
+    live.page.wait_for_function(
+        "() => ![...document.querySelectorAll('[role=alert]')].some(e => e.textContent)"
+    )
     assert prompt.input_value() == "Ein roter Fuchs im verschneiten Wald"
+    assert live.button("Deutsch").get_attribute("lang") == "de"
 
 
 @pytest.mark.parametrize("kind", ["drop", "paste"])
 def test_a_picture_brings_its_settings(live, saved, kind):
-    seed = live.page.get_by_role("textbox", name="seed", exact=True)
-    seed.fill("7")
-    seed.press("Tab")
-    live.hand_over(kind, "settings of a picture", f"{kind}.png", saved)
+    live.type("Seed", "7")
+    live.hand_over(kind, "stage", f"{kind}.png", saved)
     live.says(f"the settings of {kind}.png are back")
-    assert seed.input_value() == "42" and live.number("steps").input_value() == "5"
+    assert live.field("Seed").input_value() == "42"
+    assert live.field("Quality: steps").input_value() == "5"
 
 
 def test_a_picture_goes_in_and_what_is_too_much_does_not(live, saved):
     live.choose("edit")
-    live.says("edit needs an image")
+    live.button("Remove: Picture to start from").click()
+    live.says("Choose one of your pictures, or drop one")
     live.hand_over("drop", "image", "notes.txt", b"not a picture")
     live.says("is no picture that can be read")
     live.hand_over("drop", "image", "huge.png", size=200 * 2**20)
     live.says("huge.png has 200 MB, at most 64 are taken")
     live.hand_over("drop", "image", "fox.png", saved)
-    live.says("fox.png, 64 × 64 pixels")
+    live.says("fox.png, 64 × 64")
     before = live.pictures()
-    live.button("Run").click()
+    live.press_run()
     live.new_picture(before)
+    live.button("Copy as code").click()
     live.says("image = 'fox.png'")
     live.choose("generate")
 
 
 def test_code_is_copied_to_the_clipboard(live):
     live.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    live.button("Copy as cell").click()
+    live.button("Copy as code").click()
     live.says("The code is on the clipboard.")
     text = live.page.evaluate("() => navigator.clipboard.readText()")
     assert text.startswith("result = kn.") or text.startswith("image = ")
+
+
+def test_a_result_is_kept_below_the_panel_in_the_notebook_itself(live, folder):
+    live.button("Keep below").click()
+    live.page.locator("[data-mime-type='text/html'] img").first.wait_for()
+    live.page.keyboard.press("Control+s")
+    live.notebook.command("docmanager:save")
+    until = time.monotonic() + 30
+    while "data:image/png;base64" not in (folder / "panel.ipynb").read_text():
+        assert time.monotonic() < until, "a notebook that is opened again shows it"
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize("theme", ["Dark", "Light"])
@@ -221,9 +277,10 @@ def test_everybody_can_use_it(live, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
     live.notebook.theme(theme)
     live.choose("edit")
-    live.button("More settings").click()
-    live.says("preview")
-    for width in (800, 1400):
+    more = live.panel.locator(".kandi-more > summary")
+    more.click()
+    live.says("Prior: steps")
+    for width in (560, 800, 1400):
         live.notebook.width(width)
         live.notebook.picture(f"panel-{theme.lower()}-{width}")
         assert live.page.evaluate(TOO_WIDE) == [], width
@@ -235,12 +292,12 @@ def test_everybody_can_use_it(live, theme):
         for node in fault["nodes"]
     ]
     assert bad == []
-    live.button("More settings").click()
+    more.click()
     live.choose("generate")
 
 
 def test_every_control_is_reached_by_the_tab_key(live):
-    live.page.get_by_role("combobox", name="task").focus()
+    live.panel.get_by_role("combobox", name="Task").focus()
     reached = []
     for _ in range(40):
         live.page.keyboard.press("Tab")
@@ -251,10 +308,11 @@ def test_every_control_is_reached_by_the_tab_key(live):
                 " || document.activeElement.textContent"
             ).strip()
         )
-    wanted = ["prompt", "English", "steps", "guidance", "width", "seed", "Roll", "Run"]
+    wanted = ["What it shows", "English", "Quality: steps", "Follow the words", "Seed"]
+    wanted += ["Another seed", "DrawCtrl ⏎", "Copy as code"]
     places = [reached.index(name) for name in wanted]
     assert places == sorted(places), "in the order in which they stand"
-    assert {"Copy as cell", "Save", "Choose a file: settings of a picture"} <= set(reached)
+    assert "Keep this seed" in reached
 
 
 def test_a_kernel_that_was_restarted_is_said_and_the_page_asked_for_nothing_outside(
@@ -264,6 +322,7 @@ def test_a_kernel_that_was_restarted_is_said_and_the_page_asked_for_nothing_outs
     assert live.hosts <= {"127.0.0.1", None, ""}
     live.notebook.command("notebook:restart-kernel")
     live.says("The kernel was restarted: run this cell again")
+    assert live.run.get_attribute("aria-disabled") == "true", "no button that does nothing"
     live.notebook.picture("panel-restarted")
     live.page.wait_for_selector("#jp-main-statusbar >> text=/ \\| Idle/")
     before = live.page.locator(".kandi-panel").count()
@@ -271,5 +330,5 @@ def test_a_kernel_that_was_restarted_is_said_and_the_page_asked_for_nothing_outs
     live.page.wait_for_selector(OFFERED, timeout=LOAD)
     live.page.wait_for_selector("#jp-main-statusbar >> text=/ \\| Idle/")
     assert before == live.page.locator(".kandi-panel").count() == 1
-    live.hand_over("drop", "settings of a picture", "again.png", saved)
+    live.hand_over("drop", "stage", "again.png", saved)
     live.says("the settings of again.png are back")

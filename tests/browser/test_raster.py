@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
-from kandi_nb.drivers.widgets.encoding import decoded, encoded
+from kandi_nb.drivers.widgets.encoding import decode_mask, encode_mask
 from kandi_nb.drivers.widgets.painter import script
 
 SIZE = (83, 61)
@@ -36,9 +36,9 @@ def call(page):
     """Return a function that lets the page change a mask, or a new one, and sends it back."""
 
     def change(how, *rest, mask=None, size=SIZE):
-        sent = "" if mask is None else base64.b64encode(encoded(mask.array)).decode()
+        sent = "" if mask is None else base64.b64encode(encode_mask(mask.array)).decode()
         answer, box = page.evaluate(CALL, [how, sent, *size, list(rest)])
-        return kn.Mask(decoded(base64.b64decode(answer), size)), box
+        return kn.Mask(decode_mask(base64.b64decode(answer), size)), box
 
     return change
 
@@ -145,8 +145,8 @@ def test_undo_and_redo_go_step_by_step_and_a_new_stroke_forgets_what_was_undone(
 def test_masks_travel_unchanged(page, size):
     levels = np.random.default_rng(2).integers(0, 256, size[::-1]).astype(np.uint8)
     for values in (levels, np.where(levels > 200, 255, 0).astype(np.uint8), levels * 0):
-        sent = base64.b64encode(encoded(values)).decode()
+        sent = base64.b64encode(encode_mask(values)).decode()
         back, _ = page.evaluate(CALL, ["() => null", sent, *size, []])
         data = base64.b64decode(back)
-        assert np.array_equal(decoded(data, size), values)
-        assert zlib.decompress(data[12:]) == zlib.decompress(encoded(values)[12:])
+        assert np.array_equal(decode_mask(data, size), values)
+        assert zlib.decompress(data[12:]) == zlib.decompress(encode_mask(values)[12:])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
-from kandi_nb.drivers.widgets.encoding import decoded
+from kandi_nb.drivers.widgets.encoding import decode_mask
 
 from .conftest import PICTURES
 
@@ -21,7 +21,7 @@ import base64
 import ipywidgets
 import kandi_nb as kn
 from PIL import Image
-from kandi_nb.drivers.widgets.encoding import encoded
+from kandi_nb.drivers.widgets.encoding import encode_mask
 image = Image.linear_gradient("L").resize((96, 64)).convert("RGB")
 painter = kn.mask_painter(image)
 painter"""
@@ -33,7 +33,7 @@ mixer"""
 CELLS = (
     PAINTER,
     MIXER,
-    "print(base64.b64encode(encoded(painter.mask.array)).decode(), end='.')",
+    "print(base64.b64encode(encode_mask(painter.mask.array)).decode(), end='.')",
     "print(k and 'ready'); kn.generate(k, quick.replace(steps=1000))",
     """
 new = kn.inpaint(k, quick, image=image, mask=painter.mask, progress=False)
@@ -52,6 +52,16 @@ SEEN = """([x, y]) => {
     const canvas = document.querySelector('.kandi-above');
     const at = [x * canvas.width, y * canvas.height].map(Math.floor);
     return canvas.getContext('2d').getImageData(...at, 1, 1).data[3];
+}"""
+# What kinds of colour lie over the picture along a line through its middle.
+COLOURS = """() => {
+    const canvas = document.querySelector('.kandi-above');
+    const y = Math.round((canvas.height * 30) / 64);
+    const { data } = canvas.getContext('2d').getImageData(0, y, canvas.width, 1);
+    return [...new Set(Array.from({ length: canvas.width }, (_, x) => {
+        const [red, green, , alpha] = data.slice(4 * x, 4 * x + 4);
+        return alpha === 0 ? 'clear' : green > 200 ? 'white' : red > 200 ? 'red' : 'other';
+    }))];
 }"""
 SERIOUS = {"serious", "critical"}
 LOAD = 180_000  # milliseconds that a busy machine may take to load torch and a model
@@ -75,7 +85,9 @@ class Page:
 
     def at(self, x, y, scale=1.0):
         """Return where a point of the picture is on the page, zoomed to its middle."""
-        box = self.page.locator(".kandi-stage").first.bounding_box()
+        stage = self.page.locator(".kandi-stage").first
+        stage.scroll_into_view_if_needed()  # the run of a cell may have scrolled it away
+        box = stage.bounding_box()
         across, down = (x / WIDE - 0.5) * scale + 0.5, (y / HIGH - 0.5) * scale + 0.5
         return box["x"] + across * box["width"], box["y"] + down * box["height"]
 
@@ -122,7 +134,7 @@ class Live(Page):
         return cell.locator(".jp-OutputArea-output").last.inner_text().strip().strip(".")
 
     def mask(self):
-        return kn.Mask(decoded(base64.b64decode(self.says(2)), SIZE))
+        return kn.Mask(decode_mask(base64.b64decode(self.says(2)), SIZE))
 
     def until_mask(self, true):
         """Return the kernel's mask as soon as it is as wanted."""
@@ -160,8 +172,18 @@ def live(open_notebook):
 def clean(live):
     """The page with an empty mask and the brush."""
     live.press("Clear", "Fit", "Brush")
+    live.page.get_by_role("slider", name="size in pixels").first.fill("5")
     live.until_mask(lambda mask: not mask.area)
     return live
+
+
+def test_the_first_brush_is_a_sixth_of_the_picture_and_what_is_painted_is_striped(live):
+    size = live.page.locator(".kandi-painter .kandi-slider output").first
+    assert size.inner_text() == "16"
+    live.draw((20, 30), (70, 30))
+    live.until_mask(lambda mask: mask.area)
+    colours = live.page.evaluate(COLOURS)
+    assert {"red", "white", "clear"} <= set(colours), "seen on red and on white"
 
 
 def test_a_stroke_repaints_there_and_nowhere_else(clean):
@@ -212,7 +234,7 @@ def test_a_pens_pressure_is_its_size_and_alt_takes_away(clean):
             touches("mouseMoved", point, force, **more)
         touches("mouseReleased", points[-1], 0, **more)
 
-    clean.page.get_by_role("slider", name="size in pixels").fill("20")
+    clean.page.get_by_role("slider", name="size in pixels").first.fill("20")
     line((20, 20), (70, 20), force=0.5)
     mask = clean.until_mask(lambda mask: mask.area)
     assert close_to_stroke(mask, [(20, 20), (70, 20)], 10)
@@ -220,7 +242,6 @@ def test_a_pens_pressure_is_its_size_and_alt_takes_away(clean):
     cut = clean.until_mask(lambda new: new != mask)
     less, more = (mask - kn.stroke(SIZE, [(40, 10), (40, 30)], width) for width in (9, 11))
     assert (cut - less).area == 0 and (more - cut).area == 0 and less.area < mask.area
-    clean.page.get_by_role("slider", name="size in pixels").fill("5")
 
 
 def test_undo_gives_the_mask_before_and_redo_the_one_after(clean):
@@ -250,7 +271,7 @@ def test_a_feather_is_shown_and_is_what_python_has(clean):
     clean.press("Rectangle")
     clean.draw((30, 20), (60, 40))
     hard = clean.until_mask(lambda mask: mask.area)
-    feather = clean.page.get_by_role("slider", name="feather in pixels")
+    feather = clean.page.get_by_role("slider", name="feather in pixels").first
     feather.fill("4")
     soft = clean.until_mask(lambda mask: mask != hard)
     assert soft == kn.rectangle(SIZE, (30, 20, 61, 41)).feather(4)
@@ -309,24 +330,24 @@ def test_the_panel_of_inpaint_has_the_brush_and_nothing_piles_up(live):
     panel = ".kandi-panel .kandi-painter:has(.kandi-keys)"
     live.page.wait_for_selector(panel)
     live.button("Invert", panel).click()
-    live.page.locator(".kandi-panel").get_by_role("button", name="Remove mask").wait_for()
+    live.page.locator(".kandi-panel .kandi-run:not([aria-disabled=true])").wait_for()
     first = live.says(7)
     assert "100% to repaint) None" in first
-    live.button("Run", ".kandi-panel").click()
+    live.page.locator(".kandi-panel .kandi-run").click()
     live.page.wait_for_selector(".kandi-picture")
     for cell, sight in ((6, panel), (0, ".kandi-stage"), (1, ".kandi-mixed"), (6, panel)):
         live.notebook.start(cell)
         live.page.wait_for_selector("#jp-main-statusbar >> text=/ \\| Idle/")
         live.page.wait_for_selector(sight)
     live.button("Invert", panel).click()
-    live.page.locator(".kandi-panel").get_by_role("button", name="Remove mask").wait_for()
+    live.page.locator(".kandi-panel .kandi-run:not([aria-disabled=true])").wait_for()
     assert live.says(7) == first, "as many widgets as before"
     assert live.page.locator(".kandi-painter .kandi-keys").count() == 2
 
 
 def test_the_panel_of_outpaint_has_a_frame_to_drag(live):
     page = live.page
-    page.get_by_role("combobox", name="task").select_option("outpaint")
+    page.get_by_role("combobox", name="Task").select_option(label="Outpaint")
     right = page.get_by_role("slider", name="right side: pixels to add")
     right.wait_for()
     right.focus()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -22,9 +23,14 @@ from PIL import Image
 
 import kandi_nb
 from kandi_nb import cli
+from kandi_nb.drivers.commands.models.mini import TOOLS as MINI_TOOLS
+from kandi_nb.drivers.commands.parser import every_command
+from kandi_nb.drivers.commands.pictures.tasks import NAMES
 from kandi_nb.model import progress
-from kandi_nb.pictures.recipe import carried, recipe
+from kandi_nb.pictures.recipe import inputs_in, recipe
+from kandi_nb.words.errors import KandiError
 from kandi_nb.words.fields import FIELDS
+from kandi_nb.words.tasks import INPUTS, TASKS
 
 COMMANDS = [
     "check",
@@ -44,6 +50,7 @@ COMMANDS = [
     "new",
     "lab",
     "bench",
+    "verify",
     "mini",
 ]
 QUICK = ["--steps", "2", "--prior-steps", "2"]
@@ -126,9 +133,8 @@ def test_every_setting_is_an_option_with_its_range(capsys):
     ("words", "message"),
     [
         (["draw", ""], "prompt is empty"),
-        (["draw", "a fox", "--steps", "1"], "steps must be from 2"),
-        (["draw", "a fox", "--steps", "0"], "steps must be from 2"),
-        (["draw", "a fox", "--steps=-3"], "steps must be from 2"),
+        (["draw", "a fox", "--steps", "0"], "steps must be from 1"),
+        (["draw", "a fox", "--steps=-3"], "steps must be from 1"),
         (["draw", "a fox", "--steps", "ten"], "steps must be a whole number"),
         (["draw", "a fox", "--guidance", "nan"], "guidance must be a finite number"),
         (["draw", "a fox", "--width", "0"], "width must be from 64"),
@@ -144,12 +150,12 @@ def test_every_setting_is_an_option_with_its_range(capsys):
         (["run", "all", "-p", "SEDE=7"], "did you mean SEED"),
         (["run", "03", "04", "-p", "OUT=x"], "no parameter 'OUT'"),
         (["run", "03", "03_x"], "named twice"),
-        (["run", "03", "--out", "~nosuch/x"], "out must be a folder"),
+        (["run", "03", "--out", "~nosuch/x"], "write the whole path"),
         (["run", "03", "--junit", "notebooks"], "is a folder"),
         (["run", "03", "-p", "SEED=caf\udce9"], "SEED of 03_x must be like 7"),
         (["new", "masks"], "such as 05_my_masks"),
         (["bench", "--repeats", "0"], "repeats"),
-        (["bench", "--steps", "1"], "steps must be from 2"),
+        (["bench", "--steps", "0"], "steps must be from 1"),
         (["bench", "--model", "mini-9"], "unknown model"),
     ],
 )
@@ -248,10 +254,10 @@ def test_edit_and_inpaint_write_pictures_that_replay_alone(fox, tiny_roles_folde
         assert cli.main(words) == 0
         assert "edge_hard" in capsys.readouterr().err, "the proof is printed"
         assert list(recipe("hat.png")["inputs"]) == ["image", "mask"]
-        assert list(carried("hat.png")) == ["image", "mask"]
+        assert list(inputs_in("hat.png")) == ["image", "mask"]
     assert cli.main(["edit", "fox.png", "a cat", "--no-inputs", *model]) == 0
     (path,) = capsys.readouterr().out.split()
-    assert path.endswith("a-cat-0.png") and not carried(path) and recipe(path)["inputs"]
+    assert path.endswith("a-cat-0.png") and not inputs_in(path) and recipe(path)["inputs"]
 
 
 def test_versus_saves_what_each_model_draws(here, tiny_folder, tiny21_folder, capsys):
@@ -289,7 +295,7 @@ def test_outpaint_upscale_and_depth_write_pictures_that_replay_alone(
     assert cli.main(drawn) == 0
     edited = ["edit", "fox.png", "a cat", "--depth", "depth.png", "-o", "held.png", *model]
     assert cli.main(edited) == 0
-    assert list(carried("cat.png")) == ["depth"] and list(carried("held.png")) == [
+    assert list(inputs_in("cat.png")) == ["depth"] and list(inputs_in("held.png")) == [
         "image",
         "depth",
     ]
@@ -304,14 +310,14 @@ def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, ca
     assert cli.main(["strip", "cat.png"]) == 0
     assert capsys.readouterr().out == "cat-stripped.png\n"
     assert Path("cat.png").read_bytes() == before, "the file itself stays"
-    assert carried("cat.png") and not carried("cat-stripped.png")
+    assert inputs_in("cat.png") and not inputs_in("cat-stripped.png")
     assert recipe("cat-stripped.png") == recipe("cat.png"), "hashes are kept"
     with Image.open("cat.png") as a, Image.open("cat-stripped.png") as b:
         assert a.tobytes() == b.tobytes()
     assert "cat-stripped.png exists" in bad(capsys, "strip", "cat.png")
     assert "cat.png exists" in bad(capsys, "strip", "cat.png", "-o", "cat.png")
     assert cli.main(["strip", "cat.png", "-o", "cat.png", "--force"]) == 0
-    assert not carried("cat.png") and recipe("cat.png")["inputs"]
+    assert not inputs_in("cat.png") and recipe("cat.png")["inputs"]
 
 
 @pytest.mark.parametrize(
@@ -322,6 +328,7 @@ def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, ca
         (["edit", "fox.png", ""], "prompt is empty"),
         (["edit", "fox.png", "a fox", "-o", "fox.png"], "fox.png exists"),
         (["inpaint", "fox.png", "a fox", "--box", "1,2,3"], "--box is four whole numbers"),
+        (["inpaint", "fox.png", "a fox", "--box", "０,0,9,9"], "--box is four whole numbers"),
         (["inpaint", "fox.png", "a fox", "--box", "9,9,9,20"], "is empty"),
         (["inpaint", "fox.png", "a fox", "--box", "90,0,99,20"], "lies outside the picture"),
         (["inpaint", "fox.png", "a fox", "--mask", "fox.png", "--join", "x"], "join is one of"),
@@ -395,7 +402,7 @@ def test_draw_into_a_place_that_cannot_be_written_to(here, capsys):
     [
         (["-o", ".png"], "has no name before the ending"),
         (["-o", "out/.PNG"], "has no name before the ending"),
-        (["-o", ""], "must end in .png"),
+        (["-o", ""], "'' is no path; name a file or folder"),
         (["-o", "~nosuch/fox.png"], "not known here"),
         (["-o", "f" * 300 + ".png"], "too long"),
         # One picture fits, "-1" and "-2" behind the name do not.
@@ -531,7 +538,7 @@ def test_ctrl_c_ends_the_command_and_its_kernels(notebook, here):
 
 def test_mini_tools_get_their_own_words(monkeypatch, capsys):
     heard = []
-    for name, (module, _) in cli.MINI_TOOLS.items():
+    for name, (module, _) in MINI_TOOLS.items():
         tool = types.ModuleType(module)
         tool.main = lambda words, name=name: heard.append((name, words)) or len(words)
         monkeypatch.setitem(sys.modules, module, tool)
@@ -548,7 +555,7 @@ def test_mini_tools_get_their_own_words(monkeypatch, capsys):
     assert "export" in capsys.readouterr().err, "the choices are named"
 
 
-@pytest.mark.parametrize("tool", cli.MINI_TOOLS)
+@pytest.mark.parametrize("tool", MINI_TOOLS)
 def test_every_mini_tool_is_there_and_explains_itself(tool, capsys):
     assert cli.main(["mini", tool, "--help"]) == 0
     assert f"kandi-nb mini {tool}" in capsys.readouterr().out
@@ -621,3 +628,46 @@ def listening_addresses(pid, port):
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
             }
     return found
+
+
+def test_the_package_itself_is_the_command():
+    words = [sys.executable, "-m", "kandi_nb"]
+    done = subprocess.run([*words, "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("kandi_nb ")
+    done = subprocess.run([*words, "nonsense"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("usage: kandi-nb")
+
+
+def test_seeds_are_read_by_one_rule_on_every_command():
+    for words in (["draw", "x"], ["teach", "d"], ["versus", "x"], ["mix", "a", "b"]):
+        seeds = {
+            cli.parser().parse_args([*words, "--seed", given]).seed
+            for given in ("7", "7.0", " 7", "-1", "random")
+        }
+        assert 7 in seeds and len(seeds) == 3 and all(type(seed) is int for seed in seeds)
+    with pytest.raises(KandiError, match="prior_seed must be a whole number from 0"):
+        cli.parser().parse_args(["draw", "x", "--prior-seed", "7.5"])
+
+
+def test_a_command_is_one_module_with_options_of_its_own():
+    every = {command.name: command for command in every_command()}
+    assert every.keys() >= {*COMMANDS, "serve", "studio", "fetch", "kit", "hand-in"}
+    assert all(command.help and callable(command.run) for command in every.values())
+    lines = Path(cli.__file__).read_text("utf-8").splitlines()
+    assert len(lines) <= 100 and not any("add_argument" in line for line in lines)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_what_a_task_takes_is_what_its_row_says(task):
+    text = " ".join(_help(NAMES.get(task, task)).split())
+    for name in (*TASKS[task].inputs, *TASKS[task].options):
+        can_be_typed = INPUTS[name].kind not in ("embedding", "latents")
+        option = "IMAGE" if name == "image" else f"--{name} "
+        assert (option in text) == can_be_typed, name
+        assert not can_be_typed or INPUTS[name].help in text
+
+
+def _help(command):
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert cli.main([command, "--help"]) == 0
+    return out.getvalue()

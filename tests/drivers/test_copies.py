@@ -12,7 +12,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from kandi_nb import cli
-from kandi_nb.drivers import commands
+from kandi_nb.drivers.commands.notebooks import lab
 from kandi_nb.drivers.notebooks.copies import working_copies
 
 ROOT = Path(__file__).parents[2]
@@ -175,7 +175,7 @@ def test_lab_opens_the_copies_or_the_originals(clone, monkeypatch, capsys, words
         def wait(self):
             return 0
 
-    monkeypatch.setattr(commands.subprocess, "Popen", Server)
+    monkeypatch.setattr(lab.subprocess, "Popen", Server)
     assert cli.main(["lab", *words]) == 0
     assert f"--ServerApp.root_dir={(clone / root).resolve()}" in commanded
     assert "--LabApp.default_url=/lab/tree/notebooks" in commanded

@@ -10,9 +10,8 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from kandi_nb.drivers.notebooks.files import read_notebook
-from kandi_nb.drivers.notebooks.headless import execute
-from kandi_nb.drivers.notebooks.parameters import with_parameters
+from kandi_nb.drivers.notebooks.reading.files import read_notebook
+from kandi_nb.drivers.notebooks.reading.parameters import with_parameters
 from kandi_nb.drivers.notebooks.run import (
     defaults,
     find,
@@ -20,6 +19,7 @@ from kandi_nb.drivers.notebooks.run import (
     run_notebook,
     run_notebooks,
 )
+from kandi_nb.drivers.notebooks.runs.headless import execute
 from kandi_nb.words.errors import KandiError
 
 pytestmark = pytest.mark.filterwarnings("ignore:the notebooks are those")

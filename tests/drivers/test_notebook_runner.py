@@ -21,24 +21,25 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
+import numpy as np
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from PIL import Image
 
-from kandi_nb.drivers.notebooks import kernels
-from kandi_nb.drivers.notebooks.gallery import pictures, write_gallery
 from kandi_nb.drivers.notebooks.run import (
     NotebookFailed,
     NotebookRun,
     find,
     from_text,
-    listed,
+    notebook_paths,
     run_notebook,
     run_notebooks,
 )
+from kandi_nb.drivers.notebooks.runs import kernels
+from kandi_nb.drivers.notebooks.runs.gallery import pictures, write_gallery
 from kandi_nb.pictures.result import Result
 from kandi_nb.words.errors import KandiError, KandiWarning
-from kandi_nb.words.leftovers import temporary_name
+from kandi_nb.words.files import temporary_name
 from kandi_nb.words.params import Params
 
 pytestmark = pytest.mark.filterwarnings("ignore:the notebooks are those")
@@ -162,6 +163,46 @@ def test_time_out_and_dead_kernel_end_only_their_own_run(write):
     assert [p.name for p in fine.executed.parent.iterdir()] == ["03_fine.ipynb"]
 
 
+def test_expected_errors_magic_and_time_out_are_told_apart(write, capfd):
+    expected = new_code_cell("1 / 0", metadata={"tags": ["raises-exception"]})
+    paths = [
+        write("01_magic", "value = 1", "%nosuchmagic", "print('never')"),
+        write("02_magic", "%%nosuchmagic\nx"),
+        write("03_expected", expected, "print('after', SEED)"),
+        write("04_other", expected, "{}['key']", "print('never')"),
+        write("05_slow", "import time\ntime.sleep(60)"),
+        write("06_none", new_code_cell("2", metadata={"tags": ["raises-exception"]})),
+        write("07_hidden", expected, HIDDEN["thread"]),
+    ]
+    line, cell, fine, other, slow, none, hidden = run_notebooks(paths, {"SEED": 8}, timeout=9)
+    assert line.cell == 4 and "`%nosuchmagic` not found" in line.error
+    assert cell.cell == 3 and "`%%nosuchmagic` not found" in cell.error
+    assert fine.ok and fine.line is None and printed(fine) == "after 8\n"
+    kept = nbformat.read(fine.executed, as_version=4)
+    assert not [c for c in kept.cells if "An Exception was encountered" in c.source]
+    assert other.reason == "cell 4: KeyError: 'key'" and other.line == "line 1: {}['key']"
+    assert "longer than 9 s" in slow.reason and slow.line == "line 2: time.sleep(60)"
+    assert none.ok, "the tag allows an error, it asks for none"
+    assert not hidden.ok and "ZeroDivisionError" in hidden.reason
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_numpy_s_numbers_and_paths_are_parameters(write, tmp_path):
+    write(
+        "01_x",
+        "print(repr((SEED, GUIDANCE, TITLE, SIZES, ON)))",
+        parameters=PARAMETERS + "ON = False\n",
+    )
+    given = {
+        "SEED": np.int64(9), "GUIDANCE": np.float32(2.5), "TITLE": tmp_path / "a",
+        "SIZES": np.array([64, 192]), "ON": np.bool_(True),
+    }  # fmt: skip
+    run = run_notebook("01", given)
+    assert printed(run) == f"(9, 2.5, '{tmp_path / 'a'}', [64, 192], True)\n"
+    with pytest.raises(KandiError, match="SEED of 01_x must be like 7"):
+        run_notebook("01", {"SEED": np.float32(9)})
+
+
 BAD = [
     ({"SEDE": 1}, "did you mean SEED"),
     ({"SEED": "7"}, "SEED of 01_x must be like 7, not '7'"),
@@ -188,7 +229,7 @@ def test_names_numbers_and_paths_find_the_notebook(write, tmp_path):
     for which in ("07", "7", 7, "07_masks", "07_masks.ipynb", str(path), path):
         assert find(which) == path
     assert find("solutions/07") == solution
-    assert listed() == [path]
+    assert notebook_paths() == [path]
     for wrong in ("08", "07_mask", "", "nowhere/07_masks.ipynb", "*", None):
         with pytest.raises(KandiError, match="notebook"):
             find(wrong)
@@ -379,7 +420,7 @@ def test_files_of_dead_processes_are_cleared_and_those_of_living_ones_kept(write
     write("01_x", "print(1)")
     folder = tmp_path / "outputs" / "01_x"
     folder.mkdir(parents=True)
-    code = "from kandi_nb.words.leftovers import temporary_name as n; print(n())"
+    code = "from kandi_nb.words.files import temporary_name as n; print(n())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     dead, living = done.stdout.strip(), temporary_name()
     foreign = ".00000000-" + dead.split("-", 1)[1]

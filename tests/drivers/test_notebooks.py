@@ -9,7 +9,7 @@ import pytest
 
 from kandi_nb.drivers.notebooks.run import defaults, run_notebook
 from kandi_nb.pictures.masks import Mask
-from kandi_nb.pictures.recipe import carried, recipe
+from kandi_nb.pictures.recipe import inputs_in, recipe
 from kandi_nb.words.errors import KandiError
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
@@ -31,7 +31,10 @@ def name_of(path):
     return path.relative_to(FOLDER).with_suffix("").as_posix()
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS + SOLUTIONS, ids=name_of)
+EVERY = [*NOTEBOOKS, *SOLUTIONS]
+
+
+@pytest.mark.parametrize("path", EVERY, ids=name_of)
 def test_it_runs_and_draws_what_was_asked(path, tmp_path):
     model = {"MODEL": "mini-2.2"} if "MODEL" in defaults(path) else {}
     run = run_notebook(path, model, out=tmp_path, timeout=180)
@@ -51,7 +54,7 @@ def test_it_runs_and_draws_what_was_asked(path, tmp_path):
 
 def seen_in(path, words):
     """Leave out of a prompt's words what the kept part of a repainted picture answers for."""
-    mask = carried(path).get("mask")
+    mask = inputs_in(path).get("mask")
     if mask is None:
         return words
     kept = {"object"} if words.get("object") == "nothing" else set()

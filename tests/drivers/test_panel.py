@@ -6,6 +6,7 @@ import io
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 from comm import get_comm_manager
@@ -13,13 +14,16 @@ from ipywidgets.widgets import widget as widgets
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.drivers.panels import settings
-from kandi_nb.drivers.panels.history import KEPT
-from kandi_nb.drivers.panels.recalled import MOST_BYTES, MOST_SIDE
+from kandi_nb.drivers.panels.state import settings
+from kandi_nb.drivers.panels.state.history import KEPT
+from kandi_nb.drivers.panels.state.uploads import most_pixels
+from kandi_nb.drivers.queue.limits import Limits
+from kandi_nb.drivers.widgets.parts import MOST_BYTES
 from kandi_nb.pictures.result import Result
 from kandi_nb.tasks.checks import every_task
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning, warn
 from kandi_nb.words.fields import FIELDS
+from kandi_nb.words.params import SEEDS
 
 QUICK = kn.Params("a fox", steps=2, prior_steps=2)
 LONG = QUICK.replace(steps=1000)
@@ -64,20 +68,43 @@ def until(true):
         time.sleep(0.01)
 
 
+def say(panel, kind, **words):
+    """Send a message, as the page does."""
+    panel.view().rail._handle_custom_msg({"kind": kind, **words}, [])
+
+
+def choose(panel, name, value):
+    say(panel, "set", name=name, value=value)
+
+
 def ran(panel):
     """Press Run and wait until the controls say that the run is over."""
-    panel.view().running.run.click()
-    until(lambda: panel.view().running.stop.disabled)
+    say(panel, "run")
+    until(lambda: not panel.view().runbar.running)
+
+
+def fields(panel):
+    """Return name → what the rail shows of it."""
+    form = panel.view().rail.form
+    return {row["name"]: row for row in (*form["fields"], *form["more"])}
 
 
 def seen(panel):
     """Return the names of the settings whose controls are on the page."""
-    controls = panel.view().controls
-    return {name for name, made in controls.items() if made.box.layout.display != "none"}
+    named = set(fields(panel))
+    return {*named, *({"width", "height"} if "shape" in named else ())} & set(FIELDS)
 
 
 def complaint(panel, name):
-    return panel.view().controls[name]._problem.value
+    return panel.view().rail.form["wrong"].get(name, "")
+
+
+def blocked(panel):
+    return bool(panel.view().runbar.reason)
+
+
+def said(panel, kind="bad"):
+    return "; ".join(line for how, line in panel.view().runbar.said if how == kind)
 
 
 # --- settings and controls, both ways ---
@@ -98,12 +125,6 @@ VALUES = {
 }
 
 
-def main_widget(made):
-    return next(
-        getattr(made, name) for name in ("slider", "text", "choice") if hasattr(made, name)
-    )
-
-
 def test_values_are_there_for_every_setting():
     assert set(VALUES) == set(FIELDS)
     assert all(value != FIELDS[name].default for name, value in VALUES.items())
@@ -113,78 +134,102 @@ def test_values_are_there_for_every_setting():
 def test_a_control_shows_its_setting_and_sets_it(several, name):
     several.give("image", picture())
     several.task = kn.edit  # it uses strength, too
-    view = several.view()
-    control = view.controls[name]
     several.params = QUICK.replace(**{name: VALUES[name]})
-    wanted = str(VALUES[name]) if name in settings.SEEDS else VALUES[name]
-    assert main_widget(control).value == wanted
+    wanted = str(VALUES[name]) if name in SEEDS else VALUES[name]
+    assert fields(several)[name]["value"] == wanted
     several.params = QUICK
-    if name in settings.SIZES:
-        assert main_widget(control).label == "auto"
-    if name == "strength":
-        assert control.auto.value and control.slider.disabled, "the task chooses"
-        control.auto.value = False
-    main_widget(control).value = wanted
+    choose(several, name, str(wanted) if isinstance(wanted, (int, float)) else wanted)
     assert getattr(several.params, name) == VALUES[name]
     assert several.params.replace(**{name: getattr(QUICK, name)}) == QUICK, "and no other"
+    assert name in several.own
+    if name == "strength":
+        choose(several, name, None)
+        assert several.params.strength is None and fields(several)[name]["usual"] == 0.3
 
 
-def test_a_number_beyond_the_slider_can_be_typed_and_takes_it_along(panel):
-    control = panel.view().controls["steps"]
-    assert control.slider.max == 100
-    control.number.value = 500
-    assert (panel.params.steps, control.slider.max, control.slider.value) == (500, 500, 500)
-    control.number.value = 5000
-    assert panel.params.steps == FIELDS["steps"].high, "as far as the table goes"
+@pytest.mark.parametrize(
+    ("name", "typed", "words"),
+    [
+        ("steps", "5000", "from 1 to 1000, not 5000"),
+        ("steps", "many", "from 1 to 1000"),
+        ("guidance", "inf", "guidance"),
+        ("strength", "1.5", "from 0.01 to 1"),
+        ("steps", "2.5", "steps"),
+    ],
+)
+def test_what_is_out_of_range_is_said_and_the_last_value_stays(several, name, typed, words):
+    several.give("image", picture())
+    several.task = kn.edit
+    before = several.params
+    choose(several, name, typed)
+    assert words.lower() in complaint(several, name).lower() and blocked(several)
+    assert several.params == before
+    choose(several, name, "0.5" if name == "strength" else "4")
+    assert not complaint(several, name) and not blocked(several)
 
 
-def test_sizes_are_those_that_the_model_can(panel, k):
-    choice = panel.view().controls["width"].choice
-    assert [value for _, value in choice.options] == [0, 64, 128]
+def test_shapes_are_those_that_the_model_can(panel):
+    sizes = [value for value, _ in fields(panel)["width"]["choices"]]
+    assert sizes == [None, 64, 128]
     assert all(n % 64 == 0 for n in settings.sizes(1024)) and max(settings.sizes(1024)) == 2048
+    choose(panel, "shape", "wide")
+    assert (panel.params.width, panel.params.height) == (128, 64)
+    choose(panel, "shape", "square")
+    assert panel.params.width is None and fields(panel)["shape"]["value"] == "square"
     panel.params = QUICK.replace(width=256)
-    assert choice.value == 256, "what is set by code is shown, too"
+    assert fields(panel)["width"]["value"] == 256, "what is set by code is shown, too"
+    choose(panel, "shape", "round")
+    assert panel.params.width == 256, "what is none changes nothing"
 
 
 def test_a_die_and_words_draw_seeds(panel):
-    control = panel.view().controls["seed"]
     drawn = set()
     for typed in ("random", "-1", " ", "RANDOM"):
-        control.text.value = typed
+        choose(panel, "seed", typed)
         drawn.add(panel.params.seed)
-        assert control.text.value == str(panel.params.seed), "the number is written down"
-    panel.view().doing("seed", lambda: panel.change("seed", settings.random_seed()))
+        assert fields(panel)["seed"]["value"] == str(panel.params.seed)
+    say(panel, "roll", name="seed")
     assert len({*drawn, panel.params.seed}) == 5
+
+
+def test_an_open_lock_takes_another_seed_for_each_press_and_none_for_code(panel):
+    seeds = []
+    for _ in range(2):
+        choose(panel, "locked", False)
+        ran(panel)
+        seeds.append(panel.results[-1].params[0].seed)
+    panel.run(progress=False)
+    assert panel.results[-1].params[0].seed == seeds[1]
+    choose(panel, "locked", True)
+    ran(panel)
+    assert panel.results[-1].params[0].seed == seeds[1] != seeds[0]
 
 
 @pytest.mark.parametrize("typed", ["abc", "1.5", "-7", "9" * 400, "٣"])
 def test_what_is_no_seed_is_said_beside_it_and_keeps_the_last(panel, typed):
-    view = panel.view()
-    view.controls["seed"].text.value = typed
-    assert "seed" in complaint(panel, "seed") and view.running.run.disabled
-    assert view.controls["seed"].text.value == typed, "to be corrected, not retyped"
+    choose(panel, "seed", typed)
+    assert "seed" in complaint(panel, "seed").lower() and blocked(panel)
     assert panel.params.seed == 0
     with pytest.raises(KandiError, match="seed"):
         panel.start()
-    view.controls["seed"].text.value = "4"
-    assert not complaint(panel, "seed") and not view.running.run.disabled
+    choose(panel, "seed", "4")
+    assert not complaint(panel, "seed") and not blocked(panel)
 
 
 def test_settings_that_exclude_each_other_are_refused_beside_the_control(panel):
     panel.params = QUICK.replace(seed=2**63 - 1)
-    panel.view().controls["count"].number.value = 2
+    choose(panel, "count", 2)
     assert "too high for count" in complaint(panel, "count")
     assert panel.params.count == 1
 
 
 def test_an_emptied_prompt_switches_run_off_and_says_why(panel):
-    view = panel.view()
-    view.controls["prompt"].text.value = "  "
-    assert view.running.run.disabled and "prompt is empty" in complaint(panel, "prompt")
+    choose(panel, "prompt", "  ")
+    assert blocked(panel) and complaint(panel, "prompt") == "Say what to draw."
     with pytest.raises(KandiError, match="prompt is empty"):
         panel.run()
-    view.controls["prompt"].text.value = "a dog"
-    assert not view.running.run.disabled and not complaint(panel, "prompt")
+    choose(panel, "prompt", "a dog")
+    assert not blocked(panel) and not complaint(panel, "prompt")
 
 
 @pytest.mark.parametrize("name", every_task())
@@ -194,9 +239,9 @@ def test_every_task_has_a_panel_with_what_it_uses(name, k):
         pytest.skip("the tiny model cannot do it")
     made = kn.panel(task.function, k)
     assert seen(made) == {n for n, field in FIELDS.items() if field.used_by(name, k.spec.roles)}
-    trays = made.view().trays.trays
-    assert set(trays) == set(made.call.pictures) <= set(task.inputs)
-    assert not {"embedding", "latents"} & set(trays), "those are no pictures"
+    slots = {n for n, row in fields(made).items() if row["kind"] == "picture"}
+    assert slots == set(made.call.pictures) <= set(task.inputs)
+    assert not {"embedding", "latents"} & slots, "those are no pictures"
     made.close()
 
 
@@ -212,27 +257,24 @@ def test_a_function_of_the_same_shape_has_a_panel_too(k):
 
 
 def test_tasks_switch_and_keep_each_others_settings(several):
-    view = several.view()
     several.params = QUICK.replace(guidance=7)
     assert "strength" not in seen(several)
-    view.tasks.value = "edit"
-    assert "strength" in seen(several) and view.running.run.disabled
-    assert "edit needs an image" in view.trays.trays["image"].note
-    view.controls["strength"].auto.value = False
-    view.controls["strength"].number.value = 0.8
-    view.tasks.value = "generate"
+    choose(several, "task", "edit")
+    assert "strength" in seen(several) and blocked(several)
+    assert several.view().stage.empty["title"] == "Choose one of your pictures, or drop one"
+    choose(several, "strength", 0.8)
+    choose(several, "task", "generate")
     assert several.params.strength == 0.8 and several.params.guidance == 7
-    assert several.asked().params.strength is None, "generate is not asked for it"
+    assert several.as_run().params.strength is None, "generate is not asked for it"
 
 
 def test_models_switch_and_take_away_what_they_lack(k, tiny3_folder):
     third = kn.load(tiny3_folder, device="cpu")
     made = kn.panel([kn.generate, kn.mix], [k, third], QUICK.replace(width=64, height=64))
-    view = made.view()
     assert "prior_steps" in seen(made)
-    view.models.value = 1
+    choose(made, "model", 1)
     assert made.k is third and "prior_steps" not in seen(made)
-    assert len({label for label, _ in view.models.options}) == 2
+    assert len({label for _, label in fields(made)["model"]["choices"]}) == 2
     ran(made)
     assert made.error is None and made.results[0].model == third.spec.key
     made.close()
@@ -241,18 +283,18 @@ def test_models_switch_and_take_away_what_they_lack(k, tiny3_folder):
 def test_examples_come_in_every_language_and_doubts_are_said_while_one_types():
     mini = kn.load("mini-2.2", device="cpu")
     made = kn.panel(kn.generate, mini)
-    view = made.view()
     prompts = []
-    for button in view.help.buttons.values():
-        button.click()
-        button.click()
+    for code, _ in fields(made)["prompt"]["languages"]:
+        say(made, "language", value=code)
+        say(made, "language", value=code)
         prompts.append(made.params.prompt)
-        assert not view.help.advice.value, "the model knows its own examples"
-    assert len(set(prompts)) == 5 and len(view.help.buttons) == 5
-    assert "mushroom" in view.help.known.value, "what the model draws"
-    view.controls["prompt"].text.value = "a dragon in spce"
-    assert "dragon" in view.help.advice.value
-    assert view.help.advice.layout.display is None
+        assert not fields(made)["prompt"]["advice"], "the model knows its own examples"
+    assert len(set(prompts)) == 5
+    words = dict(fields(made)["prompt"]["words"])
+    assert "mushroom" in words["objects"], "what the model draws"
+    assert ["crown", " with a crown"] in fields(made)["prompt"]["chips"]
+    choose(made, "prompt", "a dragon in spce")
+    assert "dragon" in fields(made)["prompt"]["advice"]
     made.close()
 
 
@@ -279,21 +321,22 @@ def test_run_raises_plainly_what_the_task_raises(several):
 
 def test_a_second_click_on_run_does_nothing_and_settings_count_for_the_next(panel):
     panel.params = LONG
-    view = panel.view()
     assert panel.start()
     assert not panel.start()
-    assert view.running.run.disabled and not view.running.stop.disabled
+    bar = panel.view().runbar
+    assert bar.running
     with pytest.raises(KandiError, match="at work"):
         panel.run()
-    view.controls["steps"].number.value = 2
-    until(lambda: "/1000 steps" in view.running.time.value or "/100" in view.running.time.value)
-    assert "s left" in view.running.time.value or "0/" in view.running.time.value
-    view.running.stop.click()
-    until(lambda: view.running.stop.disabled)
-    assert isinstance(panel.error, Cancelled) and "stopped after" in view.running.message.value
+    choose(panel, "steps", 2)
+    until(lambda: "/1000 steps" in bar.words or "/100" in bar.words)
+    assert "s left" in bar.words or "0/" in bar.words
+    say(panel, "stop")
+    until(lambda: not bar.running)
+    assert isinstance(panel.error, Cancelled) and not said(panel)
+    assert "topped after" in said(panel, "note"), "what was wanted is no fault"
     ran(panel)
     assert panel.error is None and panel.results[0].params[0].steps == 2
-    assert not view.running.message.value, "the old message is gone"
+    assert not said(panel, "note"), "the old message is gone"
 
 
 def test_previews_are_shown_every_few_steps(panel):
@@ -304,9 +347,28 @@ def test_previews_are_shown_every_few_steps(panel):
     view.preview = lambda pictures: shown.append(len(pictures))
     ran(panel)
     assert shown == [1, 1], "after three steps and after six"
-    view.preview_every.value = 0
+    choose(panel, "preview", 0)
     ran(panel)
     assert len(shown) == 2 and panel.preview == 0
+
+
+def test_a_service_is_asked_for_unfinished_pictures_and_nothing_is_noted(k):
+    asked = []
+
+    def remote(task, params, **named):
+        asked.append(named)
+        return Result([picture()], [params], "m")
+
+    far = SimpleNamespace(spec=k.spec, remote=remote, url="http://127.0.0.1:9")
+    made = kn.panel(kn.generate, far, QUICK)
+    ran(made)
+    choose(made, "preview", 0)
+    ran(made)
+    assert made.error is None and asked[0]["preview"] == 5 and callable(asked[0]["on_preview"])
+    assert "on_preview" not in asked[1]
+    assert not said(made, "note")
+    assert "k = kn.Client('http://127.0.0.1:9')" in made.view().stage.code
+    made.close()
 
 
 def test_a_panel_waits_for_its_model_says_so_and_can_be_stopped_meanwhile(panel, k):
@@ -322,10 +384,10 @@ def test_a_panel_waits_for_its_model_says_so_and_can_be_stopped_meanwhile(panel,
     taken.wait(WAIT)
     view = panel.view()
     try:
-        view.running.run.click()
-        assert "waiting for the model" in view.running.time.value
-        view.running.stop.click()
-        until(lambda: view.running.stop.disabled)
+        say(panel, "run")
+        assert "waiting for the model" in view.runbar.words
+        say(panel, "stop")
+        until(lambda: not view.runbar.running)
         assert isinstance(panel.error, Cancelled)
         assert panel.start()
     finally:
@@ -344,22 +406,22 @@ def test_two_panels_on_one_model_take_turns(panel, k):
 
 def test_a_run_by_code_takes_the_button_away_meanwhile(k):
     def look(k, params):
-        states.append((view.running.run.disabled, view.running.stop.disabled))
+        states.append(view.runbar.running)
         return Result([picture()], [params], "m")
 
     states = []
     made = kn.panel(look, k, QUICK)
     view = made.view()
     made.run()
-    states.append((view.running.run.disabled, view.running.stop.disabled))
-    assert states == [(True, False), (False, True)]
+    states.append(view.runbar.running)
+    assert states == [True, False]
     made.close()
 
 
 def failing(k, params, *, image=None):
     raise {
-        "plain": KandiError("guidance is too much for this model; take less"),
-        "input": KandiError("this image is of no use; give another"),
+        "plain": KandiError("too much for this model; take less", about="guidance"),
+        "input": KandiError("guidance is named, but this is no fault of it"),
         "other": KandiError("nobody is to blame"),
         "bug": ZeroDivisionError("division\nby zero"),
     }[params.prompt]
@@ -375,30 +437,42 @@ def failing(k, params, *, image=None):
 )
 def test_an_error_stands_beside_the_control_that_it_names(k, why, place, words):
     made = kn.panel(failing, k, QUICK.replace(prompt=why))
-    view = made.view()
     ran(made)
-    assert made.error is not None and not view.running.run.disabled
-    said = {"message": view.running.message.value, "guidance": complaint(made, "guidance")}
-    assert words in said.pop(place) and not any(said.values())
+    assert made.error is not None and not blocked(made)
+    where = {"message": said(made), "guidance": complaint(made, "guidance")}
+    assert words.lower() in where.pop(place).lower() and not any(where.values())
     if place == "guidance":
-        view.controls["guidance"].number.value = 3
+        choose(made, "guidance", 3)
         assert not complaint(made, "guidance"), "it was said of another value"
     with pytest.raises(type(made.error)):
         made.run()
     made.close()
 
 
-def test_an_error_that_names_an_input_stands_in_its_tray(several):
+def test_an_error_that_names_an_input_stands_beside_it(several):
     several.inputs = {"image": picture(), "mask": picture("white", (32, 32))}
     several.task = kn.inpaint
-    tray = several.view().trays.trays["mask"]
     ran(several)
-    assert "mask" in tray.note and tray.wrong and not several.view().running.run.disabled
-    several.give("mask", picture("white"))
-    assert not tray.wrong
+    assert "mask" in complaint(several, "mask") and not blocked(several)
+    several.give("mask", kn.rectangle((64, 64), (0, 0, 32, 64)))
+    assert not complaint(several, "mask")
     ran(several)
     assert several.error is None
-    assert "kept" in several.view().picture.value, "the proof is shown, too"
+    assert several.view().stage.proof == "Outside the mask nothing changed."
+
+
+def test_outpainting_waits_for_a_side_and_what_was_said_goes_with_one(k):
+    made = kn.panel(kn.outpaint, k, QUICK, image=picture())
+    assert made.view().runbar.reason.startswith("Drag a side")
+    with pytest.raises(KandiError, match="how far"):
+        made.run()
+    made.problems["left"] = "too far"
+    assert made.view().stage.mode == "frame"
+    made.view().sides.frame.margins = (0, 0, 32, 0)
+    assert made.problems == {} and not blocked(made)
+    made.give("right", None)
+    assert blocked(made), "none again"
+    made.close()
 
 
 def test_warnings_of_a_run_in_the_background_are_notes_and_nothing_is_printed(
@@ -413,7 +487,7 @@ def test_warnings_of_a_run_in_the_background_are_notes_and_nothing_is_printed(
     made.view()
     ran(made)
     assert made.notes == ["the end is <b>cut</b>"]
-    assert "&lt;b&gt;cut" in made.view().running.message.value
+    assert said(made, "note") == "The end is <b>cut</b>.", "a text, no HTML"
     assert capfd.readouterr() == ("", "") and not recwarn.list
     with pytest.warns(KandiWarning, match="cut"):
         made.run()
@@ -427,15 +501,20 @@ def test_history_brings_settings_back(several):
     view = several.view()
     several.params = QUICK.replace(seed=3, count=2)
     ran(several)
-    view.tasks.value = "edit"
-    view.trays._picked(101)  # the second picture of the first run
+    assert view.stage.mode == "grid" and len(view.stage.pictures) == 2
+    choose(several, "task", "edit")
+    say(several, "pick", number=101)  # the second picture of the first run
     assert several.task is kn.generate and several.params.count == 2
-    view.tasks.value = "edit"
-    view.trays._take("image")
+    assert view.stage.mode == "view" and view.stage.index == 1
+    choose(several, "task", "edit")
+    say(several, "use", name="image", number=101)
     assert several.inputs["image"] is several.results[0][1]
+    assert view.stage.mode == "view" and not view.stage.before
     several.params = QUICK.replace(seed=9)
     ran(several)
-    assert [e["number"] for e in view.trays.history.pictures] == [100, 101, 200]
+    assert view.stage.before, "what it was made from"
+    film = view.strip.film
+    assert [e["number"] for e in film.entries] == [200, 100, 101]
     several.inputs = {}
     several.task = kn.generate
     several.recall(2)
@@ -443,6 +522,18 @@ def test_history_brings_settings_back(several):
     assert several.inputs["image"] is several.results[0][1]
     with pytest.raises(KandiError, match="run 7"):
         several.recall(7)
+
+
+def test_arrows_go_through_pictures_of_a_run_and_then_the_film(panel):
+    panel.params = QUICK.replace(count=2)
+    ran(panel)
+    say(panel, "show", value=0)
+    view = panel.view()
+    for by, index in ((1, 1), (-1, 0), (-1, 0)):
+        say(panel, "step", value=by)
+        assert view.stage.index == index and view.stage.mode == "view"
+    say(panel, "all")
+    assert view.stage.mode == "grid"
 
 
 def test_history_keeps_the_latest(k):
@@ -454,7 +545,7 @@ def test_history_keeps_the_latest(k):
         made.params = QUICK.replace(seed=seed)
         made.run()
     assert len(made.results) == KEPT and made.results[0].params[0].seed == 3
-    assert len(made.view().trays.history.pictures) == KEPT
+    assert len(made.view().strip.film.entries) == KEPT
     made.close()
 
 
@@ -473,13 +564,46 @@ def test_copied_code_makes_the_picture_again(several, k, monkeypatch):
     several.params = QUICK.replace(seed=5)
     several.run(progress=False)
     several.task = kn.edit
-    view = several.view()
-    view.trays._take("image")
+    say(several, "use", name="image", number=100)
     edited = several.run(progress=False)
-    code = view.trays.history.code
+    several.view().looking = True
+    several.view().refresh()
+    code = several.view().stage.code
     assert code.splitlines()[-1] == "result" and "kn.edit(model, " in code
     again = executed(code, monkeypatch, model=k)
     assert again[0].tobytes() == edited[0].tobytes()
+
+
+def code_of(panel):
+    panel.view().looking = True
+    panel.view().refresh()
+    return panel.view().stage.code
+
+
+def test_the_code_of_a_run_has_the_mask_of_that_run(several, k, monkeypatch):
+    monkeypatch.setattr(sys.modules["__main__"], "model", k, raising=False)
+    several.task = kn.inpaint
+    source = Image.effect_noise((64, 64), 90).convert("RGB")
+    soft = kn.ellipse(source, (10, 10, 40, 30)).feather(2)
+    for mask in (kn.rectangle(source, (0, 0, 20, 20)), soft):
+        several.inputs = {"image": source, "mask": mask}
+        made = several.run(progress=False)
+        code = code_of(several)
+        several.give("mask", kn.rectangle(source, (30, 30, 60, 60)))  # today's is another
+        assert code_of(several) == code
+        again = executed(code, monkeypatch, model=k)
+        assert again[0].tobytes() == made[0].tobytes()
+
+
+def test_code_on_a_page_of_its_own_loads_what_it_needs(several, monkeypatch):
+    several.run(progress=False)
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    monkeypatch.setattr(several.k, "spec", kn.load("mini-2.2", device="cpu").spec)
+    code = code_of(several)
+    assert code.startswith("import kandi_nb as kn\n") and "k = kn.load('mini-2.2')" in code
+    names = {}
+    exec(code, names)
+    assert len(names["result"]) == 1
 
 
 def test_copied_code_names_the_notebooks_own_variables_and_files(several, k, monkeypatch):
@@ -488,12 +612,11 @@ def test_copied_code_names_the_notebooks_own_variables_and_files(several, k, mon
     several.give("image", source)
     several.run(progress=False)
     monkeypatch.setattr(sys.modules["__main__"], "my_sketch", source, raising=False)
-    view = several.view()
-    assert "image=my_sketch)" in view.trays.history.code
-    view.trays._taken("image", "holiday.png", png(picture("green")))
+    assert "image=my_sketch)" in code_of(several)
+    drop(several, "holiday.png", png(picture("green")), target="image")
     several.run(progress=False)
-    assert "'holiday.png'  # the file that was dropped" in view.trays.history.code
-    compile(view.trays.history.code, "cell", "exec")
+    assert "'holiday.png'  # the file that was dropped" in code_of(several)
+    compile(code_of(several), "cell", "exec")
 
 
 def test_save_writes_to_the_folder_and_says_where(several, tmp_path, capfd):
@@ -503,15 +626,16 @@ def test_save_writes_to_the_folder_and_says_where(several, tmp_path, capfd):
     with pytest.raises(KandiError, match="nothing is drawn"):
         several.save()
     several.run(progress=False)
-    view.saving.folder.value = str(tmp_path / "kept")
-    view.saving.save()
+    several.folder = tmp_path / "kept"
+    say(several, "save")
     (file,) = (tmp_path / "kept").glob("*.png")
-    assert file.name in view.saving.said.value and "travel inside" in view.saving.said.value
+    words, wrong = view.stage.note
+    assert file.name in words and "travel inside" in words and not wrong
     assert capfd.readouterr().out == ""
     (tmp_path / "file").touch()
-    view.saving.folder.value = str(tmp_path / "file")
-    view.saving.save()
-    assert "choose another folder" in view.saving.said.value
+    several.folder = tmp_path / "file"
+    say(several, "save")
+    assert "choose another folder" in view.stage.note[0] and view.stage.note[1]
 
 
 def test_the_recipe_of_a_picture_sets_everything(several, k, tmp_path):
@@ -538,31 +662,36 @@ def test_the_recipe_of_a_picture_sets_everything(several, k, tmp_path):
 
 
 class Page:
-    """What a browser would do with a tray."""
+    """What a browser would do with a widget that takes files."""
 
-    def __init__(self, tray):
-        self.tray, self.answers = tray, []
-        tray.send = lambda content, buffers=None: self.answers.append(content)
+    def __init__(self, widget, target):
+        self.widget, self.target, self.answers = widget, target, []
+        widget.send = lambda content, buffers=None: self.answers.append(content)
 
     def message(self, content, buffers=()):
-        self.tray._handle_custom_msg(content, buffers)
+        self.widget._handle_custom_msg(content, buffers)
 
     def drop(self, name, data, size=None, piece=1000):
-        words = {"id": "1", "name": name, "size": len(data) if size is None else size}
+        same = {"id": "1", "target": self.target}
+        words = {**same, "name": name, "size": len(data) if size is None else size}
         self.message({"kind": "begin", **words})
         for at in range(0, len(data), piece):
             if self.answers[-1]["kind"] != "next":
                 break
-            self.message({"kind": "piece", "id": "1"}, [memoryview(data[at : at + piece])])
+            self.message({"kind": "piece", **same}, [memoryview(data[at : at + piece])])
         if self.answers[-1]["kind"] == "next":
-            self.message({"kind": "end", "id": "1"})
+            self.message({"kind": "end", **same})
         return self.answers[-1]
+
+
+def drop(panel, name, data, target):
+    return Page(panel.view().rail, target).drop(name, data)
 
 
 @pytest.fixture
 def page(several):
     several.task = kn.edit
-    return Page(several.view().trays.trays["image"])
+    return Page(several.view().rail, "image")
 
 
 def test_a_dropped_picture_becomes_the_input(page, several):
@@ -570,14 +699,15 @@ def test_a_dropped_picture_becomes_the_input(page, several):
     answer = page.drop("noise.png", png(image))
     assert answer["kind"] == "done" and "80 × 60" in answer["text"]
     assert several.inputs["image"].tobytes() == image.tobytes()
-    assert not several.view().running.run.disabled and page.tray.shown.startswith("data:image")
-    page.message({"kind": "remove"})
-    assert several.inputs == {} and page.tray.shown == ""
+    assert not blocked(several)
+    assert several.view().rail.thumbnails["image"].startswith("data:image")
+    page.message({"kind": "remove", "name": "image"})
+    assert several.inputs == {} and several.view().rail.thumbnails == {}
 
 
 def large():
-    """Return a small file that says that it is a picture of 20,000 pixels."""
-    return png(Image.new("1", (20_000, 8)))
+    """Return a small file that says that it is a picture of more pixels than are taken."""
+    return png(Image.new("1", (20_000, 3_400)))
 
 
 @pytest.mark.parametrize(
@@ -586,7 +716,7 @@ def large():
         (b"no picture at all", None, "is no picture that can be read"),
         (b"x", 200 * 2**20, "has 200 MB"),
         (b"", None, "has 0 MB"),
-        (large(), None, "has 20,000 × 8 pixels"),
+        (large(), None, "has more than 67,108,864 pixels"),
         (png(picture())[:60], None, "cannot be"),
         (b"x" * 5000, 2500, "did not arrive as it was sent"),
         (b"x" * 5000, 9000, "did not arrive as it was sent"),
@@ -603,31 +733,71 @@ def test_what_cannot_be_taken_is_said_in_a_line(page, several, data, size, words
 
 @pytest.mark.parametrize(
     "message",
-    [None, 3, {}, {"kind": "pick"}, {"kind": "pick", "number": "x"}, {"kind": ["pick"]}],
+    [
+        *(None, 3, {}, {"kind": "pick"}, {"kind": "pick", "number": "x"}, {"kind": ["pick"]}),
+        *({"kind": "set"}, {"kind": "set", "name": "steps", "value": {}}),
+        *({"kind": "set", "name": ["steps"], "value": 3}, {"kind": "step", "value": 7}),
+        *({"kind": "show", "value": True}, {"kind": "go", "value": "edit"}),
+        *({"kind": "set", "name": "model", "value": 9}, {"kind": "use", "number": None}),
+    ],
 )
 def test_strange_messages_change_nothing(page, several, message):
+    before = several.params
     page.message(message)
-    assert page.answers == [] and several.inputs == {}
+    assert page.answers == [] and several.inputs == {} and several.params == before
 
 
-def test_limits_are_the_same_on_both_sides(page):
-    assert (page.tray.most_bytes, page.tray.most_side) == (MOST_BYTES, MOST_SIDE)
+def test_limits_are_the_same_on_both_sides(several, monkeypatch):
+    form = several.view().rail.form
+    assert (form["most_bytes"], form["most_pixels"]) == (MOST_BYTES, most_pixels())
+    monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
+    assert most_pixels() == Limits.pixels, "a stranger's as few as at a service"
+    answer = drop(several, "big.png", png(Image.new("1", (4096, 1025))), target="image")
+    assert answer["kind"] == "refused" and "more than 4,194,304 pixels" in answer["text"]
 
 
 def test_a_picture_of_a_run_that_is_gone_is_said(several):
-    page = Page(several.view().trays.history)
-    page.message({"kind": "pick", "number": 700})
-    assert "run 7" in page.answers[-1]["text"]
+    say(several, "pick", number=700)
+    assert "Run 7" in said(several)
 
 
-def test_a_png_on_the_history_brings_its_settings(several, k, tmp_path):
-    page = Page(several.view().trays.history)
+def test_a_png_on_the_stage_brings_its_settings(several, k, tmp_path):
+    page = Page(several.view().stage, "stage")
     (path,) = kn.generate(k, QUICK.replace(seed=42), progress=False).save(tmp_path)
     answer = page.drop("saved.png", path.read_bytes())
     assert answer["kind"] == "done" and "settings of saved.png" in answer["text"]
-    assert several.view().controls["seed"].text.value == "42"
+    assert fields(several)["seed"]["value"] == "42"
     answer = page.drop("plain.png", png(picture()))
-    assert answer["kind"] == "refused" and "holds no recipe" in answer["text"]
+    assert answer["kind"] == "refused" and "holds no settings" in answer["text"]
+
+
+@pytest.mark.parametrize("answer", ["start", "settings", ""])
+def test_a_png_with_a_recipe_is_asked_about_where_a_picture_can_start(
+    several, k, answer, tmp_path
+):
+    several.task = kn.edit
+    page = Page(several.view().stage, "stage")
+    (path,) = kn.generate(k, QUICK.replace(seed=42), progress=False).save(tmp_path)
+    assert page.drop("saved.png", path.read_bytes())["kind"] == "done"
+    assert "take its settings" in several.view().stage.ask
+    page.message({"kind": "answer", "value": answer})
+    assert several.view().stage.ask == ""
+    assert ("image" in several.inputs) == (answer == "start")
+    assert (several.params.seed == 42) == (answer == "settings")
+
+
+def test_no_python_is_said_to_people(several, k):
+    from kandi_nb.drivers.panels.state.wording import _CODE, MISSING
+
+    several.inputs = {"image": picture(), "mask": picture("white", (32, 32))}
+    for name in several.calls:
+        several.task = several.calls[name].function
+        several.start()
+        several.wait(WAIT)
+        view = several.view()
+        lines = [*MISSING.values(), view.runbar.reason, *view.rail.form["wrong"].values()]
+        lines += [line for _, line in view.runbar.said]
+        assert [line for line in lines if _CODE.search(line)] == []
 
 
 # --- bad input, and the end ---
@@ -672,7 +842,7 @@ def test_twenty_panels_leave_nothing_behind(k):
     for _ in range(20):
         made = kn.panel([kn.generate, kn.edit, kn.inpaint], k, QUICK)
         made.view()
-        assert len(widgets._instances) > before[0] + 50
+        assert before[0] + 5 < len(widgets._instances) < before[0] + 40
         made.close()
         made.close()
     assert (len(widgets._instances), len(comms)) == before
@@ -686,7 +856,7 @@ def test_a_closed_panel_ends_its_run_and_comes_back_with_all_that_was_set(panel)
     assert panel.wait(WAIT) and isinstance(panel.error, Cancelled)
     panel.params = QUICK
     assert panel.view() is not first
-    assert panel.view().controls["steps"].slider.value == 2
+    assert fields(panel)["steps"]["value"] == 2
 
 
 def test_a_cell_that_is_run_again_closes_the_panel_that_it_showed(k, monkeypatch):
@@ -695,20 +865,20 @@ def test_a_cell_that_is_run_again_closes_the_panel_that_it_showed(k, monkeypatch
 
     ran = ["cell", "first"]
     monkeypatch.setattr(place, "_running_cell", lambda: tuple(ran))
-    monkeypatch.setattr(module, "watched", lambda: True)
+    monkeypatch.setattr(module, "is_watched", lambda: True)
     first, beside, second = (kn.panel(kn.generate, k, QUICK) for _ in range(3))
     first._repr_mimebundle_()
     beside._repr_mimebundle_()
-    assert first._view and beside._view, "one run may show several"
+    assert first.watcher and beside.watcher, "one run may show several"
     ran[1] = "second"
     second._repr_mimebundle_()
-    assert first._view is None and beside._view is None and second._view
+    assert first.watcher is None and beside.watcher is None and second.watcher
     ran[1] = "third"
     second._repr_mimebundle_()
-    assert second._view, "the same one again stays"
+    assert second.watcher, "the same one again stays"
     ran[:] = "another cell", "fourth"
     first._repr_mimebundle_()
-    assert second._view
+    assert second.watcher
     first.close()
     second.close()
 
@@ -716,11 +886,11 @@ def test_a_cell_that_is_run_again_closes_the_panel_that_it_showed(k, monkeypatch
 def test_who_watches_gets_controls(panel, monkeypatch):
     from kandi_nb.drivers.widgets import place
 
-    assert not place.watched()
+    assert not place.is_watched()
     monkeypatch.setenv("SERVER_SOFTWARE", "voila/0.5.13")
-    assert place.watched()
+    assert place.is_watched()
     data = panel._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     assert data["text/plain"] == repr(panel)
     monkeypatch.setenv("KANDI_NB_HEADLESS", "1")
-    assert not place.watched()
+    assert not place.is_watched()

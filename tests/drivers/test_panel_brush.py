@@ -7,7 +7,8 @@ from ipywidgets.widgets import widget as widgets
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.drivers.widgets.encoding import encoded
+from kandi_nb.drivers.panels.hearing import Hearing
+from kandi_nb.drivers.widgets.encoding import encode_mask
 from kandi_nb.words.errors import KandiError
 
 QUICK = kn.Params("a fox", steps=2, prior_steps=2)
@@ -31,12 +32,12 @@ def seen(part):
 
 
 def paint(panel, mask, **more):
-    brush = panel.view().trays.brush
-    brush.painter.set_state({"painted": memoryview(encoded(mask.array)), **more})
+    brush = panel.view().brush
+    brush.painter.set_state({"painted": memoryview(encode_mask(mask.array)), **more})
 
 
 def test_the_brush_stands_there_as_long_as_there_is_one_image_and_a_task_for_it(panel):
-    brush = panel.view().trays.brush
+    brush = panel.view().brush
     assert not seen(brush)
     panel.give("image", picture())
     assert seen(brush)
@@ -45,23 +46,23 @@ def test_the_brush_stands_there_as_long_as_there_is_one_image_and_a_task_for_it(
     panel.give("image", picture((32, 48)))
     assert seen(brush) and brush.painter.mask.size == (32, 48)
     panel.task = "generate"
-    assert panel.view().trays.inputs["mask"].layout.display == "none"
+    assert not seen(brush)
 
 
 def test_what_is_painted_is_what_is_repainted_and_an_emptied_mask_is_none(panel):
     panel.give("image", picture())
     view = panel.view()
-    assert view.running.run.disabled
+    assert view.runbar.reason
     paint(panel, PART, feather=2)
-    assert panel.inputs["mask"] == PART.feather(2) and not view.running.run.disabled
+    assert panel.inputs["mask"] == PART.feather(2) and not view.runbar.reason
     assert panel.run(progress=False).proof[0]["kept"] == 1
     paint(panel, PART - PART)
-    assert "mask" not in panel.inputs and view.running.run.disabled
+    assert "mask" not in panel.inputs and view.runbar.reason
 
 
 def test_what_code_gives_is_shown_by_the_brush_and_what_it_takes_away_too(panel):
     panel.inputs = {"image": picture(), "mask": OTHER}
-    brush = panel.view().trays.brush
+    brush = panel.view().brush
     assert brush.painter.mask == OTHER
     panel.give("mask", PART.image)
     assert brush.painter.mask == PART
@@ -74,7 +75,7 @@ def test_what_code_gives_is_shown_by_the_brush_and_what_it_takes_away_too(panel)
 
 def test_a_mask_that_does_not_fit_stays_the_tasks_to_complain_of_until_one_paints(panel):
     panel.inputs = {"image": picture(), "mask": kn.rectangle((8, 8), (0, 0, 3, 3))}
-    assert not panel.view().trays.brush.painter.mask.area
+    assert not panel.view().brush.painter.mask.area
     with pytest.raises(KandiError, match="8 × 8"):
         panel.run()
     paint(panel, PART)
@@ -83,19 +84,19 @@ def test_a_mask_that_does_not_fit_stays_the_tasks_to_complain_of_until_one_paint
 
 def test_a_picture_of_another_size_that_is_dropped_takes_the_painted_mask_away(panel):
     panel.give("image", picture())
-    trays = panel.view().trays
+    hearing = Hearing(panel.view())
     paint(panel, PART)
-    trays._give("image", picture(colour="blue"))
+    hearing._give("image", picture(colour="blue"))
     assert panel.inputs["mask"] == PART
-    trays._give("image", picture((32, 32)))
+    hearing._give("image", picture((32, 32)))
     assert "mask" not in panel.inputs
     panel.give("mask", PART)
-    trays._give("image", picture((48, 48)))
+    hearing._give("image", picture((48, 48)))
     assert panel.inputs["mask"] == PART, "what code gave is not ours to take"
 
 
 def test_a_frame_sets_how_far_a_picture_grows_and_shows_what_code_says(panel):
-    sides = panel.view().trays.sides
+    sides = panel.view().sides
     panel.inputs = {"image": picture(), "aspect": 2}
     assert not seen(sides), "inpaint does not grow it"
     panel.task = "outpaint"
@@ -120,7 +121,7 @@ def test_a_frame_sets_how_far_a_picture_grows_and_shows_what_code_says(panel):
 def test_margins_that_are_none_are_left_out(panel, value):
     panel.task = "outpaint"
     panel.inputs = {"image": picture(), "right": 8}
-    frame = panel.view().trays.sides.frame
+    frame = panel.view().sides.frame
     frame.set_state({"margins": value})
     assert frame.margins == (0, 0, 8, 0) and panel.inputs["right"] == 8
     with pytest.raises(KandiError, match="four whole numbers"):
@@ -135,10 +136,3 @@ def test_nothing_is_made_before_it_is_needed_and_nothing_is_left(panel):
     assert bare < len(widgets._instances) <= bare + 4, "painter and frame, a layout each"
     panel.close()
     assert len(widgets._instances) == before
-
-
-def test_a_slider_that_rests_on_auto_stands_on_a_step_of_its_own(panel):
-    """A page moves any other value to a step, and tells of it as if somebody had."""
-    slider = panel.view().controls["strength"].slider
-    steps = (slider.value - slider.min) / slider.step
-    assert abs(steps - round(steps)) < 1e-6

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.drivers import parcels, trials
+from kandi_nb.drivers.measure import trials
+from kandi_nb.drivers.remote import transfer
 from kandi_nb.words.embedding import Embedding
 from kandi_nb.words.errors import KandiError
 
@@ -18,8 +19,8 @@ QUICK = kn.Params("a fox", steps=2, prior_steps=2)
 
 
 def there_and_back(folder, **inputs):
-    text = json.dumps(parcels.packed(inputs, folder))
-    return parcels.unpacked(json.loads(text), folder)
+    text = json.dumps(transfer.pack(inputs, folder))
+    return transfer.unpack(json.loads(text), folder)
 
 
 def test_inputs_arrive_as_they_were(tmp_path):
@@ -46,9 +47,22 @@ def test_inputs_arrive_as_they_were(tmp_path):
     assert not list(tmp_path.glob("*.pkl"))
 
 
+def test_masks_and_maps_are_read_before_they_go(tmp_path):
+    """As pictures their numbers would be read by another rule, or not at all."""
+    levels = np.array([[0, 1000], [2000, 4095]], np.uint16)
+    for mask in (levels, torch.from_numpy(levels), Image.fromarray(levels)):
+        back = there_and_back(tmp_path, mask=mask, depth=mask)
+        assert back["mask"].array.tolist() == [[0, 62], [125, 255]]
+        assert np.asarray(back["depth"])[..., 0].tolist() == [[0, 62], [125, 255]]
+    with pytest.raises(KandiError, match="neither 0…255 nor 0…65535"):
+        transfer.pack({"depth": levels * 2}, tmp_path)
+    numbers = np.ones((1, 4, 8, 8), np.float16)
+    assert there_and_back(tmp_path, latents=numbers)["latents"].shape == (1, 4, 8, 8)
+
+
 def test_what_is_no_file_is_refused(tmp_path):
     with pytest.raises(KandiError, match="callback goes to another process as a file"):
-        parcels.packed({"callback": print}, tmp_path)
+        transfer.pack({"callback": print}, tmp_path)
 
 
 def test_a_plan_is_measured_in_a_process_of_its_own(tiny_folder):
@@ -81,7 +95,7 @@ def measured(monkeypatch):
                 value["pictures"] = [folder / "0000-0000.png"]
             return [value]
 
-        monkeypatch.setattr(trials, "_row", row)
+        monkeypatch.setattr(trials, "_rows_of_trial", row)
 
     return stand_in
 
@@ -136,7 +150,9 @@ def test_without_a_reference_nothing_is_compared(measured):
     ],
 )
 def test_wrong_options_are_refused_before_any_process(monkeypatch, options, message):
-    monkeypatch.setattr(trials, "_row", lambda *_: pytest.fail("a process was started"))
+    monkeypatch.setattr(
+        trials, "_rows_of_trial", lambda *_: pytest.fail("a process was started")
+    )
     with pytest.raises(KandiError, match=message) as caught:
         kn.bench(kn.generate, "mini-2.2", QUICK, **options)
     assert "\n" not in str(caught.value)

@@ -11,7 +11,7 @@ import pytest
 import kandi_nb as kn
 from kandi_nb.mini import judge
 from kandi_nb.mini.training.data import ALONE, Data
-from kandi_nb.mini.world.blends import Blend, blends, mixed, render_blend
+from kandi_nb.mini.world.blends import Blend, blends, mix, render_blend
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import HELD_OUT, THINGS, Scene, scenes
 
@@ -62,14 +62,14 @@ def test_too_few_scenes_are_refused():
 
 def test_what_one_does_not_say_comes_from_the_other():
     cat, dog = Scene("cat", place="beach", seed=1), Scene("dog", "red", seed=2)
-    assert mixed(cat, dog) == (cat, Scene("dog", "red", "beach", seed=1))
-    assert mixed(dog, cat)[0].place == "beach"
+    assert mix(cat, dog) == (cat, Scene("dog", "red", "beach", seed=1))
+    assert mix(dog, cat)[0].place == "beach"
     city = Scene("dog", place="city", seed=2)
     for share, place in ((0.4, "city"), (0.6, "beach")):  # of two places the larger share's
-        assert {scene.place for scene in mixed(cat, city, share)} == {place}
+        assert {scene.place for scene in mix(cat, city, share)} == {place}
     empty = Scene("nothing", place="space", seed=3)
-    assert mixed(empty, cat) == (Scene("cat", place="space", seed=3),) * 2
-    assert {scene.object for scene in mixed(empty, empty)} == {"nothing"}
+    assert mix(empty, cat) == (Scene("cat", place="space", seed=3),) * 2
+    assert {scene.object for scene in mix(empty, empty)} == {"nothing"}
 
 
 @pytest.mark.parametrize("size", [64, 128])
@@ -139,13 +139,13 @@ def test_codes_are_kept_under_the_weights_that_made_them(tmp_path):
 def test_mixtures_are_kept_under_the_choice_that_was_drawn(tmp_path, monkeypatch):
     """Another choice of mixtures must not be given the pictures of an earlier one."""
     data = Data(tmp_path, count=20)
-    drawn = data.blended
-    assert np.array_equal(Data(tmp_path, count=20).blended, drawn)
+    drawn = data.blended_pictures
+    assert np.array_equal(Data(tmp_path, count=20).blended_pictures, drawn)
     assert len(list(tmp_path.glob("mixtures-*.npy"))) == 1
     monkeypatch.setattr("kandi_nb.mini.world.blends.SHARES", (0.0, 0.0, 0.0, 1.0))
     other = Data(tmp_path, count=20)
-    assert not np.array_equal(other.blended, drawn)
-    assert np.array_equal(other.blended[3], render_blend(other.blends[3]))
+    assert not np.array_equal(other.blended_pictures, drawn)
+    assert np.array_equal(other.blended_pictures[3], render_blend(other.blends[3]))
     assert len(list(tmp_path.glob("mixtures-*.npy"))) == 2
 
 
@@ -157,7 +157,7 @@ def test_mixtures_are_sums_of_embeddings(tmp_path):
     import torch
 
     data = Data(tmp_path, count=40)
-    every, said, mixtures = data.embeddings(), data.imagined(), data.mixtures()
+    every, said, mixtures = data.embeddings(), data.imagine(), data.mixtures()
     assert mixtures.shape == (24, every.shape[1]) and len(data.blends) == 24
     assert said.shape == (len(THINGS) + 8, 1, every.shape[1])
     of_prior = 0
@@ -173,10 +173,10 @@ def test_mixtures_are_sums_of_embeddings(tmp_path):
         wanted = blend.share * both[0] + (1 - blend.share) * both[1]
         torch.testing.assert_close(mixtures[number], wanted)
     assert 5 <= of_prior <= 24
-    assert data.blended.shape == (24, 64, 64, 3)
+    assert data.blended_pictures.shape == (24, 64, 64, 3)
     # What the prior imagines of a thing is near to what CLIP sees in pictures of it.
-    cat = data.imagined()[THINGS.index("cat"), 0]
-    seen = data.trained.clip_towers()[1](
+    cat = data.imagine()[THINGS.index("cat"), 0]
+    seen = data.store.clip_towers()[1](
         judge.tensor([render(Scene(thing, seed=1)).image for thing in THINGS])
     ).image_embeds
     near = torch.nn.functional.cosine_similarity(seen, cat[None])
@@ -185,4 +185,4 @@ def test_mixtures_are_sums_of_embeddings(tmp_path):
 
 def test_what_the_prior_says_is_asked_of_the_prior_first(tmp_path):
     with pytest.raises(kn.KandiError, match="train prior"):
-        Data(tmp_path, count=40, weights=tmp_path).imagined()
+        Data(tmp_path, count=40, weights=tmp_path).imagine()

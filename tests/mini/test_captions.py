@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+import unicodedata
 from typing import NamedTuple
 
 import pytest
@@ -452,3 +453,18 @@ def test_needs_the_standard_library_only():
 def test_examples(module):
     tried = doctest.testmod(module)
     assert tried.attempted and not tried.failed
+
+
+def test_letters_that_were_taken_apart_are_read_as_whole_ones():
+    """Some keyboards, and names of files on some systems, write ü as u and two dots."""
+    for text in (
+        "Ein grüner Frosch im verschneiten Wald",
+        "une forêt enneigée, un renard orange",
+        "Жёлтый медведь в зимнем лесу, йети",
+        "a café with a piñata",
+    ):
+        apart = unicodedata.normalize("NFD", text)
+        assert apart != text and advise(apart) == advise(text)
+        assert expects(apart) == expects(text)
+        assert unknown_words(apart) == unknown_words(text)
+    assert advise(unicodedata.normalize("NFD", "ein grüner Frosch")) is None

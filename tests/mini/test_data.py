@@ -54,7 +54,9 @@ def test_another_world_is_painted_anew(tmp_path, other_sprites):
     assert not np.array_equal(painted.pictures[fox], before[fox])
     assert np.array_equal(painted.pictures[fox], render.render(some[fox]).image)
     assert not np.array_equal(painted.latents()[fox], latents[fox])
-    assert np.array_equal(painted.blended[0], Data(tmp_path, count=40).blended[0])
+    assert np.array_equal(
+        painted.blended_pictures[0], Data(tmp_path, count=40).blended_pictures[0]
+    )
 
 
 def test_the_world_is_known_by_all_of_its_code():
@@ -87,9 +89,7 @@ def test_stages_that_start_at_once_paint_the_scenes_once(tmp_path, monkeypatch, 
 
     monkeypatch.setattr(data.os, "replace", late)
     with ThreadPoolExecutor(2) as pool:
-        both = list(
-            pool.map(lambda _: Data(tmp_path, count=12)._rendered("pictures"), range(2))
-        )
+        both = list(pool.map(lambda _: Data(tmp_path, count=12)._render("pictures"), range(2)))
     assert np.array_equal(*both)
     assert np.array_equal(both[0][3], render.render(next(scenes(1, start=3))).image)
     assert capsys.readouterr().out.count("rendering 12 scenes") == 1

@@ -7,19 +7,20 @@ import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import kandi_nb as kn
 from kandi_nb.mini import judge, names
 from kandi_nb.mini.captions import canonical
 from kandi_nb.mini.evaluation import bars, cards, command, inpaint, mix, text
-from kandi_nb.mini.training import record
 from kandi_nb.mini.training.stages import CHECKPOINTS, STAGES
+from kandi_nb.mini.training.store import record
 from kandi_nb.mini.world.render import render, render_many
 from kandi_nb.mini.world.scenes import HELD_OUT, Scene, accepted_colours
 from kandi_nb.mini.world.vocabulary import ANIMALS, LANGUAGES
@@ -57,10 +58,10 @@ def test_scores_count_what_the_judge_sees():
 
 
 def test_missed_bars_are_named():
-    assert command.missed({names.DECODER: _evaluation()}) == []
+    assert command.missed_bars({names.DECODER: _evaluation()}) == []
     poor = _evaluation(0.85, seconds=2.0)
     poor.figures["MoVQ: object"] = 0.97
-    lines = command.missed({names.DECODER: _evaluation(), names.KANDINSKY_3: poor})
+    lines = command.missed_bars({names.DECODER: _evaluation(), names.KANDINSKY_3: poor})
     assert len(lines) == 3 and all(line.startswith("kandinsky-3: ") for line in lines)
     assert "kandinsky-3: object 85.0 %, not 90.0 %" in lines
     assert "kandinsky-3: seconds 2.00 s, not 1.50 s" in lines
@@ -81,12 +82,13 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
         "read_judge": {f"judge: {what}": 1.0 for what in judge.HEADS},
         "read_movq": {f"MoVQ: {what}": 1.0 for what in judge.HEADS},
         "seconds_a_picture": 0.1,
+        "sharpness": 0.9,
     }
     for function, answer in quick.items():
         monkeypatch.setattr(command, function, lambda *a, answer=answer: answer)
 
     def blank(count):
-        return [Image.new("RGB", (64, 64))] * count
+        return [Image.new("RGB", (128, 128))] * count
 
     def edited(k, runs, **inputs):
         return SimpleNamespace(images=blank(len(runs)))
@@ -95,7 +97,7 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
 
     class Drawn:
         family = "2.2"
-        size = 64
+        size = 128
 
         k = None
 
@@ -103,6 +105,9 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
             return [kn.Params(prompt) for prompt in prompts]
 
         def draw(self, prompts, seeds, *a, **k):
+            return blank(len(prompts))
+
+        def repaint(self, prompts, seeds, images, masks):
             return blank(len(prompts))
 
         def imagine(self, prompts):
@@ -122,6 +127,41 @@ def test_every_bar_of_the_family_is_read_somewhere(monkeypatch):
     for name in (names.INPAINT, names.INPAINT_21):
         assert {"put there", "kept", "seconds"} <= read[name]
     assert {"silhouette IoU", "depth: colour", "depth: place", "seconds"} <= read[names.DEPTH]
+
+
+def test_what_draws_128_px_is_read_at_64_px_too(monkeypatch, tmp_path):
+    class Family:
+        def __init__(self, weights, family, size=None):
+            self.size = size or 128
+
+    def read(painter, count):
+        return bars.Evaluation(
+            {"judge: object": 1.0, "object": 0.95 if painter.size > 64 else 0.8}
+        )
+
+    monkeypatch.setattr(command, "Painter", Family)
+    monkeypatch.setitem(command.READERS, "decoder", read)
+    evaluation = command.evaluate(names.DECODER)
+    assert evaluation.size == 128
+    assert evaluation.figures == {"judge: object": 1.0, "object": 0.95, "64 px: object": 0.8}
+    missed = command.missed_bars({names.DECODER: evaluation})
+    assert missed == [f"{names.DECODER}: 64 px: object 80.0 %, not 90.0 %"]
+    assert "64 px: object" in str(command.table({names.DECODER: evaluation}))
+    cards.write_card(names.DECODER, evaluation, tmp_path, 40)
+    card = " ".join((tmp_path / names.DECODER / "README.md").read_text("utf-8").split())
+    assert "| 64 px: object | 80.0 % | 90.0 % | **missed** |" in card
+    assert "Pictures of 128 x 128 pixels, or of 64 x 64 if asked." in card
+    assert command.evaluate(names.DECODER, size=64).figures["object"] == 0.8
+
+
+def test_sharpness_is_that_of_renders_and_less_of_blurs():
+    asked = text.held_out(6)
+    again = [replace(scene, seed=scene.seed + 9) for scene in asked]
+    for size in (64, 128):
+        pictures = [Image.fromarray(render(scene, size).image) for scene in again]
+        blurred = [picture.filter(ImageFilter.GaussianBlur(1)) for picture in pictures]
+        sharp, dull = (command.sharpness(each, asked) for each in (pictures, blurred))
+        assert 0.8 < sharp < 1.25 and dull < 0.5 * sharp
 
 
 def test_unknown_checkpoints_are_named_with_the_known_ones(tmp_path):
@@ -175,7 +215,7 @@ def test_two_that_end_at_once_are_both_recorded(tmp_path, read_before_written):
     stages = ["movq", "clip"]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda stage: record.record(stage, log, "a CPU", tmp_path), stages))
-    assert set(record.recorded(tmp_path)) == set(stages)
+    assert set(record.read_records(tmp_path)) == set(stages)
 
 
 def test_two_evaluations_at_once_are_both_kept(tmp_path, read_before_written):
@@ -192,7 +232,8 @@ def test_the_bundled_cards_are_what_is_written_of_their_figures(tmp_path):
     shutil.copy(names.WEIGHTS / record.FILE, tmp_path)
     known = json.loads((names.WEIGHTS / command.FILE).read_text("utf-8"))
     for name, read in known.items():
-        evaluation = bars.Evaluation(read["figures"], read["languages"])
+        size = read.get("size", 64)
+        evaluation = bars.Evaluation(read["figures"], read["languages"], size=size)
         cards.write_card(name, evaluation, tmp_path, 40)
         card = (tmp_path / name / "README.md").read_text("utf-8")
         bundled = (names.WEIGHTS / name / "README.md").read_text("utf-8")
@@ -227,6 +268,14 @@ def test_inpainting_tasks_ask_for_one_change():
         if task.wanted == "headwear":
             assert task.before.object in ANIMALS
             assert task.mask[solid].mean() < 0.7  # a rabbit's ears are up where its hat goes
+
+
+def test_inpainting_tasks_are_the_same_at_either_size():
+    both = zip(inpaint.tasks(3), inpaint.tasks(3, 128), strict=True)
+    for small, large in both:
+        assert (small.before, small.after) == (large.before, large.after)
+        halved = large.mask.reshape(64, 2, 64, 2).mean((1, 3))
+        assert np.abs(halved - small.mask).mean() < 0.03
 
 
 def test_edits_ask_for_another_colour_of_a_held_out_scene():

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from kandi_nb.mini.captions import caption
-from kandi_nb.mini.training import loop, networks, pieces, stages
-from kandi_nb.mini.training.losses import conditions, decoder, depth, text, told
+from kandi_nb.mini.training import loop, networks, stages
+from kandi_nb.mini.training import tokenizers as making
+from kandi_nb.mini.training.losses import conditions, decoder, text, text_conditioned
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
 from kandi_nb.mini.world.vocabulary import LANGUAGES
@@ -36,6 +37,18 @@ def test_masks_cover_what_they_name(kind):
         if kind == "head":
             rows = np.flatnonzero((SILHOUETTE > 127).any(1))
             assert mask[rows[0]].any() and not mask[rows[-1]].any()
+
+
+@pytest.mark.parametrize("kind", conditions.KINDS)
+def test_masks_cover_as_much_of_larger_pictures(kind):
+    large = render(Scene("cat", "blue", "beach", seed=4), 128).silhouette
+    for seed in range(5):
+        both = [
+            conditions.draw_mask(kind, shape, np.random.default_rng(seed))
+            for shape in (SILHOUETTE, large)
+        ]
+        assert both[1].shape == (128, 128)
+        assert abs(both[0].mean() - both[1].mean()) < 0.04
 
 
 def test_an_empty_place_gets_a_box_instead():
@@ -70,7 +83,7 @@ def test_a_grown_decoder_starts_as_the_decoder(stage):
     torch.manual_seed(0)
     plain = networks.unet().eval()
     network = stages.STAGES[stage].network(64)
-    larger = decoder.grown(network, plain.state_dict()).eval()
+    larger = decoder.widen(network, plain.state_dict()).eval()
     x, e = torch.randn(2, networks.LATENT_CHANNELS, 8, 8), torch.randn(2, networks.EMBEDDING)
     added = {"image_embeds": e}
     with torch.inference_mode():
@@ -94,10 +107,10 @@ def test_a_step_of_each_moves_the_new_inputs(stage, tmp_path):
         )
     else:
         depths = np.repeat(render(Scene("cat", seed=4)).depth[None], 6, 0)
-        unet, extra = networks.unet(extra=4, hint=True), depth.hints_of(depths)
-    unet = decoder.grown(unet, networks.unet().state_dict())
-    conditioning = decoder.pictured(embeddings, embeddings[0])
-    loss = decoder.loss_of(latents, conditioning, batch=4, extra=extra)
+        unet, extra = networks.unet(extra=4, hint=True), conditions.hints_of(depths)
+    unet = decoder.widen(unet, networks.unet().state_dict())
+    conditioning = decoder.picture_conditioning(embeddings, embeddings[0])
+    loss = decoder.denoising_loss_of(latents, conditioning, batch=4, extra=extra)
     plan = loop.Plan(stage, tmp_path, steps=2, warmup=1, ema=0.0)
     trained = loop.train(plan, unet, loss)
     assert trained.conv_in.weight[:, networks.LATENT_CHANNELS :].abs().max() > 0
@@ -107,7 +120,7 @@ def test_depth_readings_run_on_any_depth_decoder(tmp_path):
     from kandi_nb.mini import names
     from kandi_nb.mini.evaluation import inpaint
     from kandi_nb.mini.evaluation.painter import Painter
-    from kandi_nb.mini.training import assemble
+    from kandi_nb.mini.training.store import assemble
 
     for name in (names.PRIOR, names.DECODER):
         # Real folders, so that the depth decoder beside them is the one of this test.
@@ -131,8 +144,8 @@ def test_depth_readings_run_on_any_depth_decoder(tmp_path):
 def tokenizers(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tokenizers")
     return {
-        "xlm-r": pieces.make_xlm_r_tokenizer(folder / "xlm-r", 4000),
-        "t5": pieces.make_t5_tokenizer(folder / "t5", 4000),
+        "xlm-r": making.make_xlm_r_tokenizer(folder / "xlm-r", 4000),
+        "t5": making.make_t5_tokenizer(folder / "t5", 4000),
     }
 
 
@@ -150,7 +163,7 @@ def test_special_pieces_stand_where_xlm_r_and_t5_have_them(tokenizers):
 
 
 def test_the_same_captions_make_the_same_pieces():
-    assert pieces.learn(pieces.T5, 500, 300) == pieces.learn(pieces.T5, 500, 300)
+    assert making.learn_pieces(making.T5, 500, 300) == making.learn_pieces(making.T5, 500, 300)
 
 
 @pytest.mark.parametrize("kind", ["xlm-r", "t5"])
@@ -176,7 +189,9 @@ def test_2_1_is_told_as_its_pipeline_tells_it(tokenizers):
     torch.manual_seed(0)
     world, encoder = list(scenes(100)), networks.multilingual_clip().eval()
     e, nothing = torch.randn(110, networks.EMBEDDING), torch.zeros(networks.EMBEDDING)
-    conditioning = told.conditioning_21(world, e, nothing, tokenizers["xlm-r"], encoder)
+    conditioning = text_conditioned.conditioning_21(
+        world, e, nothing, tokenizers["xlm-r"], encoder
+    )
     arguments = conditioning(torch.arange(110), torch.Generator().manual_seed(0))
     states, added = arguments["encoder_hidden_states"], arguments["added_cond_kwargs"]
     assert states.shape == (110, networks.TOKENS, networks.STATES)
@@ -204,7 +219,7 @@ def test_3_is_told_as_its_pipeline_tells_it(tokenizers):
 
     torch.manual_seed(0)
     world, encoder = list(scenes(40)), networks.t5().eval()
-    conditioning = told.conditioning_3(world, tokenizers["t5"], encoder)
+    conditioning = text_conditioned.conditioning_3(world, tokenizers["t5"], encoder)
     index, seed = torch.arange(40), 5
     arguments = conditioning(index, torch.Generator().manual_seed(seed))
     states, mask = arguments["encoder_hidden_states"], arguments["encoder_attention_mask"]
@@ -212,7 +227,7 @@ def test_3_is_told_as_its_pipeline_tells_it(tokenizers):
     nothing = (mask == 0).all(1)
     assert 0 < nothing.sum() < 15 and not states[nothing].any()
     # The same captions through the pipeline's own code give the same states and mask.
-    texts = told._captions(world, index, torch.Generator().manual_seed(seed))
+    texts = text_conditioned._captions(world, index, torch.Generator().manual_seed(seed))
     pipeline = Kandinsky3Pipeline(
         tokenizers["t5"],
         encoder,
@@ -234,15 +249,17 @@ def test_a_step_of_the_decoders_that_read(kind, tokenizers, tmp_path):
     if kind == "2.1":
         e = torch.randn(8, networks.EMBEDDING)
         encoder = networks.multilingual_clip().bfloat16().eval()
-        conditioning = told.conditioning_21(world, e, e[0], tokenizers["xlm-r"], encoder)
+        conditioning = text_conditioned.conditioning_21(
+            world, e, e[0], tokenizers["xlm-r"], encoder
+        )
         unet, alphas = stages.STAGES["decoder-2.1"].network(64), None
-        unet = decoder.grown(unet, networks.unet().state_dict())
+        unet = decoder.widen(unet, networks.unet().state_dict())
     else:
         encoder = networks.t5().bfloat16().eval()
-        conditioning = told.conditioning_3(world, tokenizers["t5"], encoder)
+        conditioning = text_conditioned.conditioning_3(world, tokenizers["t5"], encoder)
         unet, alphas = networks.unet_3(), decoder.schedule(networks.scheduler_3())
     before = {k: v.clone() for k, v in unet.state_dict().items()}
-    loss = decoder.loss_of(latents, conditioning, batch=4, alphas=alphas)
+    loss = decoder.denoising_loss_of(latents, conditioning, batch=4, alphas=alphas)
     plan = loop.Plan(kind, tmp_path, steps=2, warmup=1, ema=0.0)
     after = loop.train(plan, unet, loss).state_dict()
     assert all(torch.isfinite(v).all() for v in after.values())
@@ -256,7 +273,7 @@ def test_a_text_encoder_learns_a_step_from_clip(tokenizers, tmp_path):
 
     torch.manual_seed(0)
     clip_tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / PRIOR / "tokenizer")
-    loss_of = text.loss_of(
+    loss_of = text.text_encoder_loss_of(
         list(scenes(30)), tokenizers["t5"], networks.clip_text(), clip_tokenizer, batch=24
     )
     model = text.TextEncoder(networks.t5())

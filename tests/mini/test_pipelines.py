@@ -96,10 +96,10 @@ embeds = {}
 def arguments(takes, name):
     takes = takes.split()
     given = {"generator": torch.Generator().manual_seed(0)}
-    # 4 steps: of 8 where image-to-image takes half of them.
-    given["num_inference_steps"] = 8 if "strength" in takes else 4
+    # 2 steps: of 4 where image-to-image takes half of them.
+    given["num_inference_steps"] = 4 if "strength" in takes else 2
     if "prompt" in takes: given["prompt"] = prompt
-    if "prior" in takes: given["prior_num_inference_steps"] = 4
+    if "prior" in takes: given["prior_num_inference_steps"] = 2
     if "embeds" in takes: given |= embeds["V22" if "V22" in name else "21"]
     if "size" in takes: given |= {"height": 64, "width": 64}
     if "image" in takes: given["image"] = photo
@@ -166,19 +166,21 @@ def reports(tmp_path_factory):
     return json.loads(run.stdout.splitlines()[-1])
 
 
-def test_every_class_of_2_1_2_2_and_3_is_here(reports):
+def test_every_class_of_2_1_2_2_and_3_runs_on_the_export(reports):
+    """One test for all: whichever worker ran another would start the process once more."""
     assert len(CLASSES) == 19
     assert sorted(CLASSES) == reports["classes"]
+    faults = {name: fault(name, reports[name]) for name in [*CLASSES, *AUTO, "fp16", "ddpm"]}
+    assert not {name: found for name, found in faults.items() if found}
 
 
-@pytest.mark.parametrize("name", [*CLASSES, *AUTO, "fp16", "ddpm"])
-def test_it_runs_on_the_export(reports, name):
-    report = reports[name]
-    assert report["finite"]
-    if "PriorPipeline" in name or "Emb2Emb" in name:
-        assert report["shape"] == [1, 128]
-    else:
-        assert report["shape"] == [1, 64, 64, 3]
-        assert report["spread"] > 0.02  # not one flat colour
-    if name in AUTO:
-        assert report["class"] == AUTO[name][2]
+def fault(name, report):
+    """What is wrong with what a class made, or nothing."""
+    prior = "PriorPipeline" in name or "Emb2Emb" in name
+    if not report["finite"] or report["shape"] != ([1, 128] if prior else [1, 64, 64, 3]):
+        return report
+    if not prior and report["spread"] <= 0.02:
+        return "one flat colour"
+    if name in AUTO and report["class"] != AUTO[name][2]:
+        return report["class"]
+    return None

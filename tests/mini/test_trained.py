@@ -12,10 +12,11 @@ import torch
 
 import kandi_nb as kn
 from kandi_nb.mini import names
-from kandi_nb.mini.training import assemble, landing, loop, networks
+from kandi_nb.mini.training import loop, networks
 from kandi_nb.mini.training.data import Data
 from kandi_nb.mini.training.stages import CHECKPOINTS, STAGES
-from kandi_nb.mini.training.trained import Trained
+from kandi_nb.mini.training.store import assemble, export
+from kandi_nb.mini.training.store.trained import Trained
 from kandi_nb.words.files import replace_folder
 
 
@@ -72,7 +73,7 @@ def test_a_stage_begins_with_what_has_landed(stage, tmp_path, monkeypatch):
     start |= {"inpaint-2.2": "decoder-2.2 (", "inpaint-2.1": "decoder-2.1 ("}
     start = start.get(stage)
     assert plan.began is None if start is None else plan.began.startswith(start)
-    wanted = Trained(tmp_path).landed(stage)
+    wanted = Trained(tmp_path).landed_weights(stage)
     before, after = (dict(seen.value.args[1].state_dict()) for seen in (anew, landed))
     assert set(after) == set(wanted)
     assert all(torch.equal(weight, wanted[name]) for name, weight in after.items())
@@ -86,7 +87,7 @@ def test_what_a_stage_does_not_train_stays_as_it_is(tmp_path):
     before = {k: v.clone() for k, v in unet.mid_block.state_dict().items()}
     Trained(tmp_path).begin(unet, "depth-2.2")
     assert all(torch.equal(v, before[k]) for k, v in unet.mid_block.state_dict().items())
-    wanted = Trained(tmp_path).landed("depth-2.2")["conv_in.weight"]
+    wanted = Trained(tmp_path).landed_weights("depth-2.2")["conv_in.weight"]
     assert torch.equal(unet.conv_in.weight, wanted)
 
 
@@ -132,7 +133,7 @@ def test_the_landed_movq_lands_again_byte_for_byte(tmp_path):
     data = Data(tmp_path / "training", count=10)
     unet = STAGES["depth-2.2"].network(64)
     checkpoint = CHECKPOINTS[names.DEPTH]
-    saved = assemble.save_decoder(checkpoint, unet, landing.movq(data), weights=tmp_path)
+    saved = assemble.save_decoder(checkpoint, unet, export.movq(data), weights=tmp_path)
 
     def digest(folder):
         file = folder / "movq" / "diffusion_pytorch_model.safetensors"

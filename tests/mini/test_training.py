@@ -5,20 +5,30 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import os
+import shutil
 import subprocess
 import sys
+import threading
 import types
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
-from kandi_nb.mini.training import loop, networks
+from kandi_nb.mini import names
+from kandi_nb.mini.training import loop, networks, queue
 from kandi_nb.mini.training.fast import fast_group_norm
-from kandi_nb.mini.training.losses import decoder, prior
+from kandi_nb.mini.training.losses import decoder, movq, prior
 from kandi_nb.mini.training.losses.movq import fit_codebook
-from kandi_nb.mini.training.stages import STAGES, Stage
-from kandi_nb.mini.training.train import main
+from kandi_nb.mini.training.stage import Stage
+from kandi_nb.mini.training.stages import GROUPS, STAGES
+from kandi_nb.mini.training.train import main, mixed_loss
+from kandi_nb.model import integrity
+
+MOVQ_FILE = "diffusion_pytorch_model.safetensors"
 
 
 def _train(folder, steps, stop_after=None):
@@ -60,7 +70,7 @@ def test_what_a_training_began_with_is_known_after_it_was_killed(tmp_path):
     def run(began, steps):
         plan = loop.Plan("test", tmp_path, steps=steps, began=began)
         loop.train(plan, nn.Linear(1, 1), lambda m, g: (next(m.parameters()).sum(), {}))
-        return loop.began_with(plan)
+        return loop.state_of(plan)["began"]
 
     assert run("what had landed", 2) == "what had landed"
     assert run(None, 4) == run("something newer", 6) == "what had landed"
@@ -75,6 +85,14 @@ def test_a_killed_training_goes_on_along_the_same_curve(tmp_path):
         assert torch.equal(ours, theirs)
     assert [step for step, _ in _losses(tmp_path / "whole")] == [str(n) for n in range(1, 21)]
     assert _losses(tmp_path / "killed") == _losses(tmp_path / "whole")
+
+
+def test_time_that_other_work_takes_is_not_training(tmp_path, monkeypatch):
+    wall = iter(range(0, 10**6, 1000))  # a thousand seconds pass between any two looks
+    monkeypatch.setattr(loop.time, "monotonic", lambda: next(wall))
+    _train(tmp_path, 3)
+    assert 0 < loop.state_of(loop.Plan("test", tmp_path))["seconds"] < 100
+    assert loop.clock("cuda") % 1000 == 0
 
 
 def test_training_learns(tmp_path):
@@ -146,13 +164,13 @@ def test_the_true_noise_has_no_loss_and_the_bound_prefers_the_true_variance():
 
 
 def test_codebook_fits_the_latents():
-    movq = types.SimpleNamespace(
+    model = types.SimpleNamespace(
         quantize=types.SimpleNamespace(
             embedding=nn.Embedding(networks.CODES, networks.LATENT_CHANNELS)
         )
     )
     latents = torch.randn(200, networks.LATENT_CHANNELS, 4, 4)
-    assert fit_codebook(movq, latents, rounds=3) < 0.6 * latents.square().mean()
+    assert fit_codebook(model, latents, rounds=3) < 0.6 * latents.square().mean()
 
 
 def test_a_lengthened_prior_gives_the_same_embedding():
@@ -194,7 +212,7 @@ def test_a_new_stage_is_one_row_and_one_loss(tmp_path, monkeypatch):
     """It trains, begins with another's weights, keeps what is frozen, lands and is recorded."""
 
     def loss(data, plan):
-        return lambda model, generator: (model(torch.ones(4, 1)).square().mean(), {})
+        return lambda m, generator: (m(torch.ones_like(m.weight)).square().mean(), {})
 
     def land(stage, network, data):
         file = data.weights / "toy.txt"
@@ -217,9 +235,9 @@ def test_a_new_stage_is_one_row_and_one_loss(tmp_path, monkeypatch):
         assert main([name, "--steps", "3", "--scenes", "12", *folders]) == 0
     weight, bias = (tmp_path / "weights" / "toy.txt").read_text("utf-8").split()
     assert float(bias) == pytest.approx(
-        loop.averaged(tmp_path, "first")["bias"].item(), abs=1e-4
+        loop.average_weights(tmp_path, "first")["bias"].item(), abs=1e-4
     )
-    assert float(weight) < loop.averaged(tmp_path, "first")["weight"].item()
+    assert float(weight) < loop.average_weights(tmp_path, "first")["weight"].item()
     kept = json.loads((tmp_path / "weights" / "training.json").read_text("utf-8"))
     assert kept["toy"]["began"].startswith("first (3 steps")
 
@@ -233,12 +251,150 @@ def test_a_plan_is_not_changed_by_training(tmp_path):
     assert [round(plan.ema_at(step), 3) for step in (0, 90, 10**6)] == [0.1, 0.91, plan.ema]
 
 
+def test_the_rate_is_held_until_it_falls(tmp_path):
+    whole = loop.Plan("test", tmp_path)
+    late = dataclasses.replace(whole, fall=0.2)
+    half, end = (late.rate_at(10**6, progress) for progress in (0.8, 1.0))
+    assert half == late.rate and end == pytest.approx(0, abs=1e-9)
+    assert late.rate_at(10**6, 0.9) == pytest.approx(whole.rate_at(10**6, 0.5))
+    assert whole.rate_at(10**6, 0.0) == whole.rate > whole.rate_at(10**6, 0.3)
+
+
+def test_a_share_of_the_steps_takes_the_smaller_pictures():
+    taken = []
+    loss = mixed_loss(lambda m, g: taken.append(128), lambda m, g: taken.append(64), 0.25)
+    for step in range(400):
+        loss(nn.Identity(), torch.Generator().manual_seed(step))
+    assert 70 < taken.count(64) < 130 and taken.count(128) == 400 - taken.count(64)
+
+
+def test_crispness_asks_for_edges_wherever_they_stand():
+    stripes = torch.zeros(1, 3, 32, 32)
+    stripes[..., ::4] = 1.0
+    inside = np.full((1, 32, 32), 255, np.uint8)
+
+    def crispness(drawn):
+        _, figures = movq._picture_loss(drawn, stripes, inside, torch.tensor([0]))
+        return figures["crispness"]
+
+    blurred = nn.functional.avg_pool2d(stripes, 3, 1, 1)
+    assert crispness(stripes) == 0
+    assert crispness(stripes.roll(1, -1)) < 0.2 * crispness(blurred)
+
+
+NAMES = ("movq-decoder", "decoder-2.2", "inpaint-2.2", "depth-2.2", "decoder-3")
+
+
+def test_a_stage_needs_only_what_stands_before_it():
+    order = list(STAGES)
+    for name, stage in STAGES.items():
+        assert all(order.index(need) < order.index(name) for need in stage.needs)
+        assert stage.begins is None or stage.begins in stage.needs
+    assert {*NAMES, "decoder-2.1", "inpaint-2.1"} == set(GROUPS["decoders"])
+    minutes = queue.minutes_of(NAMES, 26)
+    assert sum(minutes.values()) == pytest.approx(26)
+    assert minutes["decoder-2.2"] == 4 * minutes["depth-2.2"]
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_queue_keeps_the_order_and_fills_its_lanes(lanes):
+    begun, ended, landed, beside = [], [], [], []
+
+    def train(stage):
+        begun.append(stage)
+        beside.append(len(begun) - len(ended))
+        assert set(STAGES[stage].needs) & set(NAMES) <= set(ended)
+        if stage in NAMES[:2] and lanes == 2:
+            meeting.wait(timeout=60)  # both of them are in training
+        ended.append(stage)
+        return True
+
+    def land(stage):
+        assert "movq-decoder" in ended
+        landed.append(stage)
+
+    meeting = threading.Barrier(2)
+    assert queue.train_all(NAMES, train, land, lanes) == dict.fromkeys(NAMES, True)
+    assert sorted(landed) == sorted(ended) == sorted(NAMES) and max(beside) == lanes
+
+
+def test_what_needs_a_failed_stage_is_left_out():
+    begun, landed = [], []
+
+    def train(stage):
+        begun.append(stage)
+        return stage != "decoder-2.2"
+
+    done = queue.train_all(NAMES, train, landed.append)
+    assert begun == ["movq-decoder", "decoder-2.2", "decoder-3"]
+    assert [name for name, well in done.items() if well] == landed == [begun[0], begun[2]]
+
+
+def test_a_stage_of_a_queue_is_a_process(monkeypatch):
+    for program, well in (("true", True), ("false", False)):
+        monkeypatch.setattr(queue.sys, "executable", shutil.which(program))
+        assert queue.Processes().train("judge", "--steps", "1") is well
+
+
+def test_a_queue_trains_128_px_from_the_command_line(tmp_path, monkeypatch):
+    """Two steps of two stages, from the landed weights, as a queue types them."""
+    weights = tmp_path / "weights"
+    shutil.copytree(names.WEIGHTS, weights, copy_function=os.symlink)
+    seen = []
+
+    def train(self, stage, *words):
+        seen.append([stage, *words])
+        return main([stage, *words]) == 0
+
+    monkeypatch.setattr(queue.Processes, "train", train)
+    folders = ["--folder", str(tmp_path / "training"), "--weights", str(weights)]
+    words = ["--size", "128", "--steps", "2", "--batch", "2", "--scenes", "12"]
+    words += ["--begin", "landed", "--side-by-side", "1", "--threads", "1", *folders]
+    assert main(["depth-2.2", "movq-decoder", *words]) == 0
+    assert [each[0] for each in seen] == ["movq-decoder", "depth-2.2"]
+    painted = {path.name.split("-", 2)[2] for path in tmp_path.glob("*/pictures-*.npy")}
+    assert painted == {"64-12.npy", "128-12.npy"}
+    kept = json.loads((weights / "training.json").read_text("utf-8"))
+    assert kept["depth-2.2"]["began"].startswith("what had landed (")
+    # The MoVQ lands in every folder that has one, as one file; a UNet knows its own size.
+    landed = {path: path.read_bytes() for path in weights.glob("*/movq/*.safetensors")}
+    assert len(landed) == 7 and len(set(landed.values())) == 1  # Kandinsky 3's lies there twice
+    before = load_file(names.WEIGHTS / names.DECODER / "movq" / MOVQ_FILE)
+    after = load_file(next(iter(landed)))
+    changed = {k.split(".")[0] for k, v in before.items() if not torch.equal(v, after[k])}
+    assert changed == {"decoder", "post_quant_conv"}
+    for name, side in ((names.DEPTH, 128), (names.KANDINSKY_3, 64)):
+        config = json.loads((weights / name / "movq" / "config.json").read_text("utf-8"))
+        assert config["sample_size"] == side
+    config = json.loads((weights / names.DEPTH / "unet" / "config.json").read_text("utf-8"))
+    assert config["sample_size"] == 16
+    for name in (names.DEPTH, names.KANDINSKY_3, names.INPAINT_21):
+        integrity.check_folder(weights / name)
+    assert (weights / names.DEPTH / "README.md").exists()
+
+
+def test_what_is_not_landed_is_not_recorded(tmp_path):
+    """A later landing, in another process, still says on what the stage was trained."""
+    record_file = tmp_path / "weights" / "training.json"
+    folders = ["--folder", str(tmp_path), "--weights", str(tmp_path / "weights")]
+    words = ["movq", "--scenes", "12", *folders]
+    before = torch.get_num_threads()
+    try:
+        assert main([*words, "--steps", "1", "--threads", "1", "--no-land"]) == 0
+    finally:
+        torch.set_num_threads(before)
+    assert not record_file.exists()
+    assert main([*words, "--land"]) == 0
+    kept = json.loads(record_file.read_text("utf-8"))["movq"]
+    assert kept["steps"] == 1 and kept["hardware"] == "1 CPU thread"
+
+
 def test_first_stage_trains_from_the_command_line(tmp_path):
     folders = ["--folder", str(tmp_path), "--weights", str(tmp_path / "weights")]
     assert main(["movq", "--steps", "2", "--scenes", "12", "--threads", "1", *folders]) == 0
     kept = json.loads((tmp_path / "weights" / "training.json").read_text("utf-8"))
     assert kept["movq"]["steps"] == 2 and kept["movq"]["loss"] > 0
-    weights = loop.averaged(tmp_path, "movq")
+    weights = loop.average_weights(tmp_path, "movq")
     model = networks.movq()
     model.load_state_dict(weights)
     assert all(torch.isfinite(weight).all() for weight in weights.values())

@@ -371,7 +371,7 @@ BAD = {
         lambda p, hat: save_file(
             {"text_encoder.a.lora_A.weight": torch.ones(2, 2)}, p / "x.safetensors"
         ),
-        "x.safetensors", "weights for text_encoder",
+        "x.safetensors", "for a text encoder",
     ),
     "nan": (
         lambda p, hat: save_file(

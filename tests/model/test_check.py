@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kandi_nb import cli
-from kandi_nb.model import check, device
+from kandi_nb.model import check
+from kandi_nb.model.machine import device
 from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 
@@ -27,6 +28,14 @@ def test_check_names_what_matters():
     assert set(models.SPECS) <= set(found)
     assert "torch" in repr(check.check())
     assert "<table" in check.check()._repr_html_()
+
+
+def test_a_brief_check_is_one_line_where_all_is_well(monkeypatch):
+    for look in ("_look_at_packages", "_look_at_models"):
+        monkeypatch.setattr(check, look, lambda: iter([]))
+    monkeypatch.setattr(device, "available_mb", lambda device="cpu": 10_000.0)
+    brief = check.check(brief=True)
+    assert "\n" not in repr(brief) and repr(brief).startswith("all is well (")
 
 
 def test_check_says_what_to_type(monkeypatch, tmp_path):
@@ -49,13 +58,15 @@ def test_check_says_what_to_type(monkeypatch, tmp_path):
     assert "different devices" in found["torchvision"]["found"]
     assert found["torchvision"]["remedy"].startswith("pip uninstall -y torchvision")
     assert found["diffusers"]["found"] == "not installed"
-    assert found["diffusers"]["remedy"] == 'pip install "diffusers>=0.41"'
+    assert found["diffusers"]["remedy"].endswith(' -m pip install "diffusers>=0.41"')
     assert found["torch"]["remedy"] == ""
     assert "pytest" not in found
     assert "close other programs" in found["memory"]["remedy"]
     assert "model_index.json is missing" in found["mini-2.2"]["found"]
     assert found["mini-2.2"]["remedy"].startswith("restore it with: git checkout --")
     assert check.check().note == "6 things to mend"
+    brief = check.check(brief=True)
+    assert len(brief) == 6 and all(row["remedy"] for row in brief), "what is wrong alone"
 
 
 @pytest.mark.parametrize("below", ["hub", "deeper/hub"])

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from kandi_nb.model import device, peak
+from kandi_nb.model.machine import device, peak
 from kandi_nb.words.errors import KandiError
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import kandi_nb as kn
-from kandi_nb.model.plan import architecture, fit, footprint
+from kandi_nb.model.plan import architecture, fit, footprint, names
 from kandi_nb.model.plan.architecture import Part, parts
 from kandi_nb.model.speed.norms import norm_in_place
-from kandi_nb.words import models, plans
+from kandi_nb.words import models
 from kandi_nb.words.errors import KandiError
 
 PUBLISHED = ("kandinsky-2.1", "kandinsky-2.2", "kandinsky-3")
@@ -69,7 +69,7 @@ def test_every_configuration_says_where_it_comes_from():
         for stage in ("prior", "decoder"):
             for row in architectures.get(stage, {}).values():
                 assert row["source"] and row["checked"] and row["stored"]
-    assert "data sheets" in json.loads(plans.CARDS.read_text("utf-8"))["source"]
+    assert "data sheets" in json.loads(names.CARDS.read_text("utf-8"))["source"]
 
 
 BUNDLED = networks("mini-2.2")
@@ -84,7 +84,7 @@ def test_a_call_without_numbers_counts_as_a_real_one(name, count):
     real = architecture.build(part)
     if name == "decoder movq":
         norm_in_place(real)
-    with footprint.measured(real) as reading:
+    with footprint.measure(real) as reading:
         architecture.call(part, real, 128, 64, count)
     assert reading.alive < 0.1 * reading.peak, "what a call makes goes with it"
     assert predicted.peak == pytest.approx(reading.peak, rel=0.02)
@@ -128,7 +128,7 @@ def test_t5_keeps_a_quarter_in_float32_in_a_half_precision_model():
 
     folder = models.WEIGHTS / "kandinsky-3" / "text_encoder"
     config = (folder / "config.json").read_text("utf-8")
-    part = Part("decoder", "text_encoder", "T5EncoderModel", config)
+    part = Part("3", "decoder", "text_encoder", "T5EncoderModel", config)
     loaded = T5EncoderModel.from_pretrained(folder, dtype=torch.float16)
     assert loaded.encoder.block[0].layer[-1].DenseReluDense.wo.weight.dtype == torch.float32
     assert footprint.weights(part, "float16").plain == pytest.approx(stored(loaded), rel=1e-3)
@@ -164,7 +164,7 @@ def test_norms_in_place_give_the_same_pixels_from_less_memory():
     peaks, pixels = [], []
     for ease in (lambda network: None, norm_in_place):
         ease(network)
-        with torch.no_grad(), footprint.measured(network) as reading:
+        with torch.no_grad(), footprint.measure(network) as reading:
             pixels.append(network.decode(latents, force_not_quantize=True).sample)
         peaks.append(reading.peak)
     assert torch.equal(*pixels)
@@ -198,7 +198,7 @@ def test_the_table_has_the_promised_columns_and_shows_itself():
     table = kn.plan("mini-2.2", memory_gb=1)
     promised = ["plan", "fits", "peak_gb", "at", "seconds", "download_gb", "drift", "note"]
     assert list(table[0]) == promised
-    assert [row["plan"] for row in table] == [str(entry) for entry in plans.PLANS]
+    assert [row["plan"] for row in table] == [str(entry) for entry in names.PLANS]
     assert table.best == "resident"
     assert "resident for 1 GB; all predicted" in repr(table)
     assert table[0]["seconds"] is None
@@ -208,7 +208,7 @@ def test_the_table_has_the_promised_columns_and_shows_itself():
 
 def test_plans_keep_less_and_less_on_the_card():
     found = rows("kandinsky-2.2", width=768, height=768)
-    peaks = [found[place]["peak_gb"] for place in plans.PLACES]
+    peaks = [found[place]["peak_gb"] for place in names.PLACES]
     assert peaks == sorted(peaks, reverse=True)
     for place in ("resident", "prior-first", "model-offload", "group-offload"):
         assert found[f"{place}+fp8"]["peak_gb"] < found[place]["peak_gb"]
@@ -261,7 +261,7 @@ def test_weights_that_move_at_every_step_take_longer():
     "name", ["RTX 3070", "rtx3070", "NVIDIA GeForce RTX 3070", "geforce rtx-3070"]
 )
 def test_cards_go_by_many_names(name):
-    assert plans.read_card(name).name == "RTX 3070"
+    assert names.read_card(name).name == "RTX 3070"
     assert kn.plan("mini-2.2", card=name).note.endswith("on RTX 3070")
 
 
@@ -315,8 +315,8 @@ def test_models_that_cannot_be_planned_are_refused():
 
 
 def test_plans_have_names():
-    for entry in plans.PLANS:
-        assert plans.read_plan(str(entry)) is plans.read_plan(entry) is entry
+    for entry in names.PLANS:
+        assert names.read_plan(str(entry)) is names.read_plan(entry) is entry
         assert entry.note
 
 
@@ -333,7 +333,7 @@ def test_plans_have_names():
 )
 def test_two_plans_at_once_and_unknown_ones_are_refused(wrong, message):
     with pytest.raises(KandiError, match=message) as caught:
-        plans.read_plan(wrong)
+        names.read_plan(wrong)
     assert "\n" not in str(caught.value)
 
 

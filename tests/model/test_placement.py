@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 
 import numpy as np
@@ -12,9 +13,10 @@ import kandi_nb as kn
 from kandi_nb.model.loading import kandinsky
 from kandi_nb.model.loading import load as loading
 from kandi_nb.model.plan import fit, stores
+from kandi_nb.model.plan.names import PLANS, Plan, read_plan
 from kandi_nb.model.plan.placement import Placement
 from kandi_nb.words.errors import KandiError, KandiWarning
-from kandi_nb.words.plans import PLANS, Plan, read_plan
+from kandi_nb.words.families import DENOISER, PICTURE_DECODER
 
 QUICK = kn.Params("a fox", steps=2, prior_steps=2, seed=3)
 
@@ -271,7 +273,7 @@ def test_auto_predicts_less_for_less_in_memory():
     ],
 )
 def test_plans_that_cannot_be_carried_out_are_refused_at_once(monkeypatch, memory, message):
-    monkeypatch.setattr(stores.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(kandinsky, "assemble", lambda *_: pytest.fail("weights were read"))
     with pytest.raises(KandiError, match=message) as caught:
         kn.load("mini-2.2", device="cpu", memory=memory)
@@ -279,11 +281,11 @@ def test_plans_that_cannot_be_carried_out_are_refused_at_once(monkeypatch, memor
 
 
 def test_a_missing_package_is_named_with_its_extra(monkeypatch):
-    monkeypatch.setattr(stores.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(KandiError, match=r"needs bitsandbytes \(pip install .*quantisation"):
-        stores.checked("model-offload+4bit", "cuda")
-    monkeypatch.setattr(stores.importlib.util, "find_spec", lambda name: name)
-    assert str(stores.checked("model-offload+4bit", "cuda")) == "model-offload+4bit"
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(KandiError, match=r"needs bitsandbytes \(.*pip install .*quantisation"):
+        stores.check_plan("model-offload+4bit", "cuda")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    assert str(stores.check_plan("model-offload+4bit", "cuda")) == "model-offload+4bit"
 
 
 @pytest.mark.parametrize("library", ["diffusers", "transformers"])
@@ -294,8 +296,8 @@ def test_four_bit_is_asked_of_the_library_that_reads(monkeypatch, library):
 
     owner = {"diffusers": diffusers, "transformers": transformers}[library]
     monkeypatch.setattr(owner, "BitsAndBytesConfig", lambda **settings: settings)
-    told = stores.reading("4bit", "unet", library, torch.float16)["quantization_config"]
+    told = stores.reading("4bit", DENOISER, library, torch.float16)["quantization_config"]
     assert told["load_in_4bit"] and told["bnb_4bit_quant_type"] == "nf4"
     assert told["bnb_4bit_compute_dtype"] == torch.float16
-    assert stores.reading("4bit", "movq", library, torch.float16) == {}
-    assert stores.reading("fp8", "unet", library, torch.float16) == {}
+    assert stores.reading("4bit", PICTURE_DECODER, library, torch.float16) == {}
+    assert stores.reading("fp8", DENOISER, library, torch.float16) == {}

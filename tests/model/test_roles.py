@@ -29,13 +29,13 @@ def read(monkeypatch) -> list[str]:
     """The networks that are read from disk, as folder/component, in their order."""
     from kandi_nb.model.loading import assemble
 
-    names, original = [], assemble._read
+    names, original = [], assemble._read_network
 
     def noted(spec, folder, entry, dtype):
         names.append(f"{folder.parent.name}/{folder.name}")
         return original(spec, folder, entry, dtype)
 
-    monkeypatch.setattr(assemble, "_read", noted)
+    monkeypatch.setattr(assemble, "_read_network", noted)
     return names
 
 
@@ -78,7 +78,7 @@ def test_the_tasks_of_a_model_are_those_of_its_roles():
 def test_every_class_of_a_role_is_one_of_diffusers(family):
     import diffusers
 
-    for role in models._ROLES[family].values():
+    for role in models.FAMILIES[family].roles.values():
         assert hasattr(diffusers, role.pipeline)
 
 

@@ -15,7 +15,7 @@ from kandi_nb.model.loading import kandinsky
 from kandi_nb.model.loading.load import load
 from kandi_nb.model.schedulers.classes import build, candidates, missing_package, scheduler_name
 from kandi_nb.model.schedulers.table import check_steps, loop_of, most_steps
-from kandi_nb.model.schedulers.trial import CRASHES, UNTRIED, WORKS, WRONG, tried
+from kandi_nb.model.schedulers.trial import CRASHES, UNTRIED, WORKS, WRONG, try_scheduler
 from kandi_nb.words.errors import KandiError
 
 QUICK = kn.Params("a cat", steps=2, prior_steps=2)
@@ -84,7 +84,7 @@ def test_a_model_s_own_scheduler_and_ddim_pass_the_trial_in_every_format(folder,
             build("DDIM", loop.own),
             build("DPMSolverMultistep", loop.own),
         ):
-            assert tried(scheduler, loop).verdict == WORKS
+            assert try_scheduler(scheduler, loop).verdict == WORKS
 
 
 def test_one_that_does_not_arrive_or_scales_is_found_wrong(tiny):
@@ -100,9 +100,9 @@ def test_one_that_does_not_arrive_or_scales_is_found_wrong(tiny):
 
     loop = tiny.loop()
     lazy = Lazy(**{k: loop.own.config[k] for k in ("beta_start", "beta_end", "beta_schedule")})
-    assert tried(lazy, loop).verdict == WRONG
-    assert "does not arrive" in tried(lazy, loop).why
-    verdict, why = tried(build("EulerDiscrete", loop.own), loop)
+    assert try_scheduler(lazy, loop).verdict == WRONG
+    assert "does not arrive" in try_scheduler(lazy, loop).why
+    verdict, why = try_scheduler(build("EulerDiscrete", loop.own), loop)
     assert verdict == WRONG and "scale_model_input" in why
 
 
@@ -110,7 +110,7 @@ def test_a_trial_leaves_the_global_noise_alone(tiny):
     torch.manual_seed(5)
     wanted = torch.rand(1)
     torch.manual_seed(5)
-    tried(build("DDIM", tiny.loop().own), tiny.loop())
+    try_scheduler(build("DDIM", tiny.loop().own), tiny.loop())
     assert torch.equal(torch.rand(1), wanted)
 
 
@@ -132,6 +132,17 @@ def test_schedulers_takes_a_loaded_model():
         ("dpmsolver-multistep", "DPMSolverMultistep"),
         ("euler a", "EulerAncestralDiscrete"),
         ("unipc", "UniPCMultistep"),
+        ("uni_pc", "UniPCMultistep"),
+        ("p_sampler", "DDPM"),
+        ("ddim_sampler", "DDIM"),
+        ("plms_sampler", "PNDM"),
+        ("k_euler", "EulerDiscrete"),
+        ("K_EULER_ANCESTRAL", "EulerAncestralDiscrete"),
+        ("k_dpm_2_a", "KDPM2AncestralDiscrete"),
+        ("K_DPMPP_2M", "DPMSolverMultistep"),
+        ("dpmpp_sde_gpu", "DPMSolverSDE"),
+        ("kdpm_2", "KDPM2Discrete"),
+        ("LMS", "LMSDiscrete"),
     ],
 )
 def test_names_are_read_as_people_write_them(name, wanted):
@@ -139,8 +150,33 @@ def test_names_are_read_as_people_write_them(name, wanted):
 
 
 @pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DPM++ 2M Karras", "DPMSolverMultistep"),
+        ("dpmpp_2m_k", "DPMSolverMultistep"),
+        ("Euler a SGM Uniform", "EulerAncestralDiscrete"),
+        ("lms_karras", "LMSDiscrete"),
+        *(
+            (name, None)
+            for name in (
+                "DPM++ 2M SDE", "DPM++ 3M SDE Karras", "DPM++ 2S a", "dpmpp_2s_ancestral",
+                "dpm_fast", "DPM adaptive", "heunpp2", "uni_pc_bh2", "KarrasDPM", "Restart",
+                "FlowMatchEulerDiscreteScheduler", "euler_cfg_pp", "k",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_samplers_of_other_programs_get_the_right_suggestion_or_none(name, meant):
+    with pytest.raises(KandiError) as caught:
+        scheduler_name(name)
+    said = str(caught.value).partition("Known:")[0]
+    assert (f"did you mean {meant}? It has the model's own noise" in said) == bool(meant)
+    assert meant or "did you mean" not in said
+
+
+@pytest.mark.parametrize(
     ("name", "words"),
-    [("dimm", "did you mean ddim?"), ("", "unknown"), (3, "not 3|unknown scheduler 3")],
+    [("dimm", r"did you mean DDIM\?"), ("", "unknown"), (3, "not 3|unknown scheduler 3")],
 )
 def test_unknown_names_are_refused_with_the_nearest_one(name, words):
     with pytest.raises(KandiError, match=words) as caught:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from kandi_nb import cli
-from kandi_nb.drivers import commands
-from kandi_nb.drivers.notebooks.kernels import kernel_class
-from kandi_nb.model import threads
+from kandi_nb.drivers.commands.notebooks import lab
+from kandi_nb.drivers.notebooks.runs.kernels import kernel_class
 from kandi_nb.model.check import check
+from kandi_nb.model.machine import threads
 
 ROOT = Path(__file__).parents[2]
 OWN = 6  # what the pretended machine's PyTorch begins with
@@ -96,7 +96,7 @@ def test_a_variable_of_the_user_stays(torch_threads, folder, monkeypatch, variab
     monkeypatch.setenv(variable, "6")
     threads.choose([folder(2**20)])
     assert torch_threads.number == OWN
-    assert threads.described() == f"6, set by {variable}"
+    assert threads.describe_threads() == f"6, set by {variable}"
 
 
 def test_a_number_set_before_the_first_model_stays(torch_threads, folder):
@@ -104,7 +104,7 @@ def test_a_number_set_before_the_first_model_stays(torch_threads, folder):
     threads.choose([folder(2**20)])
     threads.choose([folder(2**30)])
     assert torch_threads.number == 3
-    assert threads.described() == "3, set by torch.set_num_threads"
+    assert threads.describe_threads() == "3, set by torch.set_num_threads"
 
 
 @pytest.mark.parametrize("number", [2, OWN])
@@ -126,7 +126,7 @@ def test_another_thread_may_load_the_next_model(torch_threads, folder):
 
 
 def test_check_says_the_numbers(torch_threads, folder, monkeypatch):
-    monkeypatch.setattr("kandi_nb.model.device.device", lambda: "cpu")
+    monkeypatch.setattr("kandi_nb.model.machine.device.device", lambda: "cpu")
     sentence = f"1 for small models, {OWN} for large ones"
     for _ in range(2):
         rows = {row["what"]: row for row in check()}
@@ -138,7 +138,7 @@ def test_pytorch_begins_with_a_number_that_is_known_as_its_own():
     """Ask a fresh Python what a plain user meets: before, with the bundled model, and after."""
     code = (
         "import json, torch, kandi_nb as kn\n"
-        "from kandi_nb.model import threads\n"
+        "from kandi_nb.model.machine import threads\n"
         "before = torch.get_num_threads(), threads.users_own()\n"
         "kn.load('mini-2.2', device='cpu')\n"
         "loaded = torch.get_num_threads()\n"
@@ -199,7 +199,7 @@ def test_the_command_and_lab_wait_passively(monkeypatch):
         def wait(self):
             return 0
 
-    monkeypatch.setattr(commands.subprocess, "Popen", Lab)
+    monkeypatch.setattr(lab.subprocess, "Popen", Lab)
     assert cli.main(["lab", "--no-browser"]) == 0
     assert environments[0]["OMP_WAIT_POLICY"] == "PASSIVE"
 

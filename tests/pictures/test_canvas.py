@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kandi_nb.pictures.canvas import Canvas, canvas_size
-from kandi_nb.pictures.shapes import rectangle
+from kandi_nb.pictures.editing.canvas import Canvas, canvas_size
+from kandi_nb.pictures.editing.shapes import rectangle
 
 quick = settings(max_examples=60, deadline=None, derandomize=True, database=None)
 sides = st.integers(16, 300)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageStat
 
-from kandi_nb.pictures.colours import colours
-from kandi_nb.pictures.lettering import lettering
+from kandi_nb.pictures.editing.colours import colours
+from kandi_nb.pictures.editing.lettering import lettering
 from kandi_nb.pictures.result import Result
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.params import Params

@@ -430,3 +430,18 @@ def test_plot_numbers_groups_that_no_font_can_draw(monkeypatch):
         {"steps": 9, "seconds": n, "by": b} for n, b in enumerate(["雪林", "红狐狸", "fox"])
     ]
     assert list(lines_of(plot(rows, "steps", "seconds", by="by"))) == ["(1)", "(2)", "fox"]
+
+
+def test_names_of_points_cover_no_other_name_and_stay_above_the_axis():
+    import matplotlib
+
+    matplotlib.use("agg")
+    points = [(1, 0, "DDIM 12/12"), (0.7, 0.005, "fast"), (0.65, 0.03, "DDIM 5/10")]
+    points += [(0.68, 0.13, "DPM 6/8"), (0.7, 0.125, "DPM 8/8")]
+    rows = [{"x": x, "y": y, "n": name} for x, y, name in points]
+    figure = plot(rows, x="x", y="y", label="n")
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 5
+    assert not [a for n, a in enumerate(boxes) for b in boxes[:n] if a.overlaps(b)]
+    assert all(box.y0 >= figure.axes[0].bbox.y0 - 1 for box in boxes)

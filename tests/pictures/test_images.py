@@ -123,3 +123,18 @@ def test_what_is_no_picture_gets_one_line(tmp_path):
         with pytest.raises(KandiError) as raised:
             pictures(source)
         assert words in str(raised.value) and "\n" not in str(raised.value), kind
+
+
+def test_a_loop_over_pictures_says_a_thing_once():
+    """Python forgets what it has said whenever somebody changes its filters."""
+    import subprocess
+    import sys
+
+    script = (
+        "from PIL import Image\n"
+        "from kandi_nb.pictures.images import picture\n"
+        "clear = Image.new('RGBA', (8, 8))\n"
+        "for _ in range(3): picture(clear)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr.count("become white") == 1, done.stderr

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kandi_nb.pictures import join
-from kandi_nb.pictures.shapes import ellipse, rectangle
+from kandi_nb.pictures.editing import join
+from kandi_nb.pictures.editing.shapes import ellipse, rectangle
 
 # The same cases every time: a build fails for its change alone.
 quick = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -44,7 +44,7 @@ def test_kept_pixels_are_identical_for_any_size_and_mask(width, height, seed, ho
         draw.integers((0, 0, width // 2, height // 2), (9, 9, width + 9, height + 9)),
     )
     mask = (mask if seed % 2 else ~mask).feather(soft)
-    whole = join.joined(old, new, mask.array, how)
+    whole = join.join_pictures(old, new, mask.array, how)
     assert whole.size == old.size and whole.mode == "RGB"
     kept = mask.array == 0
     assert (np.asarray(whole)[kept] == np.asarray(old)[kept]).all()
@@ -55,14 +55,14 @@ def test_kept_pixels_are_identical_for_any_size_and_mask(width, height, seed, ho
 def test_a_hard_join_pastes_and_changes_nothing_else():
     old, new = textured(), textured(seed=5)
     mask = rectangle(old, (20, 20, 60, 60)).array
-    whole = np.asarray(join.joined(old, new, mask, "hard"))
+    whole = np.asarray(join.join_pictures(old, new, mask, "hard"))
     assert (whole[mask > 0] == np.asarray(new)[mask > 0]).all()
 
 
 def test_a_feathered_border_lies_between_both():
     old, new = Image.new("RGB", (64, 64), "black"), Image.new("RGB", (64, 64), (200, 200, 200))
     mask = rectangle(old, (20, 20, 44, 44)).feather(3).array
-    whole = np.asarray(join.joined(old, new, mask, "hard"))[..., 0].astype(float)
+    whole = np.asarray(join.join_pictures(old, new, mask, "hard"))[..., 0].astype(float)
     assert np.abs(whole - 200 * (mask / 255)).max() <= 0.51
 
 
@@ -84,17 +84,17 @@ def test_other_colours_leave_no_edge(turned):
     new = painted_as_decoders_do(old)
     mask = rectangle(old, (24, 20, 72, 60))
     mask = (~mask if turned else mask).array
-    row = join.proof(old, join.joined(old, new, mask), new, mask)
+    row = join.proof(old, join.join_pictures(old, new, mask), new, mask)
     assert row["edge_hard"] > 2 and row["edge"] < 1.3
     # A drift of colours is taken off everywhere, not only beside the border.
-    left = np.asarray(join.joined(old, new, mask), float) - np.asarray(old, float)
+    left = np.asarray(join.join_pictures(old, new, mask), float) - np.asarray(old, float)
     assert np.abs(left[mask > 0].mean(0)).max() < 2
 
 
 def test_what_else_is_in_the_picture_fades_within_a_few_pixels():
     old, new = Image.new("RGB", (96, 96), "black"), Image.new("RGB", (96, 96), "white")
     mask = rectangle(old, (16, 16, 80, 80)).array
-    whole = np.asarray(join.joined(old, new, mask), float)
+    whole = np.asarray(join.join_pictures(old, new, mask), float)
     assert whole[16, 48].max() < 60, "at the border as dark as what is kept"
     assert whole[48, 48].min() > 255 - join.DRIFT - 1, "inside as bright as it was painted"
 
@@ -130,7 +130,7 @@ def test_the_membrane_is_the_solution_of_laplace_s_equation(turned):
 def test_a_mask_without_kept_pixels_takes_what_was_painted():
     old, new = textured(), textured(seed=3)
     mask = np.full((80, 96), 255, np.uint8)
-    assert join.joined(old, new, mask) == new
+    assert join.join_pictures(old, new, mask) == new
     assert join.proof(old, new, new, mask) == {
         "kept": 1.0,
         "edge": None,

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kandi_nb.pictures.lettering import lettering_mask
-from kandi_nb.pictures.masks import Mask, check
-from kandi_nb.pictures.shapes import ellipse, polygon, rectangle, stroke
+from kandi_nb.pictures.editing.lettering import lettering_mask
+from kandi_nb.pictures.editing.shapes import ellipse, polygon, rectangle, stroke
+from kandi_nb.pictures.masks import Mask, check_mask
 from kandi_nb.words.errors import KandiError, KandiWarning
 
 # The same cases every time: a build fails for its change alone.
@@ -174,11 +174,11 @@ def test_what_cannot_serve_gets_one_line(kind):
 
 def test_an_empty_mask_is_refused_and_a_full_one_warned_about():
     with pytest.raises(KandiError, match="white = repaint"):
-        check(np.zeros((30, 40)), photo())
+        check_mask(np.zeros((30, 40)), photo())
     with pytest.warns(KandiWarning, match="keeps no pixel"):
-        check(np.ones((30, 40)), photo())
+        check_mask(np.ones((30, 40)), photo())
     with pytest.raises(KandiError, match="40 × 30"):
-        check(np.ones((40, 30)), photo())
+        check_mask(np.ones((40, 30)), photo())
 
 
 def test_the_preview_marks_what_is_repainted_and_nothing_else():

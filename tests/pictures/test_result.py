@@ -314,11 +314,12 @@ GOOD = {
         (_png("{}", key="other"), "no recipe"),
         (_png("{"), "cannot be read"),
         (_png("[1]"), "no schema number"),
+        (_png(json.dumps(GOOD)[:-1] + ', "params": {}}'), "'params' stands there twice"),
         (_png("[" * 100_000), "cannot be read"),
         (_png(json.dumps({**GOOD, "schema": 4})), "newer release"),
         (_png(json.dumps({**GOOD, "params": None})), "'params' is missing"),
         (_png(json.dumps({**GOOD, "model": 3})), "'model' is missing"),
-        (_png(json.dumps({**GOOD, "params": {"prompt": "x", "steps": 1}})), "steps must be"),
+        (_png(json.dumps({**GOOD, "params": {"prompt": "x", "steps": 0}})), "steps must be"),
         (
             _png(json.dumps({**GOOD, "params": {"prompt": "x", "stepz": 9}})),
             "did you mean steps",
@@ -384,7 +385,7 @@ def test_what_is_no_path_is_one_short_line_wherever_a_path_is_taken(
     monkeypatch.chdir(tmp_path)
     picture = result(Params("x"))
     uses = [
-        lambda: files.expanded(place),
+        lambda: files.expand_path(place),
         lambda: picture.save(place),
         lambda: write(place, b""),
         lambda: writable(place),
@@ -409,7 +410,7 @@ def test_what_is_no_path_is_one_short_line_wherever_a_path_is_taken(
 
 @pytest.mark.parametrize("place", [None, 3, b"x", ["x"]])
 def test_what_is_no_text_is_no_path(place):
-    for use in (files.expanded, recipe, writable, export, grid(result(Params("x"))).save):
+    for use in (files.expand_path, recipe, writable, export, grid(result(Params("x"))).save):
         assert "path" in message(lambda use=use: use(place))
 
 
@@ -443,12 +444,34 @@ def test_a_picture_saved_again_without_metadata_says_so(tmp_path):
 
 
 def test_a_recipe_behind_the_pixels_is_found(tmp_path):
-    data = _png(None)
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    data = buffer.getvalue()
     body = b"iTXtkandi_nb\0\0\0\0\0" + json.dumps(GOOD).encode()
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     end = data.index(b"IEND") - 4
     (tmp_path / "x.png").write_bytes(data[:end] + chunk + data[end:])
     assert recipe(tmp_path / "x.png")["model"] == "m"
+    (tmp_path / "x.png").write_bytes(data[:end] + chunk + chunk + data[end:])
+    with pytest.raises(KandiError, match=r"x\.png holds several recipes; use the file"):
+        recipe(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("change", ["crop", "resize"])
+def test_a_file_of_another_size_is_not_what_its_recipe_drew(tmp_path, change):
+    """Programs that keep a PNG's notes hand them on to what they cut out of it."""
+    (path,) = result(Params("a cat")).save(tmp_path)
+    with Image.open(path) as image:
+        notes = PngInfo()
+        notes.add_itxt("kandi_nb", image.text["kandi_nb"])
+        small = image.crop((0, 0, 8, 16)) if change == "crop" else image.resize((8, 16))
+        assert recipe(image)["task"] == "generate"
+    small.save(tmp_path / "small.png", pnginfo=notes)
+    words = "has 8 × 16 pixels and its recipe drew .*: it was cropped or resized since"
+    with pytest.raises(KandiError, match=words):
+        recipe(tmp_path / "small.png")
+    with Image.open(tmp_path / "small.png") as held, pytest.raises(KandiError, match=words):
+        recipe(held)
 
 
 def test_diff_of_params():

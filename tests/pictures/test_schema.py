@@ -20,13 +20,13 @@ from PIL.PngImagePlugin import PngInfo
 from kandi_nb.model.loading.load import load
 from kandi_nb.pictures import inputs
 from kandi_nb.pictures.diff import diff
-from kandi_nb.pictures.inputs import MOST_BYTES, packed, unpacked
-from kandi_nb.pictures.recipe import CHUNK, carried, png_bytes, recipe
+from kandi_nb.pictures.inputs import MOST_BYTES, pack_inputs, unpack_inputs
+from kandi_nb.pictures.recipe import CHUNK, inputs_in, png_bytes, recipe
 from kandi_nb.pictures.result import Result, package_versions
 from kandi_nb.tasks.checks import TASKS, Task
 from kandi_nb.tasks.generate import generate
 from kandi_nb.tasks.replay import replay
-from kandi_nb.words.errors import KandiError, KandiWarning
+from kandi_nb.words.errors import KandiError, KandiWarning, collected_warnings
 from kandi_nb.words.params import Params
 
 QUICK = Params("a red fox", steps=3, prior_steps=2, seed=7)
@@ -100,13 +100,46 @@ def test_a_picture_of_the_first_schema_is_read_and_replayed(tiny, tmp_path):
     assert replay(path, larger)[0].size == (64, 64)
 
 
-def test_a_folder_of_the_first_schema_is_found_by_its_path(tiny, tiny_folder, tmp_path):
+@pytest.mark.parametrize(
+    "name",
+    ["./evil", "../evil", "/evil", "~/evil", "evil/", "evil", "C:\\evil", "\\\\evil\\share",
+     "//evil/share", "kandinsky-community/evil", "mini-2.2/", " mini-2.2", "", "\x1b[2J\n",
+     "kandinsky-community/kandinsky-2-2-decoder"],
+)  # fmt: skip
+def test_a_recipe_never_says_what_is_read_from_disk(tiny, tiny_folder, tmp_path, name):
+    drawn = generate(tiny, QUICK)
+    path = tmp_path / "evil.png"
+    for called in (name, str(tiny_folder)):
+        path.write_bytes(png(json.dumps({**drawn.recipes[0], "model": called})))
+        said = message(lambda: replay(path))
+        assert "hand it over: kn.replay(picture, k)" in said
+        assert said.isprintable()
+
+
+def test_a_folder_of_the_first_schema_is_handed_over(tiny, tiny_folder, tmp_path):
     drawn = generate(tiny, QUICK)
     path = tmp_path / "old.png"
     path.write_bytes(png(in_schema_1(drawn.recipes[0], model=str(tiny_folder))))
-    assert difference(replay(path)[0], drawn[0]) == 0
-    path.write_bytes(png(in_schema_1(drawn.recipes[0], model="/nowhere/at/all")))
-    assert "there is no folder" in message(lambda: replay(path))
+    assert difference(silently(lambda: replay(path, tiny))[0], drawn[0]) == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"dtype": ["float32"]}, {"scheduler": ["DDPM"]}, {"scheduler": {"a": 1}}, {"speed": 7},
+     {"scheduler": "../evil"}, {"adapters": "../evil"}, {"adapters": [{"name": "/etc"}]},
+     {"changes": [{"open": {"file": "/etc/passwd"}}]}, {"memory": {"store": "evil"}},
+     {"quantisation": "evil"}],
+)  # fmt: skip
+def test_options_of_strangers_give_a_line_or_the_picture(tiny, tmp_path, options):
+    drawn = generate(tiny, QUICK)
+    path = tmp_path / "evil.png"
+    made = drawn.recipes[0]
+    path.write_bytes(png(json.dumps({**made, "options": made["options"] | options})))
+    try:
+        with collected_warnings():
+            assert difference(replay(path, tiny)[0], drawn[0]) == 0
+    except KandiError as error:
+        assert str(error).isprintable()
 
 
 # The second schema
@@ -254,7 +287,7 @@ def test_a_folder_is_recorded_by_its_last_name_and_fingerprint(tiny_folder, tmp_
             assert (part.encode() if isinstance(said, bytes) else part) not in said
     shutil.move(place, tmp_path / "elsewhere")
     said = message(lambda: replay(path))
-    assert "a folder my models/ (prior " in said and "kn.replay(picture, k)" in said
+    assert "'my models/' (prior " in said and "kn.replay(picture, k)" in said
     moved = load(tmp_path / "elsewhere", device="cpu")
     assert difference(silently(lambda: replay(path, moved))[0], drawn[0]) == 0
 
@@ -302,7 +335,7 @@ def test_a_picture_that_was_changed_is_refused(tiny, tmp_path):
     drawn = drawing()
     (path,) = drawn.save(tmp_path)
     for name, changed in changed_pictures(path, drawn[0]):
-        for call in (recipe, carried, lambda p: diff(p, QUICK), lambda p: replay(p, tiny)):
+        for call in (recipe, inputs_in, lambda p: diff(p, QUICK), lambda p: replay(p, tiny)):
             said = message(lambda call=call, changed=changed: call(changed))
             assert "was changed" in said or "holds no recipe" in said, name
     copied = drawn[0].copy()
@@ -382,7 +415,7 @@ def with_inputs(**inputs: Image.Image) -> Result:
 def test_inputs_travel_unchanged(tmp_path, mode):
     given = noise(9, 7, 4).convert(mode)
     (path,) = with_inputs(image=given, mask=noise(9, 7)).save(tmp_path)
-    there = carried(path)
+    there = inputs_in(path)
     assert list(there) == ["image", "mask"]
     assert there["image"].mode == mode and there["image"].tobytes() == given.tobytes()
 
@@ -391,8 +424,8 @@ def test_inputs_travel_unchanged(tmp_path, mode):
 def test_inputs_of_other_modes_travel_as_they_are_seen(tmp_path, mode):
     result = with_inputs(image=noise(9, 7, 3).convert("L").convert(mode))
     (path,) = result.save(tmp_path)
-    assert carried(path)["image"].mode == "RGB"
-    assert inputs.described(carried(path)) == result.recipes[0]["inputs"]
+    assert inputs_in(path)["image"].mode == "RGB"
+    assert inputs.describe_inputs(inputs_in(path)) == result.recipes[0]["inputs"]
 
 
 def test_a_recipe_is_read_without_its_inputs(tmp_path):
@@ -410,7 +443,7 @@ def joined(head: bytes, rest: bytes) -> bytes:
 
 
 def damaged_chunks():
-    whole = packed({"image": noise(9, 7, 3)})
+    whole = pack_inputs({"image": noise(9, 7, 3)})
     rest = body(whole)
     yield "cut", whole[:-40]
     yield "empty", b"\0"
@@ -443,7 +476,7 @@ def test_inputs_damaged_by_hand_are_one_line(tmp_path, tiny, kind, chunk):
     made = with_inputs(image=noise(9, 7, 3)).recipes[0]
     path = tmp_path / "x.png"
     path.write_bytes(png(json.dumps(made), (inputs.CHUNK, chunk)))
-    said = message(lambda: carried(path))
+    said = message(lambda: inputs_in(path))
     assert "the inputs in" in said and "x.png" in said and "original file" in said
     assert recipe(path) == made
 
@@ -453,7 +486,7 @@ def test_an_input_that_was_exchanged_is_refused(tmp_path, tiny, monkeypatch):
         TASKS, "veil", Task(lambda *a, **b: pytest.fail("ran"), inputs=("image",))
     )
     result = drawing(inputs=[{"image": noise(9, 7, 3)}], task="veil")
-    chunk = packed({"image": noise(9, 7, 3, seed=1)})
+    chunk = pack_inputs({"image": noise(9, 7, 3, seed=1)})
     path = tmp_path / "x.png"
     path.write_bytes(png(json.dumps(result.recipes[0]), (inputs.CHUNK, chunk)))
     assert "image is not the picture of the recipe" in message(lambda: replay(path, tiny))
@@ -486,17 +519,19 @@ def test_damaged_words_about_inputs_are_one_line(tmp_path, tiny, described):
 
 def test_inputs_beyond_4_mib_stay_behind_and_save_says_so(tmp_path, capsys):
     large = noise(1300, 1200, 3)
-    assert packed({"image": large}) is None
+    assert pack_inputs({"image": large}) is None
     result = with_inputs(image=large)
     with pytest.warns(KandiWarning, match="too large to travel in the PNG: keep them"):
         (path,) = result.save(tmp_path)
-    assert carried(path) == {} and recipe(path)["inputs"]["image"]["size"] == [1200, 1300]
+    assert inputs_in(path) == {} and recipe(path)["inputs"]["image"]["size"] == [1200, 1300]
     assert path.stat().st_size < 100_000 and capsys.readouterr().out == ""
     small = {"image": noise(600, 600, 3), "mask": noise(600, 600)}
-    assert len(packed(small)) <= MOST_BYTES and list(unpacked(packed(small), "x")) == list(
-        small
+    assert len(pack_inputs(small)) <= MOST_BYTES and list(
+        unpack_inputs(pack_inputs(small), "x")
+    ) == list(small)
+    assert pack_inputs({"image": Image.new("1", (8192, 8256))}) is None, (
+        "too many pixels to read"
     )
-    assert packed({"image": Image.new("1", (8192, 8256))}) is None, "too many pixels to read"
 
 
 def test_a_result_keeps_the_inputs_that_it_was_drawn_from(tmp_path):
@@ -506,7 +541,7 @@ def test_a_result_keeps_the_inputs_that_it_was_drawn_from(tmp_path):
     given.putpixel((0, 0), (1, 2, 3))
     (path,) = result.save(tmp_path)
     assert result.recipes == before == [recipe(path)]
-    assert inputs.described(carried(path)) == before[0]["inputs"]
+    assert inputs.describe_inputs(inputs_in(path)) == before[0]["inputs"]
 
 
 def test_cameras_notes_do_not_travel(tmp_path):

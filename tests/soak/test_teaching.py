@@ -6,29 +6,32 @@ import pytest
 
 import kandi_nb as kn
 from kandi_nb.mini.evaluation.taught import read_old
-from kandi_nb.mini.world import snowmen
+from kandi_nb.mini.world import traffic_lights
 
 pytestmark = [pytest.mark.soak, pytest.mark.filterwarnings("ignore::kandi_nb.KandiWarning")]
 PICTURES = 40
 PARAMS = kn.Params(steps=25, prior_steps=25, seed=100)
-# Old things in taught places: the checker must not take a place for a snowman, nor the reverse.
+# Old things in taught places, which the checker must not take for the new one.
 AGAINST = [
-    f"a white {thing} {place}"
+    f"a red {thing} {place}"
     for thing in ("bear", "rabbit", "owl", "cat", "rocket", "house", "castle", "mushroom")
     for place in ("in space", "in a snowy forest", "on a green meadow")
 ]
 
 
-def test_snowmen_are_learned_and_old_scenes_are_kept():
+def test_traffic_lights_are_learned_and_old_scenes_are_kept():
     k = kn.load("mini-2.2", device="cpu")
-    lessons = snowmen.lessons(24)
-    steps = {"prior": 177, "decoder": 817}
+    lessons = traffic_lights.lessons(36)
+    steps = {"prior": 200, "decoder": 1000}
     adapter = kn.teach(k, *lessons, steps=steps, mirrored=True, progress=False)
     light = k.with_adapter(adapter)
     checker = kn.checker(k, *lessons, against=AGAINST, progress=False)
     prompts = {
         name: (list(places.values()) * PICTURES)[:PICTURES]
-        for name, places in (("trained", snowmen.TRAINED), ("untrained", snowmen.UNTRAINED))
+        for name, places in (
+            ("trained", traffic_lights.TRAINED),
+            ("untrained", traffic_lights.UNTRAINED),
+        )
     }
     seen = checker.compare({"before": k, "after": light}, prompts, PARAMS, progress=False)
     print(seen)

@@ -12,7 +12,7 @@ from PIL import Image
 
 import kandi_nb
 from kandi_nb.mini import judge
-from kandi_nb.mini.evaluation.inpaint import _covered
+from kandi_nb.mini.evaluation.inpaint import _covered_pixels
 from kandi_nb.mini.evaluation.text import sentences
 from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
@@ -166,7 +166,7 @@ BROKEN[3, 3] = np.nan
         (np.zeros((64, 64)), "the depth map is 0 everywhere"),
         (ramp() * 1.0, "depth holds floats from 0 to 255; bring them to 0…1"),
         (ramp() / 255 - 0.5, "depth holds floats from -0.5"),
-        (BROKEN, "depth holds floats from nan"),
+        (BROKEN, "depth holds NaN, which is no number, at 1 of 4,096"),
         (ramp().astype(int) - 5, "depth holds int64 from -5"),
         (np.zeros((3, 64, 64)), r"a depth is an array \[height, width\]"),
         (photo(), "a depth is grey, near = white, and this picture has colours"),
@@ -315,7 +315,7 @@ def followed(count):
     overlap = []
     for scene, picture, wanted in zip(asked, drawn, real, strict=True):
         if scene.place == "plain" and scene.colour not in ("white", "natural"):
-            mine, theirs = _covered(np.asarray(picture)), wanted.silhouette > 127
+            mine, theirs = _covered_pixels(np.asarray(picture)), wanted.silhouette > 127
             overlap.append((mine & theirs).sum() / (mine | theirs).sum())
     return float(np.mean(overlap)), judge.score(judge.read(drawn.images), asked)
 
@@ -324,7 +324,7 @@ def test_a_thing_stands_where_the_map_is_near():
     k = load("mini-2.2", device="cpu")
     wanted = render(Scene("cat", "blue", "plain", seed=3))
     drawn = generate(k, Params("a blue cat", steps=10), depth=wanted.depth)
-    mine, theirs = _covered(np.asarray(drawn[0])), wanted.silhouette > 127
+    mine, theirs = _covered_pixels(np.asarray(drawn[0])), wanted.silhouette > 127
     assert (mine & theirs).sum() / (mine | theirs).sum() > 0.6
 
 

@@ -14,7 +14,7 @@ from kandi_nb.mini.evaluation.painter import painter
 from kandi_nb.mini.evaluation.text import sentences
 from kandi_nb.mini.world.render import render
 from kandi_nb.model.loading.load import load
-from kandi_nb.pictures.canvas import canvas_size
+from kandi_nb.pictures.editing.canvas import canvas_size
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.tasks.edit import edit
 from kandi_nb.tasks.generate import generate
@@ -171,8 +171,8 @@ def test_without_its_picture_a_file_is_not_replayed(tiny, tmp_path):
 
 
 def test_changed_pictures_are_replayed_with_their_changes(tiny, tmp_path):
-    from kandi_nb.pictures.colours import colours
-    from kandi_nb.pictures.lettering import lettering
+    from kandi_nb.pictures.editing.colours import colours
+    from kandi_nb.pictures.editing.lettering import lettering
 
     changed = lettering(
         colours(generate(tiny, QUICK.replace(strength=None)), saturation=0.2, contrast=2),
@@ -201,7 +201,7 @@ def test_a_change_that_is_unknown_is_refused(tiny, tmp_path, change):
         (lambda k: edit(k, QUICK, image="no.png"), "no.png does not exist"),
         (lambda k: edit(k, QUICK, image=__file__), "no picture that can be read"),
         (lambda k: edit(k, QUICK, image=np.full((9, 9, 3), 2.0)), "floats from 2 to 2"),
-        (lambda k: edit(k, QUICK, image=np.full((9, 9, 3), np.nan)), "floats from nan"),
+        (lambda k: edit(k, QUICK, image=np.full((9, 9, 3), np.nan)), "image holds NaN"),
         (lambda k: edit(k, QUICK, image=[]), "empty list"),
         (lambda k: edit(k, Params(strength=0.5), image=photo()), "edit needs a prompt"),
         (lambda k: edit(k, QUICK, image=photo(), strength=0.5), "strength is a setting"),

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import kandi_nb as kn
 from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.embeddings.clip import clip
+from kandi_nb.tasks.embeddings.embed import embed
+from kandi_nb.tasks.embeddings.mixing import mix
+from kandi_nb.tasks.embeddings.mixtures import mixture
+from kandi_nb.tasks.generate import generate
 from kandi_nb.words.cosines import cosines
-from kandi_nb.words.errors import KandiError
+from kandi_nb.words.errors import KandiError, collected_warnings
+from kandi_nb.words.params import Params
 
 RED = Image.new("RGB", (64, 64), "red")
 BLUE = Image.new("RGB", (100, 70), "blue")
@@ -85,3 +95,58 @@ def test_cosines_of_half_precision_are_as_good():
 def test_cosines_of_other_things_are_refused(a, b):
     with pytest.raises(KandiError, match=r"^[^\n]+$"):
         cosines(a, b)
+
+
+def test_what_an_embedding_cannot_hold_is_said(tiny):
+    quick = Params("a red fox", prior_steps=2, steps=3, seed=4, width=128)
+    calls = {
+        "count": quick.replace(count=3),
+        "negative": quick.replace(negative="snow"),
+        "negative, count": quick.replace(negative="snow", count=2),
+    }
+    for names, params in calls.items():
+        for call in (embed, mixture):
+            with collected_warnings() as said:
+                rows = call(tiny, [params, quick], progress=False)
+            assert said == [f"embed does not use {names}; left out"], call
+            assert len(rows) == (2 if call is embed else 1)
+    with collected_warnings() as said:
+        embed(tiny, quick, progress=False)
+        mix(tiny, quick.replace(negative="snow", count=2), ["a fox", "a cat"], progress=False)
+    assert not [line for line in said if line.startswith("embed")], (
+        "the decoder's settings are for later, those of mix are used"
+    )
+
+
+def test_numbers_of_strange_tensors_are_one_line(tiny):
+    width = tiny.prior.prior.config.embedding_dim
+    row, noise = torch.ones(1, width), torch.ones(1, 4, 8, 8)
+    strange = {
+        "sparse": (lambda x: x.to_sparse(), "x.to_dense()"),
+        "meta": (lambda x: x.to("meta"), "not tensor"),
+        "complex": (lambda x: x.to(torch.complex64), "complex"),
+        "text": (lambda x: np.full(x.shape, "x"), ""),
+    }
+    quick = Params("a fox", steps=2, prior_steps=2)
+    for change, words in strange.values():
+        calls = [
+            lambda change=change: generate(tiny, quick, embedding=change(row)),
+            lambda change=change: generate(tiny, quick, latents=change(noise)),
+            lambda change=change: embed(tiny, change(row)),
+            lambda change=change: cosines(change(row)),
+        ]
+        for call in calls:
+            with pytest.raises(KandiError) as raised:
+                call()
+            assert words in str(raised.value) and "\n" not in str(raised.value)
+    for dtype in (torch.bfloat16, torch.float8_e5m2):
+        assert len(embed(tiny, row.to(dtype))) == 1
+        assert len(generate(tiny, quick, latents=noise.to(dtype), progress=False)) == 1
+
+
+def test_an_embedding_travels_to_another_process_and_is_copied(tiny):
+    made = kn.embed(tiny, ["a cat", "a dog"])
+    for other in (pickle.loads(pickle.dumps(made)), copy.deepcopy(made)):
+        assert torch.equal(other.tensor, made.tensor) and other.names == made.names
+        assert (other.model, other.mark) == (made.model, made.mark) and repr(other)
+        assert kn.generate(tiny, kn.Params(steps=2), embedding=other[:1], progress=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 import warnings
 
@@ -10,13 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from kandi_nb.drivers.bench import bench
+from kandi_nb.drivers.measure.bench import bench
 from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.recipe import recipe
-from kandi_nb.tasks.checks import TASKS, asked, check_model, task
+from kandi_nb.tasks.checks import TASKS, check_model, filled_runs, task
 from kandi_nb.tasks.generate import generate
+from kandi_nb.tasks.job import text_job
+from kandi_nb.tasks.loop.dry_run import dry_run
 from kandi_nb.tasks.replay import replay
-from kandi_nb.tasks.run import run, text_job
+from kandi_nb.tasks.run import run
 from kandi_nb.words import models
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
 from kandi_nb.words.params import Params
@@ -28,14 +31,14 @@ TOLERANCE = 2  # of 255: the order of a batch's sums differs from a single run's
 @task("mirror")
 def mirror(k, params, **options):
     """Draw, and flip left and right."""
-    jobs = [text_job(k, single) for single in asked("mirror", k, params)]
+    jobs = [text_job(k, single) for single in filled_runs("mirror", k, params)]
     return run("mirror", k, jobs, finish=lambda job, drawn: ImageOps.mirror(drawn), **options)
 
 
 @task("veil", inputs=("image",))
 def veil(k, params, *, image, **options):
     """Draw, and lay the drawing over a picture."""
-    jobs = [text_job(k, p, inputs={"image": image}) for p in asked("veil", k, params)]
+    jobs = [text_job(k, p, inputs={"image": image}) for p in filled_runs("veil", k, params)]
     return run("veil", k, jobs, finish=laid_over, **options)
 
 
@@ -49,7 +52,7 @@ def dream(k, params):
     """Draw from noise alone."""
     from kandi_nb.tasks.prior import NOTHING
 
-    jobs = [text_job(k, p, wants=(NOTHING, NOTHING)) for p in asked("dream", k, params)]
+    jobs = [text_job(k, p, wants=(NOTHING, NOTHING)) for p in filled_runs("dream", k, params)]
     return run("dream", k, jobs)
 
 
@@ -113,6 +116,28 @@ def test_a_new_task_is_validated(tiny):
         assert mirror(tiny, QUICK.replace(strength=0.5)).params[0].strength is None
     with pytest.raises(KandiError, match=r"not use strength, so 0\.5 and 0\.6"):
         mirror(tiny, [QUICK.replace(strength=s) for s in (0.5, 0.6)])
+
+
+def test_a_dry_run_says_what_a_task_would_draw_and_draws_nothing(tiny, monkeypatch):
+    def guarded(k, params, **inputs):
+        try:
+            return generate(k, params, **inputs)[0]  # there is none in a dry run
+        except BaseException as error:  # as a task's own tidying may do
+            assert isinstance(error, Exception)
+            raise
+
+    real = generate(tiny, [QUICK, QUICK.replace(steps=2)])
+    monkeypatch.setattr(tiny.decoder.unet, "forward", None)
+    for one in (generate, guarded):
+        dry = dry_run(one, tiny, [QUICK, QUICK.replace(steps=2)], progress=False)
+        assert [recipe["params"] for recipe in dry.recipes] == [
+            recipe["params"] for recipe in real.recipes
+        ]
+        assert dry.steps == [3, 2]
+    with pytest.raises(KandiError, match="needs a prompt"):
+        dry_run(generate, tiny, Params())
+    with pytest.raises(KandiError, match="drew without saying what"):
+        dry_run(lambda k: None, tiny)
 
 
 def test_a_new_task_has_batches(tiny):
@@ -273,7 +298,7 @@ def test_a_picture_may_be_the_input_of_the_next_without_a_chain_of_memories(tiny
 
 
 def test_a_task_may_give_the_same_picture_twice(tiny, photograph):
-    jobs = [text_job(tiny, p) for p in asked("mirror", tiny, QUICK.replace(count=2))]
+    jobs = [text_job(tiny, p) for p in filled_runs("mirror", tiny, QUICK.replace(count=2))]
     result = run("mirror", tiny, jobs, finish=lambda job, drawn: photograph)
     assert [recipe(picture)["params"]["seed"] for picture in result] == [7, 8]
 
@@ -281,13 +306,20 @@ def test_a_task_may_give_the_same_picture_twice(tiny, photograph):
 # A stop at every moment, errors at every moment
 
 
-@pytest.mark.parametrize("looks", range(6))
-def test_a_new_task_stops_at_every_step(tiny, looks):
+def test_a_new_task_stops_at_every_step(tiny):
+    """Before each call of a network: so within each step, and between two of them."""
     whole = mirror(tiny, QUICK)
-    tiny.embeddings.clear()
-    with pytest.raises(Cancelled, match=f"stopped after {looks} of 5 steps"):
-        mirror(tiny, QUICK, stop=StopAt(looks))
-    assert not tiny.lock._is_owned() and not tiny._running
+    done = []
+    for looks in range(1, 40):
+        tiny.embeddings.clear()
+        try:
+            mirror(tiny, QUICK, stop=StopAt(looks))
+        except Cancelled as stopped:
+            done.append(int(re.match(r"stopped after (\d) of 5 steps", str(stopped))[1]))
+        else:
+            break
+        assert not tiny.lock._is_owned() and not tiny._running
+    assert done == sorted(done) and set(done) == {0, 1, 2, 3, 4, 5}
     assert difference(mirror(tiny, QUICK)[0], whole[0]) == 0
 
 
@@ -303,7 +335,7 @@ def test_an_error_of_a_callback_comes_through_and_the_model_stays_usable(tiny, e
     options = (
         {"stop": type("Stop", (), {"is_set": fail})()} if place == "stop" else {place: fail}
     )
-    jobs = [text_job(tiny, p) for p in asked("mirror", tiny, QUICK)]
+    jobs = [text_job(tiny, p) for p in filled_runs("mirror", tiny, QUICK)]
     with pytest.raises(error):
         run("mirror", tiny, jobs, **options)
     assert not tiny.lock._is_owned() and not tiny._running
@@ -336,7 +368,7 @@ def test_nothing_is_loaded_and_a_stop_is_heard_while_another_thread_draws(tiny_f
         stop = threading.Event()
         threading.Timer(0.1, stop.set).start()
         for role in ("decoder", "edit"):
-            jobs = [text_job(k, p, role=role) for p in asked("mirror", k, QUICK)]
+            jobs = [text_job(k, p, role=role) for p in filled_runs("mirror", k, QUICK)]
             with pytest.raises(Cancelled):
                 run("mirror", k, jobs, stop=stop)
         assert "edit" not in k._pipelines

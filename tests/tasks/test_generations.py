@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shutil
 import warnings
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from kandi_nb.model.adapters.adapter import Adapter
+from kandi_nb.model.anatomy.pieces import pieces
 from kandi_nb.model.loading.load import load
+from kandi_nb.model.plan import footprint
+from kandi_nb.model.plan.architecture import parts
 from kandi_nb.tasks.edit import edit
 from kandi_nb.tasks.generate import generate
-from kandi_nb.words.errors import KandiWarning
+from kandi_nb.tasks.inpaint import inpaint
+from kandi_nb.words.errors import KandiError, KandiWarning
+from kandi_nb.words.families import DENOISER, FAMILIES, PICTURE_DECODER, Family, Role
+from kandi_nb.words.models import ROWS, ModelSpec
 from kandi_nb.words.params import Params
 
 TOLERANCE = 2  # of 255: the order of a batch's sums differs from a single run's
@@ -186,3 +196,63 @@ def test_the_limit_of_3_is_announced_before_drawing(three):
         hook.remove()
     ((words, steps),) = [each for each in warned if "128 tokens" in each[0]]
     assert steps == 0 and "does not see the end" in words and "put what matters first" in words
+
+
+# A family of somebody else's, told by its row alone
+
+
+@pytest.fixture
+def toy(tiny3_folder, tmp_path, monkeypatch):
+    """The tiny Kandinsky 3 as a family of its own, whose denoiser is called "painter"."""
+    import diffusers
+    from diffusers import DiffusionPipeline, Kandinsky3Pipeline
+
+    class KandinskyToyPipeline(Kandinsky3Pipeline):
+        def __init__(self, tokenizer, text_encoder, painter, scheduler, movq):
+            DiffusionPipeline.__init__(self)
+            parts = {"tokenizer": tokenizer, "text_encoder": text_encoder, "movq": movq}
+            self.register_modules(**parts, painter=painter, scheduler=scheduler)
+
+    folder = tmp_path / "toy"
+    shutil.copytree(tiny3_folder / "kandinsky-3", folder)
+    (folder / "unet").rename(folder / "painter")
+    index = json.loads((folder / "model_index.json").read_text())
+    index |= {"_class_name": "KandinskyToyPipeline", "painter": index.pop("unet")}
+    (folder / "model_index.json").write_text(json.dumps(index))
+
+    stage = dict(FAMILIES["3"].stages["decoder"])
+    stage["painter"] = stage.pop("unet")
+    role = Role(str(folder), "KandinskyToyPipeline", ("generate", "inpaint"))
+    row = Family(
+        "toy",
+        "KandinskyToy",
+        {"decoder": stage},
+        {"decoder": role},
+        denoiser="painter",
+        tokens=40,
+        no_adapters="it is a toy",
+    )
+    spec = ModelSpec("toy", "toy", row.roles, 64, "", "", bundled=True)
+    monkeypatch.setattr(diffusers, "KandinskyToyPipeline", KandinskyToyPipeline, raising=False)
+    monkeypatch.setitem(FAMILIES, "toy", row)
+    monkeypatch.setitem(ROWS, "toy", spec)
+    return load("toy", device="cpu")
+
+
+def test_a_family_is_added_by_its_row_and_draws(toy, three):
+    assert toy.prior is None and not hasattr(toy.decoder, "unet")
+    drawn = generate(toy, QUICK, progress=False)
+    assert apart(drawn[0], generate(three, QUICK, progress=False)[0]) <= 1
+    half = Image.new("L", (64, 64))
+    half.paste(255, (32, 0, 64, 64))
+    painted = inpaint(toy, QUICK, image=drawn[0], mask=half, progress=False)
+    assert apart(np.asarray(painted[0])[:, :24], np.asarray(drawn[0])[:, :24]) == 0
+
+    with pytest.warns(KandiWarning, match="toy reads at most 40 tokens"):
+        generate(toy, QUICK.replace(prompt="a red fox " * 9, steps=1), progress=False)
+    with pytest.raises(KandiError, match="toy takes no adapters: it is a toy"):
+        toy.with_adapter(Adapter("hat", {}))
+    kinds = {piece.kind: piece.name for piece in pieces(toy)}
+    assert kinds[DENOISER] == "painter" and kinds[PICTURE_DECODER] == "movq"
+    (painter,) = (p for p in parts(toy.spec, toy.folders) if p.kind == DENOISER)
+    assert painter.name == "painter" and footprint.activity(painter, 64, 64, 1).operations

@@ -18,10 +18,10 @@ from kandi_nb.mini.evaluation.text import sentences
 from kandi_nb.mini.world.render import render
 from kandi_nb.model.loading.load import load
 from kandi_nb.pictures import images
-from kandi_nb.pictures.join import WAYS
+from kandi_nb.pictures.editing.join import WAYS
+from kandi_nb.pictures.editing.shapes import ellipse, rectangle
 from kandi_nb.pictures.masks import Mask
 from kandi_nb.pictures.recipe import recipe
-from kandi_nb.pictures.shapes import ellipse, rectangle
 from kandi_nb.tasks import inpaint as module
 from kandi_nb.tasks.inpaint import inpaint
 from kandi_nb.tasks.replay import replay
@@ -114,7 +114,7 @@ def test_proof_stands_under_the_picture_and_is_cut_with_it(tiny_roles):
 
 
 def test_a_proof_does_not_outlive_its_pixels(tiny_roles):
-    from kandi_nb.pictures.colours import colours
+    from kandi_nb.pictures.editing.colours import colours
 
     mask = rectangle(photo(), (8, 8, 40, 40))
     drawn = inpaint(tiny_roles, QUICK, image=photo(), mask=mask)
@@ -277,13 +277,13 @@ def test_a_model_without_the_task_says_which_have_it(tiny):
 @pytest.fixture
 def painted(monkeypatch):
     """What the decoder gave for each picture, before anything was pasted."""
-    raw, original = [], module.joined
+    raw, original = [], module.join_pictures
 
     def noted(before, picture, *rest):
         raw.append(picture)
         return original(before, picture, *rest)
 
-    monkeypatch.setattr(module, "joined", noted)
+    monkeypatch.setattr(module, "join_pictures", noted)
     return raw
 
 

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from kandi_nb.tasks.loop.inpainting import kept_cells, repaint, steps_taken
+from kandi_nb.tasks.loop.denoise import kept_cells, repaint, steps_taken
 
 
 def seeded(count, first=0):

@@ -19,8 +19,8 @@ from kandi_nb.mini.world.scenes import THINGS, Scene, scenes
 from kandi_nb.mini.world.vocabulary import ANIMALS, LANGUAGES, PLACES
 from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.embeddings.items import looks_like_a_file
-from kandi_nb.tasks.embeddings.mixtures import combined
-from kandi_nb.words.embedding import stacked
+from kandi_nb.tasks.embeddings.mixtures import combine
+from kandi_nb.words.embedding import stack_rows
 from kandi_nb.words.errors import KandiError
 
 QUICK = kn.Params(steps=2, prior_steps=2)
@@ -79,7 +79,7 @@ def test_the_order_of_items_does_not_matter(tiny, how):
     assert all(torch.allclose(row, rows[0], atol=1e-5) for row in rows)
     known = kn.embed(tiny, items, **QUIET)
     again = [
-        combined(stacked(known[n] for n in o), [weights[n] for n in o], "sum") for o in orders
+        combine(stack_rows(known[n] for n in o), [weights[n] for n in o], "sum") for o in orders
     ]
     assert all(torch.equal(row.tensor, again[0].tensor) for row in again)
 
@@ -354,7 +354,7 @@ def test_a_row_for_each_picture_and_the_file_alone_repaints_again(
 ):
     calls, cat = repainting
     noise = torch.randn(1, 4, 8, 8, generator=torch.manual_seed(1))
-    rows = stacked([cat, 2 * cat])
+    rows = stack_rows([cat, 2 * cat])
     both = calls[task](QUICK.replace(strength=1.0), embedding=rows, latents=noise)
     assert [each["embedding"].names[0] for each in both.inputs] == ["a cat", "2 × a cat"]
     assert difference(both[0], both[1]) > 0
@@ -368,7 +368,7 @@ def test_a_row_for_each_picture_and_the_file_alone_repaints_again(
 def test_what_does_not_fit_an_edit_is_refused(repainting, tiny3_folder):
     calls, cat = repainting
     with pytest.raises(KandiError, match="embedding has 2 rows for 3 pictures"):
-        calls["edit"](QUICK.replace(count=3), embedding=stacked([cat, cat]))
+        calls["edit"](QUICK.replace(count=3), embedding=stack_rows([cat, cat]))
     with pytest.raises(KandiError, match="the latents make 128"):
         calls["edit"](QUICK.replace(width=64), embedding=cat, latents=torch.zeros(1, 4, 8, 16))
     with pytest.raises(KandiError, match="33 numbers"):
@@ -429,7 +429,7 @@ def test_a_grid_runs_the_prior_once_a_corner_and_has_the_corners_in_its_corners(
         assert difference(cells[place], picture) <= 2
     rows = [each["embedding"] for each in cells.inputs]
     assert torch.allclose(
-        rows[4].tensor[0], stacked(rows[n] for n in (0, 2, 6, 8)).tensor.mean(0), atol=1e-5
+        rows[4].tensor[0], stack_rows(rows[n] for n in (0, 2, 6, 8)).tensor.mean(0), atol=1e-5
     )
     assert rows[1].names == ("50 % a cat + 50 % a dog",)
 
@@ -490,7 +490,9 @@ def halves_drawn(k, pairs: list[tuple[str, str]], language: str = "en") -> kn.Re
     """Draw half and half of each pair, each from another seed."""
     known = kn.embed(k, [canonical(Scene(thing), language) for thing in THINGS], **QUIET)
     rows = {thing: known[n] for n, thing in enumerate(THINGS)}
-    mixed = stacked(combined(stacked([rows[a], rows[b]]), [0.5, 0.5], "mean") for a, b in pairs)
+    mixed = stack_rows(
+        combine(stack_rows([rows[a], rows[b]]), [0.5, 0.5], "mean") for a, b in pairs
+    )
     return kn.generate(
         k, [kn.Params(seed=n) for n in range(len(pairs))], embedding=mixed, **QUIET
     )
@@ -556,7 +558,7 @@ def test_a_crown_goes_from_any_animal_to_any_other(mini):
         mini, [canonical(Scene(a, headwear="crown"), "en") for a in ANIMALS], **QUIET
     )
     at = {animal: n for n, animal in enumerate(ANIMALS)}
-    rows = stacked(bare[at[b]] + (worn[at[a]] - bare[at[a]]) for a, b in pairs)
+    rows = stack_rows(bare[at[b]] + (worn[at[a]] - bare[at[a]]) for a, b in pairs)
     drawn = kn.generate(
         mini, [kn.Params(seed=n) for n in range(len(pairs))], embedding=rows, **QUIET
     )

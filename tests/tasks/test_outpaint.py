@@ -18,6 +18,7 @@ from kandi_nb.mini.world.render import render
 from kandi_nb.mini.world.scenes import Scene, scenes
 from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.recipe import recipe
+from kandi_nb.tasks.inpaint import inpaint
 from kandi_nb.tasks.outpaint import MOST, outpaint
 from kandi_nb.tasks.replay import replay
 from kandi_nb.words.errors import Cancelled, KandiError
@@ -89,6 +90,29 @@ def test_an_aspect_and_a_size_keep_the_picture_in_the_middle(tiny_roles):
     drawn = one(size=(90, 61))[0]
     assert drawn.size == (90, 61) and np.array_equal(
         inside(drawn, photo(64, 50), 13, 5), photo(64, 50)
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [((2, 2), (64, 64)), ((16, 16), (64, 64)), ((512, 32), (512, 512))]
+)
+def test_a_small_or_thin_picture_takes_about_as_long_as_an_inpainting(tiny_roles, old, new):
+    picture = photo(*old)
+    shapes, hook = calls_of(tiny_roles)
+    try:
+        drawn = outpaint(tiny_roles, QUICK, image=picture, size=new, progress=False)
+        outpainted = [shape.numel() for shape in shapes]
+        shapes.clear()
+        mask = np.full(new[::-1], 255, np.uint8)
+        mask[:1] = 0
+        inpaint(tiny_roles, QUICK, image=photo(*new), mask=mask, progress=False)
+        inpainted = [shape.numel() for shape in shapes]
+    finally:
+        hook.remove()
+    assert sum(outpainted) <= 2 * sum(inpainted) and len(outpainted) <= 2 * len(inpainted)
+    left, top = ((b - a) // 2 for a, b in zip(old, new, strict=True))
+    assert drawn[0].size == new and np.array_equal(
+        inside(drawn[0], picture, left, top), picture
     )
 
 
@@ -228,11 +252,13 @@ def test_one_file_alone_is_enough_for_a_replay(tiny_roles, tmp_path, far):
         ({"top": 1.5}, "top is a whole number of pixels"),
         ({"bottom": True}, "bottom is a whole number of pixels"),
         ({"right": MOST}, "at most 16,384 a side"),
+        ({"size": (1024, 1024)}, "takes 465 windows of 128 × 64 at each step, at most 64"),
         ({"right": 16_000, "bottom": 16_000}, "and 178,956,970 in all"),
         ({"right": 5, "aspect": 2}, "takes one way to say how far"),
         ({"size": (99, 99), "aspect": 2}, "takes one way to say how far"),
         ({"aspect": 0}, "aspect is width / height, above 0"),
         ({"aspect": float("nan")}, "aspect is width / height, above 0"),
+        ({"aspect": "1:0." + "0" * 400 + "1"}, "aspect is width / height, above 0"),
         ({"aspect": float("inf")}, "aspect is width / height, above 0"),
         ({"aspect": -1}, "aspect is width / height, above 0"),
         ({"aspect": "wide"}, "aspect is width / height, above 0"),

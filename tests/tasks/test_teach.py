@@ -8,6 +8,8 @@ import math
 import subprocess
 import sys
 import threading
+import unicodedata
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,8 @@ from PIL import Image
 
 import kandi_nb as kn
 from kandi_nb.tasks.teaching import prepared as preparing
-from kandi_nb.tasks.teaching.checker import _chances, _learned
-from kandi_nb.tasks.teaching.lessons import lessons_of
+from kandi_nb.tasks.teaching.checker import _chances, _train
+from kandi_nb.tasks.teaching.dataset import read_dataset
 from kandi_nb.tasks.teaching.losses import diffusion_loss
 from kandi_nb.words.errors import KandiError, KandiWarning
 
@@ -177,6 +179,7 @@ def test_embeddings_and_latents_are_computed_once(tiny, monkeypatch):
     assert len(looks) == 6, "each picture and its mirror image, however many steps"
 
 
+@pytest.mark.filterwarnings("ignore:stopped; number holds")
 def test_a_stop_keeps_what_was_learned(tiny, tmp_path):
     class AfterAWhile:
         asked = 0
@@ -300,6 +303,7 @@ def test_words_that_were_taught_are_no_longer_called_unknown(recwarn):
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "txt", "given"])
+@pytest.mark.filterwarnings("ignore:left out of")
 def test_a_folder_has_its_captions_in_any_of_three_ways(tmp_path, kind):
     pictures, captions = squares(3)
     for number, picture in enumerate(pictures):
@@ -315,8 +319,52 @@ def test_a_folder_has_its_captions_in_any_of_three_ways(tmp_path, kind):
     elif kind == "txt":
         for name, caption in rows:
             (tmp_path / name).with_suffix(".txt").write_text(caption)
-    lessons = lessons_of(tmp_path, captions if kind == "given" else None)
+    lessons = read_dataset(tmp_path, captions if kind == "given" else None)
     assert [(each.name, each.caption) for each in lessons] == rows
+
+
+def test_captions_of_two_lines_and_names_as_other_systems_write_them(tmp_path):
+    name = unicodedata.normalize("NFD", "Füchsin.png")
+    folder = folder_with(
+        tmp_path,
+        {
+            name: PICTURE, "b.png": PICTURE, "c.png": PICTURE,
+            "captions.csv": "\ufefffile;caption;;\r"
+            'Füchsin.png;"a snowman\nin space";;\r.\\b.png;a, b\r;;;\r"""c.png""";c\r',
+        },
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        lessons = read_dataset(folder)
+    assert {each.name: each.caption for each in lessons} == {
+        name: "a snowman in space", "b.png": "a, b", "c.png": "c"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("captions", [None, "a square"])
+@pytest.mark.filterwarnings("ignore:one picture is little to learn from")
+def test_what_a_folder_holds_besides_is_named(tmp_path, captions):
+    files = {"a.png": PICTURE, "a.txt": "a", ".hidden": "", "Thumbs.db": ""}
+    files |= {"b.heic": "", "c.avif": "", "d.txt": "d"}
+    (tmp_path / "more").mkdir()
+    with pytest.warns(KandiWarning, match="left out of") as heard:
+        read_dataset(folder_with(tmp_path, files), captions)
+    left = str(heard[0].message).partition("; read are")[0]
+    named = {"b.heic", "d.txt", "more"} | ({"a.txt"} if captions else set())
+    assert (
+        all(name in left for name in named) and "Thumbs" not in left and ".hidden" not in left
+    )
+    assert ("a.txt" in left) == bool(captions)
+
+
+@pytest.mark.filterwarnings("ignore:one picture is little to learn from")
+def test_a_second_table_and_captions_of_other_files_are_named(tmp_path):
+    table = "image,text,split\na.png,a,train\nb.heic,b,train\n"
+    folder = folder_with(
+        tmp_path, {"a.png": PICTURE, "b.heic": "", "captions.csv": table, "metadata.jsonl": ""}
+    )
+    with pytest.warns(KandiWarning, match=r"left out of .*: b\.heic, metadata\.jsonl; read"):
+        assert len(read_dataset(folder)) == 1
 
 
 def folder_with(tmp_path, files):
@@ -337,10 +385,25 @@ BAD_FOLDERS = {
     ),
     "strange": (
         {"a.png": PICTURE, "captions.csv": "file,caption\na.png,a\nb.png,b\n"},
-        r"a caption for b\.png, but no such picture",
+        r"captions\.csv, row 3, has a caption for 'b\.png', but there is no such",
     ),
     "no picture": ({"a.png": "hello", "a.txt": "a square"}, "no picture that can be read"),
-    "no json": ({"a.png": PICTURE, "captions.jsonl": "{"}, "line 1, is no JSON"),
+    "no json": (
+        {"a.png": PICTURE, "captions.jsonl": "{"},
+        r"captions\.jsonl, row 1: this is no JSON",
+    ),
+    "commas": (
+        {"a.png": PICTURE, "captions.csv": "file,caption\na.png,a snowman, white, in space\n"},
+        "row 2: 4 cells below 2 columns, the first too many ' white'; put quotes around",
+    ),
+    "a column twice": (
+        {"a.png": PICTURE, "captions.csv": "file,caption,caption\na.png,a,b\n"},
+        "'caption' stands there twice",
+    ),
+    "two captions": (
+        {"a.png": PICTURE, "captions.csv": "file,caption\na.png,a\n./a.png,b\n"},
+        r"two captions for \./a\.png",
+    ),
     "no columns": (
         {"a.png": PICTURE, "captions.csv": "x,y\n1,2\n"},
         "needs a file and a caption",
@@ -390,7 +453,7 @@ def test_kandinsky_3_a_model_with_an_adapter_and_a_missing_peft_are_refused(
     with pytest.raises(KandiError, match="teach the model itself"):
         kn.teach(tiny.with_adapter(taught), *squares())
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(KandiError, match=r"pip install 'kandi_nb\[teach\]'"):
+    with pytest.raises(KandiError, match=r"pip install -e .*\[teach\]"):
         kn.teach(tiny, *squares())
 
 
@@ -420,10 +483,10 @@ def test_the_bundled_models_are_trained_by_the_same_loss():
 def test_a_checker_learns_what_can_be_told_and_admits_what_cannot():
     draw = torch.Generator().manual_seed(0)
     rows, others = torch.randn(40, 8, generator=draw), torch.randn(80, 8, generator=draw)
-    guess = _learned(None, rows, others)
+    guess = _train(None, rows, others)
     assert guess.right < 0.75, "there is nothing to tell them by"
     rows[:, 3] += 6
-    sure = _learned(None, rows, others)
+    sure = _train(None, rows, others)
     assert sure.right > 0.95
     assert (_chances(sure.weights, rows) > 0.5).float().mean() > 0.95
     assert (_chances(sure.weights, others) > 0.5).float().mean() < 0.05

@@ -16,9 +16,10 @@ from kandi_nb.mini.world.scenes import scenes
 from kandi_nb.model.loading.load import load
 from kandi_nb.pictures.recipe import recipe
 from kandi_nb.tasks.replay import replay
-from kandi_nb.tasks.upscale import STRENGTH, upscale
+from kandi_nb.tasks.upscale import upscale
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.params import Params
+from kandi_nb.words.tasks import TASKS
 
 QUICK = Params("a red fox", steps=4, prior_steps=2)
 
@@ -36,7 +37,10 @@ def apart(a, b) -> int:
 def test_a_picture_comes_back_as_large_as_was_asked(tiny, size, factor):
     drawn = upscale(tiny, QUICK, image=photo(*size), factor=factor, progress=False)
     assert drawn[0].size == (factor * size[0], factor * size[1])
-    assert drawn.params[0].strength == STRENGTH and drawn.options["factor"] == factor
+    assert (
+        drawn.params[0].strength == TASKS["upscale"].strength
+        and drawn.options["factor"] == factor
+    )
 
 
 def test_a_batch_equals_its_singles(tiny):

@@ -49,13 +49,13 @@ def folders(tiny_folder, tiny21_folder, tmp_path_factory):
 @pytest.fixture
 def read(monkeypatch):
     """The folders of networks whose weights are read, in their order."""
-    folders, usual = [], assemble._read
+    folders, usual = [], assemble._read_network
 
     def reading(spec, folder, *rest):
         folders.append("/".join(folder.parts[-2:]))
         return usual(spec, folder, *rest)
 
-    monkeypatch.setattr(assemble, "_read", reading)
+    monkeypatch.setattr(assemble, "_read_network", reading)
     return folders
 
 
@@ -86,14 +86,14 @@ def test_no_more_than_one_model_is_held(folders, monkeypatch):
     first = load(folders[0])
     lonely = weakref.ref(first.decoder.unet)
     movq = weakref.ref(first.decoder.movq)
-    alive, usual = [], assemble._read
+    alive, usual = [], assemble._read_network
 
     def reading(*arguments):
         gc.collect()
         alive.append(lonely() is not None)
         return usual(*arguments)
 
-    monkeypatch.setattr(assemble, "_read", reading)
+    monkeypatch.setattr(assemble, "_read_network", reading)
     second = load_instead(first, folders[1])
     assert second.decoder.movq is movq()
     assert alive == [False, False], "gone before the first network of the next is read"
@@ -110,7 +110,8 @@ def test_another_number_format_shares_nothing(folders, read):
 def test_other_tasks_take_their_inputs(folders, tiny3_folder, tmp_path, capsys):
     picture = np.zeros((64, 64, 3), np.uint8)
     edited = versus(
-        QUICK.replace(strength=1.0, prior_steps=25), [folders[0], tiny3_folder], edit,
+        QUICK.replace(strength=1.0, prior_steps=25, width=64, height=64),
+        [folders[0], tiny3_folder], edit,
         image=picture, progress=False,
     )  # fmt: skip
     assert {result.task for result in edited.results.values()} == {"edit"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kandi_nb.tasks.loop import windows
-from kandi_nb.tasks.loop.windows import calls, cover, decode, encode, predicted
+from kandi_nb.tasks.loop.windows import calls, cover, decode, encode, predict_noise
 
 cells = st.integers(8, 60)
 
@@ -47,7 +47,7 @@ def test_what_depends_on_its_place_alone_is_the_same_in_windows():
         return (parts * 2 + condition["rows"].mean((1, 2, 3), keepdim=True) * 0,)
 
     ticks = []
-    seen = predicted(double, rows, 0, {"rows": rows}, boxes, lambda: ticks.append(1))
+    seen = predict_noise(double, rows, 0, {"rows": rows}, boxes, lambda: ticks.append(1))
     assert torch.allclose(seen, 2 * rows, atol=1e-5)
     assert len(ticks) == calls(boxes)
 
@@ -62,7 +62,9 @@ def test_each_window_is_told_of_its_own_picture():
     def told_only(parts, t, **condition):
         return (parts + condition["added"]["number"][:, None, None, None],)
 
-    seen = predicted(told_only, rows, 0, {"added": {"number": told}, "nothing": None}, boxes)
+    seen = predict_noise(
+        told_only, rows, 0, {"added": {"number": told}, "nothing": None}, boxes
+    )
     assert torch.allclose(seen, told[:, None, None, None].expand_as(seen), atol=1e-6)
 
 
@@ -76,7 +78,7 @@ def test_no_more_than_one_large_window_is_looked_at_at_once():
         return (parts,)
 
     rows = torch.zeros(2, 4, 8, 128)
-    predicted(look, rows, 0, {}, cover((1024, 64), (128, 64)))
+    predict_noise(look, rows, 0, {}, cover((1024, 64), (128, 64)))
     assert set(sizes) == {(2, 4, 8, 16)} and len(sizes) == 15
 
 

@@ -64,6 +64,14 @@ def test_numbers_of_two_models_do_not_go_together():
         made() + 1
 
 
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), 1e300, 10**400])
+def test_products_that_are_not_finite_are_refused_in_one_line(factor):
+    with pytest.raises(KandiError, match=r"^[^\n]+ is not finite; take another number$"):
+        made() * factor
+    with pytest.raises(KandiError, match=r"^[^\n]+ is not finite; take another number$"):
+        made() / 0
+
+
 def test_what_is_saved_is_loaded_again(tmp_path):
     path = made().save(tmp_path / "cats.safetensors")
     again = Embedding.load(path)

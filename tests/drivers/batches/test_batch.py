@@ -19,14 +19,15 @@ from PIL import Image
 
 import kandi_nb as kn
 from kandi_nb.drivers.batches import batch as batch_module
-from kandi_nb.drivers.batches.hashes import as_given, run_hash
-from kandi_nb.drivers.batches.index import INDEX
+from kandi_nb.drivers.batches.folder.hashes import as_given, run_hash
+from kandi_nb.drivers.batches.folder.index import INDEX
 from kandi_nb.drivers.batches.queue import Queue
-from kandi_nb.drivers.batches.runs import Run, Runs, asked
+from kandi_nb.drivers.batches.rows.runs import Run, Runs, task_call
 from kandi_nb.drivers.batches.worker import Order, Source, Worker
+from kandi_nb.model.loading.description import Description
+from kandi_nb.tasks.loop.dry_run import DryRun
 from kandi_nb.words import files
 from kandi_nb.words.errors import Cancelled, KandiError, KandiWarning
-from kandi_nb.words.foresight import Foreseen
 
 QUICK = {"steps": 2, "prior_steps": 2}
 
@@ -198,6 +199,83 @@ def test_a_picture_cut_short_is_set_aside_and_drawn_anew(draw):
     assert path.with_suffix(".damaged").read_bytes() == whole[:100], "nothing is thrown away"
 
 
+def test_verify_finds_changed_bytes_and_exchanged_pictures(draw, log):
+    folder = draw(toy.runs(6)).folder
+    first, second, third, *_ = (folder / name for name in pictures(folder))
+    data = bytearray(first.read_bytes())
+    data[len(data) // 2] ^= 1
+    first.write_bytes(data)
+    second.write_bytes(third.read_bytes())
+    assert draw(toy.runs(6)).there == 6, "not looked at"
+    assert draw(toy.runs(6), dry_run=True, verify=True).drawn == 2
+    before = len(log())  # a dry run draws some, to time them
+    with pytest.warns(KandiWarning, match="is not the file that was saved") as said:
+        again = draw(toy.runs(6), verify=True)
+    assert (again.drawn, again.there, len(log()) - before) == (2, 4, 2) and len(said) == 2
+    assert {path.stem for path in folder.glob("*.damaged")} == {first.stem, second.stem}
+    assert draw(toy.runs(6), verify=True).there == 6
+    assert kn.read_batch(folder)[0]["sha256"]
+
+
+def test_verify_without_an_index_reads_checksums_and_recipes(tiny, tmp_path):
+    def batch(**options):
+        runs = kn.sweep(kn.Params("a", **QUICK), seed=range(3))
+        return kn.batch(kn.generate, tiny, runs, out=tmp_path, progress=False, **options)
+
+    first, second, third = (tmp_path / name for name in pictures(batch().folder))
+    data = bytearray(first.read_bytes())
+    data[len(data) // 2] ^= 1
+    first.write_bytes(data)
+    second.write_bytes(third.read_bytes())
+    (tmp_path / INDEX).unlink()
+    with pytest.warns(KandiWarning) as said:
+        assert batch(verify=True).drawn == 2
+    words = " ".join(str(warning.message) for warning in said)
+    assert "is damaged" in words and "is another picture than its name says" in words
+
+
+WRONG_KINDS = {
+    "a file for .batch": (lambda out: (out / ".batch").write_text("x"), r"\.batch cannot hold"),
+    "a file for claims": (
+        lambda out: [(out / ".batch").mkdir(), (out / ".batch" / "claims").write_text("x")],
+        r"\.batch cannot hold",
+    ),
+    "a folder for the index": (lambda out: (out / INDEX).mkdir(), "move it away"),
+    "a link to nowhere for the index": (
+        lambda out: (out / INDEX).symlink_to("nowhere"), "move it away",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG_KINDS)
+def test_what_has_the_wrong_kind_is_one_line(draw, tmp_path, what):
+    make, says = WRONG_KINDS[what]
+    (tmp_path / "out").mkdir()
+    make(tmp_path / "out")
+    with pytest.raises(KandiError, match=says) as error:
+        draw(toy.runs(2))
+    assert "\n" not in str(error.value)
+
+
+def test_links_lines_and_claims_of_any_kind_are_survived(draw, log):
+    folder = draw(toy.runs(3)).folder
+    link, other, _ = (folder / name for name in pictures(folder))
+    link.unlink()
+    link.symlink_to("nowhere")
+    other.unlink()
+    other.mkdir()
+    claims = folder / ".batch" / "claims"
+    (claims / link.stem).write_bytes(b"\xff\xfe\0")
+    (claims / other.stem).write_text("../../../etc")
+    with (folder / INDEX).open("a") as index:
+        index.write(json.dumps({"file": link.name}) + "\n" + json.dumps({"file": 3}))
+    with pytest.warns(KandiWarning, match=r"is called \.damaged"):
+        again = draw(toy.runs(4))
+    assert (again.drawn, again.there, again.failed) == (3, 1, 0) and again.page
+    assert draw(toy.runs(4)).there == 4 and len(kn.read_batch(folder)) == 4
+    assert draw(toy.runs(5), dry_run=True).drawn == 1
+
+
 def test_two_batches_in_one_folder_share_the_work(draw, log, monkeypatch):
     monkeypatch.setenv("TOY_SECONDS", "0.01")
     done = []
@@ -278,7 +356,7 @@ def test_edits_and_masks_come_from_a_table(tiny_roles, tmp_path):
 
 
 def test_originals_stay_out_where_they_are_asked_to(tiny_roles, tmp_path, capsys):
-    from kandi_nb.pictures.recipe import carried
+    from kandi_nb.pictures.recipe import inputs_in
 
     image = Image.new("RGB", (64, 64), "red")
     runs = kn.Params("a", **QUICK)
@@ -286,7 +364,7 @@ def test_originals_stay_out_where_they_are_asked_to(tiny_roles, tmp_path, capsys
         out = tmp_path / str(inputs)
         kn.batch(kn.edit, tiny_roles, runs, out=out, image=image, inputs=inputs, progress=False)
         (path,) = out.glob("*.png")
-        assert list(carried(path)) == names
+        assert list(inputs_in(path)) == names
         assert ("travel inside" in capsys.readouterr().out) == inputs
 
 
@@ -359,15 +437,15 @@ def test_a_model_elsewhere_is_asked_or_hashed_by_what_it_is_given(tmp_path):
         Run(1, kn.Params("x"), {"image": str(tmp_path / name)}) for name in ("a.png", "b.png")
     ]
     far = types.SimpleNamespace(revision={"decoder": "1"}, options={"dtype": "float16"})
-    order = Order(asked("edit"), Source(far), tmp_path)
+    order = Order(task_call("edit"), Source(far), tmp_path)
     one, two = map(run_hash, Worker(order, draws=False).recipes(runs)[0])
     assert one == two, "wherever the file lies"
     far.options["dtype"] = "float32"
     assert run_hash(Worker(order, draws=False).recipes(runs[:1])[0][0]) != one
 
     told = []
-    far.foreseen = lambda task, params, **inputs: (
-        told.append((task, params, inputs)) or Foreseen([BASE], [3])
+    far.dry_run = lambda task, params, **inputs: (
+        told.append((task, params, inputs)) or DryRun([BASE], [3])
     )
     assert Worker(order, draws=False).recipes(runs[:1]) == ([BASE], [3])
     assert told == [("edit", [kn.Params("x")], {"image": [str(tmp_path / "a.png")]})]
@@ -433,7 +511,7 @@ def test_a_dry_run_counts_times_and_writes_nothing(tiny, tmp_path):
 
 
 def test_runs_of_equal_key_go_together_and_none_is_forgotten():
-    runs = Runs(kn.sweep(kn.Params("a"), seed=range(50), steps=[2, 3]), asked("generate"))
+    runs = Runs(kn.sweep(kn.Params("a"), seed=range(50), steps=[2, 3]), task_call("generate"))
     queue, seen = Queue(runs, size=8), []
     while group := queue.next(100):
         assert len({run.params.steps for run in group}) == 1 and len(group) <= 8
@@ -442,7 +520,9 @@ def test_runs_of_equal_key_go_together_and_none_is_forgotten():
 
 
 def test_several_workers_share_out_the_last_runs():
-    queue = Queue(Runs(kn.sweep(kn.Params("a"), seed=range(64)), asked("generate")), size=32)
+    queue = Queue(
+        Runs(kn.sweep(kn.Params("a"), seed=range(64)), task_call("generate")), size=32
+    )
     sizes, left = [], 64
     while group := queue.next(left, workers=2):
         sizes.append(len(group))
@@ -513,22 +593,22 @@ def test_workers_say_what_they_cannot_be_handed(tmp_path):
 
 
 def test_an_order_travels(tmp_path):
-    order = Order(asked("inpaint"), Source("mini-2.2"), tmp_path)
+    order = Order(task_call("inpaint"), Source(Description("mini-2.2")), tmp_path)
     assert pickle.loads(pickle.dumps(order)) == order
 
 
 def test_an_engine_that_is_not_installed_is_named_with_its_extra(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(KandiError, match=r'pip install "kandi_nb\[ray\]"'):
+    with pytest.raises(KandiError, match=r'pip install -e "\S+\[ray\]"; or leave engine'):
         kn.batch(toy.toy, toy.K, toy.runs(1), out=tmp_path, engine="ray")
 
 
 def test_drivers_never_import_a_task():
     """The task comes as an argument, so the package's own tasks are found by their names."""
     folder = Path(batch_module.__file__).parent
-    for path in folder.glob("*.py"):
-        named = re.findall(r"from \.\.\.tasks(\.\w+)* import", path.read_text())
-        assert set(named) <= {".checks"}, path.name
+    for path in folder.rglob("*.py"):
+        named = re.findall(r"from \.+tasks(\.\w+)* import", path.read_text())
+        assert set(named) <= {".checks", ".dry_run"}, path.name
 
 
 # --- memory ---
@@ -601,4 +681,5 @@ def test_workers_refuse_a_model_that_they_cannot_load_as_it_is(tiny_folder, tmp_
     from kandi_nb.drivers.batches.worker import Source
 
     with pytest.raises(KandiError, match="get scheduler DDPMScheduler, not the Other of yours"):
-        Source(tiny_folder, "cpu", None, {"scheduler": "Other", "device": "cuda"}).open()
+        given = Description(str(tiny_folder), "cpu")
+        Source(given, {"scheduler": "Other", "device": "cuda"}).open()

@@ -54,7 +54,7 @@ def test_ctrl_c_says_how_to_go_on(command, tmp_path, monkeypatch):
     def pressed(*arguments, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batch_module, "draw", pressed)
+    monkeypatch.setattr(batch_module, "draw_runs", pressed)
     (tmp_path / "t.txt").write_text("a\n")
     code, _, err = command("t.txt", "--out", "o")
     assert code == 130 and "0 pictures are in o, 1 were asked for; call it again" in err
@@ -76,3 +76,32 @@ def test_bad_input_is_one_line_and_code_2(command, tmp_path, words, says):
     (tmp_path / "t.txt").write_text("a\n")
     code, out, err = command(*words)
     assert (code, out) == (2, "") and says in err and len(err.strip().splitlines()) == 1
+
+
+def test_seeds_by_chance_are_others_in_each_row_and_the_same_when_it_goes_on(command, tmp_path):
+    (tmp_path / "t.csv").write_text("prompt,seed\na,-1\na,random\na,7.0\na,\n")
+    assert "4 drawn" in command("t.csv", "--out", "o", "--seed", "-1")[1]
+    seeds = {recipe(path)["params"]["seed"] for path in (tmp_path / "o").glob("*.png")}
+    assert len(seeds) == 4 and 7 in seeds
+    assert "0 drawn, 4 were there" in command("t.csv", "--out", "o", "--seed", "-1")[1]
+    assert (
+        "0 of 4 pictures would be drawn"
+        in command("t.csv", "--out", "o", "--seed", "random", "--dry-run")[1]
+    )
+    code, _, err = command("t.csv", "--out", "p", "--seed", "soon")
+    assert code == 2 and "seed must be a whole number" in err and not (tmp_path / "p").exists()
+
+
+def test_no_folder_is_no_folder(command, tmp_path):
+    (tmp_path / "t.txt").write_text("a\n")
+    code, _, err = command("t.txt", "--out", "")
+    assert code == 2 and "is no path; name a file or folder" in err
+    assert [path.name for path in tmp_path.iterdir()] == ["t.txt"]
+
+
+@pytest.mark.parametrize(
+    "words", [["draw", "x", "-o"], ["run", "03", "--out"], ["teach", "d", "-o"]]
+)
+def test_nor_is_it_for_other_commands(words, capsys):
+    assert cli.main([*words, ""]) == 2
+    assert "is no path" in capsys.readouterr().err

@@ -8,12 +8,12 @@ import time
 
 import pytest
 
-from kandi_nb.drivers.batches.claims import HIDDEN, Claims
+from kandi_nb.drivers.batches.folder.claims import HIDDEN, Claims
 
 MARK = "ab" * 32
 HOLDER = (
     "import sys, time; from pathlib import Path\n"
-    "from kandi_nb.drivers.batches.claims import Claims\n"
+    "from kandi_nb.drivers.batches.folder.claims import Claims\n"
     "claims = Claims(Path(sys.argv[1]))\n"
     f"assert claims.take({MARK!r}); print('mine', flush=True)\n"
     "time.sleep(60)"

@@ -147,3 +147,14 @@ def test_a_cluster_that_refuses_is_one_line(batch):
     with pytest.raises(kn.KandiError, match=r"does not take this batch: version mismatch") as e:
         batch(ray, toy.runs(1))
     assert "\n" not in str(e.value)
+
+
+def test_a_start_that_takes_too_long_says_what_helps(batch):
+    ray = Pretended()
+
+    def init(address, **options):
+        raise Exception("The current node timed out during startup. This could happen because")
+
+    ray.init = init
+    with pytest.raises(kn.KandiError, match=r"30 s .*\(ray start --head\)"):
+        batch(ray, toy.runs(1))

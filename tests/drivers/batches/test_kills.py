@@ -1,17 +1,22 @@
 """kill -9 at random moments, of the batch, of its workers, of a cluster's actors.
 
 Whatever dies: nothing that was saved is lost, nothing is there twice, no file is half there,
-and whoever is left, or called again, draws the rest. Five kills here, a hundred in `make soak`.
+and whoever is left, or called again, draws the rest. Some kills here, a hundred in `make soak`;
+the cluster of those has an environment of its own where Ray is not installed.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
+import venv
+from importlib.metadata import requires
 from pathlib import Path
 
 import psutil
@@ -19,8 +24,8 @@ import pytest
 import toy
 
 import kandi_nb as kn
-from kandi_nb.drivers.batches.hashes import run_hash
-from kandi_nb.drivers.batches.index import is_whole
+from kandi_nb.drivers.batches.folder.hashes import run_hash
+from kandi_nb.drivers.batches.folder.index import is_whole
 
 SCRIPT = Path(toy.__file__)
 
@@ -28,14 +33,16 @@ SCRIPT = Path(toy.__file__)
 class Batch:
     """A batch in a process of its own, which can be killed."""
 
-    def __init__(self, out, count, workers=1, engine=None):
+    def __init__(self, out, count, workers=1, engine=None, python=sys.executable):
         self.out = out
         words = [str(SCRIPT), str(out), str(count), str(workers), *filter(None, [engine])]
         self.process = subprocess.Popen(
-            [sys.executable, *words],
+            [python, *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            # A shell's background job is deaf to Ctrl-C, and so is what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
     def wait_for(self, pictures):
@@ -59,6 +66,23 @@ class Batch:
         return said
 
 
+def still_running(processes, seconds):
+    """Return those that run on for so long; who has ended may wait for somebody to look."""
+    until = time.monotonic() + seconds
+    left = processes
+    while left and time.monotonic() < until:
+        time.sleep(0.02)
+        left = [each for each in left if is_at_work(each)]
+    return left
+
+
+def is_at_work(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def names(out):
     return [path.stem for path in Path(out).glob("*.png")]
 
@@ -67,6 +91,8 @@ def names(out):
 def out(tmp_path, monkeypatch):
     monkeypatch.setenv("TOY_SECONDS", "0.003")
     monkeypatch.setenv("TOY_LOG", str(tmp_path / "log"))
+    (tmp_path / "begun").touch()
+    monkeypatch.setenv("TOY_BEGUN", str(tmp_path / "begun"))
     return tmp_path / "out"
 
 
@@ -84,7 +110,7 @@ def check(out, count, at_risk):
 def killed_often(out, kills, workers, choose):
     """Kill a main process so many times, go on each time; return how many runs were at risk."""
     seen: set[str] = set()
-    count = 40 * kills
+    count = 40 * kills * workers
     for number in range(1, kills + 1):
         batch = Batch(out, count, workers)
         batch.wait_for(len(names(out)) + choose.randrange(1, 25))
@@ -112,8 +138,32 @@ def workers_killed(out, kills, choose):
     check(out, count, at_risk=32 * kills)
 
 
-def test_a_batch_killed_three_times_loses_nothing(out):
-    killed_often(out, 3, 1, random.Random())
+def interrupted_often(out, times, workers, choose):
+    """Press Ctrl-C so many times, go on each time: nothing is lost, nobody stays behind."""
+    seen: set[str] = set()
+    count = 40 * times * workers
+    for number in range(1, times + 1):
+        batch = Batch(out, count, workers)
+        batch.wait_for(len(names(out)) + choose.randrange(1, 25))
+        helpers = batch.workers()
+        batch.process.send_signal(signal.SIGINT)
+        said = batch.process.communicate(timeout=120)[0]
+        assert batch.process.returncode and "call it again to draw the others" in said, said
+        assert not still_running(helpers, 30)  # soon; how soon is another test's matter
+        now = set(names(out))
+        assert seen <= now, f"interrupt {number} lost something"
+        seen = now
+    assert f"of {count} pictures" in Batch(out, count, workers).end()
+    check(out, count, at_risk=32 * times * workers)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_batch_that_is_killed_loses_nothing(out, workers):
+    killed_often(out, 1, workers, random.Random())
+
+
+def test_a_batch_that_is_interrupted_goes_on(out):
+    interrupted_often(out, 1, 2, random.Random())
 
 
 def test_a_batch_whose_workers_are_killed_twice_goes_on(out):
@@ -154,7 +204,36 @@ def test_a_hundred_kills(out, seed):
     workers_killed(out, 10, choose)
 
 
+@pytest.mark.soak
+def test_twenty_kills_with_two_workers(out):
+    killed_often(out, 20, 2, random.Random(20))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("workers", [1, 2])
+def test_thirty_interrupts(out, workers):
+    interrupted_often(out, 15, workers, random.Random(workers))
+
+
 # --- a cluster ---
+
+
+@pytest.fixture(scope="module")
+def ray_python(tmp_path_factory):
+    """A Python with Ray: this one, or one of a new environment that sees all of this one."""
+    if importlib.util.find_spec("ray"):
+        return sys.executable
+    folder = tmp_path_factory.mktemp("ray")
+    (wanted,) = {r.partition(";")[0] for r in requires("kandi_nb") if r.startswith("ray")}
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    done = subprocess.run([python, "-m", "pip", "install", "-q", wanted], capture_output=True)
+    if done.returncode:
+        pytest.skip(f"Ray cannot be installed here: {done.stderr[-80:]}")
+    (packages,) = folder.glob("lib/python*/site-packages")
+    ours = [sysconfig.get_path("purelib"), Path(kn.__file__).parents[1]]
+    (packages / "this_environment.pth").write_text("".join(f"{path}\n" for path in ours))
+    return str(python)
 
 
 def actors(batch):
@@ -164,16 +243,19 @@ def actors(batch):
 
 
 @pytest.mark.soak
-def test_a_cluster_whose_actor_is_killed_goes_on(out):
-    pytest.importorskip("ray", reason='Ray is not installed: pip install "kandi_nb[ray]"')
-    batch = Batch(out, 200, workers=2, engine="ray")
-    batch.wait_for(20)
-    victims = actors(batch) if batch.process.poll() is None else []
-    if not victims and "timed out during startup" in (said := batch.process.communicate()[0]):
-        pytest.skip(f"Ray gives its own parts 15 seconds to start, too few here: {said[-80:]}")
-    victims[0].kill()
-    assert "of 200 pictures" in batch.end()
-    check(out, 200, at_risk=32)
+def test_twenty_kills_on_a_cluster_of_this_machine(out, ray_python):
+    count, choose = 900, random.Random(7)
+    batch = Batch(out, count, workers=2, engine="ray", python=ray_python)
+    for _ in range(20):
+        batch.wait_for(len(names(out)) + choose.randrange(5, 25))
+        victims = actors(batch) if batch.process.poll() is None else []
+        if victims:
+            choose.choice(victims).kill()
+    said = batch.process.communicate(timeout=600)[0]
+    if "Ray gives its own processes" in said:
+        pytest.skip(said[-200:])
+    assert f"of {count} pictures" in said and "failed" not in said, said
+    check(out, count, at_risk=32 * 20)
 
 
 @pytest.mark.parametrize(
@@ -191,3 +273,17 @@ def test_a_cluster_that_does_not_answer_is_named_soon(out, monkeypatch, address,
     with pytest.raises(kn.KandiError) as error:
         kn.batch(toy.toy, toy.K, toy.runs(1), out=out, engine="ray", address=address)
     assert says in str(error.value) and time.monotonic() - began < 10
+
+
+def test_workers_end_with_their_batch_whatever_they_are_at(out, monkeypatch):
+    monkeypatch.setenv("TOY_SECONDS", "300")  # which hears no stop meanwhile
+    batch = Batch(out, 8, workers=2)
+    log = Path(os.environ["TOY_BEGUN"])
+    while log.read_text().count("begun") < 2 and batch.process.poll() is None:
+        time.sleep(0.02)
+    workers = batch.workers()
+    assert len(workers) == 2
+    batch.process.kill()
+    batch.process.communicate()
+    # Within two seconds on an idle machine; the call that they are at would take five minutes.
+    assert not still_running(workers, 30)

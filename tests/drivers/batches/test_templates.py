@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kandi_nb.drivers.batches.templates import Template
+from kandi_nb.drivers.batches.rows.templates import Template
 from kandi_nb.words.errors import KandiError
 
 

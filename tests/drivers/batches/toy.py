@@ -19,12 +19,16 @@ K = {"any": "object"}
 def toy(k, params, *, shade=0, stop=None):
     """Draw one colour a run; the prompts "bad" and "deadly" do what they say.
 
-    Environment: TOY_LOG, a file that gets a line a picture, and TOY_SECONDS for each.
+    Environment: TOY_LOG, a file that gets a line a picture, TOY_BEGUN, one that gets a line
+    before it, and TOY_SECONDS for each.
     """
     from PIL import Image
 
     images = []
     for one in params:
+        if "TOY_BEGUN" in os.environ:
+            with open(os.environ["TOY_BEGUN"], "a") as log:
+                log.write("begun\n")
         time.sleep(float(os.environ.get("TOY_SECONDS", "0")))
         if stop is not None and stop.is_set():
             raise kn.Cancelled("stopped")

@@ -11,9 +11,9 @@ import pytest
 
 import kandi_nb as kn
 from kandi_nb.drivers.ledger import figures, measures
-from kandi_nb.drivers.ledger.claims import CLAIMS, claims, named
+from kandi_nb.drivers.ledger.claims import CLAIMS, claims, claims_of
 from kandi_nb.drivers.ledger.verdicts import DEPENDS, FAILS, HOLDS, RULES, verdict
-from kandi_nb.words.plans import read_card
+from kandi_nb.model.plan.names import read_card
 
 ROOT = Path(__file__).parents[3]
 
@@ -33,7 +33,7 @@ SIDES = {
 
 def test_ids_are_unique_and_every_claim_has_a_verdict():
     rows = json.loads(CLAIMS.read_text("utf-8"))["claims"]
-    assert len(rows) == len(claims()) >= 36, "no id stands twice"
+    assert len(rows) == len(claims()) == 56, "no id stands twice"
     table = kn.ledger()
     assert [row["id"] for row in table] == list(claims())
     for row in table:
@@ -54,19 +54,58 @@ def test_a_value_on_the_other_side_turns_the_verdict(claim):
     good, bad = SIDES[claim.rule["name"]](claim)
     assert verdict(claim, good) == HOLDS
     assert verdict(claim, bad) == FAILS
-    assert claim.said(good) and claim.said(bad) and claim.said(good) != claim.said(bad)
+    assert (
+        claim.sentence(good)
+        and claim.sentence(bad)
+        and claim.sentence(good) != claim.sentence(bad)
+    )
 
 
 @pytest.mark.parametrize(
     ("id", "value"),
     [
         ("memory-2.2", {"resident": 11, "exact": 2}),
-        ("cards-3", {"whole": 2, "exact": 5}),
-        ("cost-day", 0.8),
+        ("cards-3", {"whole": 0, "exact": 1}),
+        ("languages-mini", 0.8),
     ],
 )
 def test_what_is_true_of_some_plans_alone_depends(id, value):
     assert verdict(claims()[id], value) == DEPENDS
+
+
+# What guides say, in their own figures: card, price, size, table.
+QUOTED = {
+    "cards-2.2": ("RTX 3070", 1), "cards-3": ("RTX 3090", 1), "cards-3-large": ("RTX 4090", 1),
+    "cost-4-hours": ("about $0.25", 0.25), "cost-day": ("about $1.50", 1.5),
+    "size-2.1": ("768 px", 768), "size-2.2": ("1024 px", 1024), "size-3": ("1024 px", 1024),
+    "quality-versions": ("2.1 good, 2.2 better, 3 best", True),
+    "speed-versions": ("2.1 fast, 2.2 medium, 3 slower", True),
+    "compare-languages": ("Kandinsky excellent, SDXL and FLUX limited", True),
+    "compare-quality": ("Kandinsky high, SDXL very high, FLUX.1 highest", True),
+    "compare-speed": ("Kandinsky medium, SDXL medium, FLUX.1 slow", True),
+    "compare-memory": ("12 GB where SDXL needs 12 and FLUX 24", 12),
+    "inpainting-flux": ("FLUX.1 limited", True),
+    "service-ram": ("8 GB of RAM at least", True), "service-cores": ("4 cores at least", True),
+    "service-disk": ("10 GB of disk at least", 10), "service-vram": ("8 GB of video memory", 8),
+    "service-ram-recommended": ("16 GB of RAM", True),
+    "service-disk-recommended": ("20 GB of disk", 20),
+    "steps-timeout": ("after a time-out, raise the steps", 1),
+    "service-english": ("use English for the best results", 0.9),
+    "flux-external": ("FLUX.1-dev is an external API", True),
+    "flux-speed": ("as fast as its API", True), "flux-cost": ("for each request", True),
+    "flux-control": ("limited control, 2.2 full control", True),
+    "flux-style": ("realistic, 2.2 artistic", True),
+}  # fmt: skip
+
+
+def test_claims_are_quoted_as_the_guides_have_them():
+    for id, (words, figure) in QUOTED.items():
+        assert words in claims()[id].claimed and claims()[id].figure == figure, id
+    table = kn.ledger()
+    cards = {id: table[id]["verdict"] for id in QUOTED if id.startswith("cards")}
+    assert set(cards.values()) == {DEPENDS}, "no recommended card holds its model whole"
+    assert table["service-disk"]["verdict"] == FAILS, "15.86 GB do not fit into 10"
+    assert table["size-2.2"]["value"] == 512 and table["cost-day"]["verdict"] == HOLDS
 
 
 def test_what_nobody_measured_says_what_it_needs():
@@ -80,7 +119,7 @@ def test_what_nobody_measured_says_what_it_needs():
 
 def test_every_measurement_exists_and_every_figure_that_can_be_measured_was():
     assert {claim.measure["name"] for claim in MEASURABLE} == set(measures.MEASURES)
-    known = figures.stored()
+    known = figures.figures_in()
     assert {claim.id for claim in MEASURABLE} <= set(known) <= set(claims())
     for figure in known.values():
         assert figure.basis.count(", ") >= 2, "how, when and on what"
@@ -106,12 +145,12 @@ def test_the_package_writes_no_verdict_down():
 def test_what_is_stored_is_what_is_measured_now(id):
     row = kn.ledger(measure=id)[id]
     assert "here and now" in row["basis"] or "read off" in row["basis"]
-    assert row["value"] == figures.stored()[id].value
+    assert row["value"] == figures.figures_in()[id].value
 
 
 def test_a_prediction_that_is_stored_is_that_of_today():
     row = kn.ledger(measure=["memory-2.2"])["memory-2.2"]
-    assert row["value"] == pytest.approx(figures.stored()["memory-2.2"].value, rel=0.02)
+    assert row["value"] == pytest.approx(figures.figures_in()["memory-2.2"].value, rel=0.02)
     assert row["verdict"] == DEPENDS and "kn.plan" in row["basis"]
 
 
@@ -147,7 +186,7 @@ def test_the_judge_decides_what_is_about_pictures(tiny_folder):
     folder = str(tiny_folder)
     with pytest.MonkeyPatch.context() as patch:
         short = kn.Params(steps=2, prior_steps=2)
-        patch.setattr(judged, "Params", lambda **named: short.replace(**named))
+        patch.setattr(judged, "Params", lambda **claims_of: short.replace(**claims_of))
         share = judged.least_right(folder, prompts, words, 2, half_blind)
     assert share == 0.5
 
@@ -218,11 +257,11 @@ def test_figures_of_a_machine_are_kept_beside_those_of_others(tmp_path):
     figures.keep(
         {"slicing-3": figures.Figure(False, "tried", 3)}, "a laptop", "2026-01-03", path
     )
-    known = figures.stored(path)
+    known = figures.figures_in(path)
     assert set(known) == {"seed-0", "memory-2.2", "slicing-3"}
     assert str(known["memory-2.2"]) == "measured, 2026-01-02, one card"
     assert str(known["slicing-3"]) == "tried, 2026-01-03, a laptop, 3 pictures"
-    assert figures.stored(tmp_path / "none.json") == {}
+    assert figures.figures_in(tmp_path / "none.json") == {}
 
 
 def test_what_a_card_said_outweighs_what_was_planned_for_it(tmp_path):
@@ -230,7 +269,7 @@ def test_what_a_card_said_outweighs_what_was_planned_for_it(tmp_path):
     figures.keep({"memory-2.2": figures.Figure(seen, "measured")}, "one card", "1", path)
     planned = figures.Figure({"resident": 11, "exact": 2}, "predicted by kn.plan")
     figures.keep({"memory-2.2": planned, "memory-3": planned}, "a laptop", "2", path)
-    known = figures.stored(path)
+    known = figures.figures_in(path)
     assert known["memory-2.2"].value == seen and known["memory-3"].value == planned.value
 
 
@@ -238,7 +277,7 @@ def test_what_a_card_decides_is_named_by_claims_that_are_there(monkeypatch, caps
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     bench = importlib.import_module("ledger")
     sized = [id for _, _, memory, seconds in bench.FULL_SIZE for id in (*memory, *seconds)]
-    assert {c.id for c in named(sized)} == {
+    assert {c.id for c in claims_of(sized)} == {
         c.id for c in ALL if c.topic in ("memory", "seconds") or c.id == "compare-memory"
     }
     pictures = {"resident": (2.5, 6.0), bench.THRIFTIEST: (9.0, 4.0)}
@@ -251,4 +290,4 @@ def test_what_a_card_decides_is_named_by_claims_that_are_there(monkeypatch, caps
 
 
 def test_ids_can_all_be_asked_for():
-    assert named("all") == ALL
+    assert claims_of("all") == ALL

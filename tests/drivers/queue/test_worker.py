@@ -70,8 +70,9 @@ class Task:
 def start():
     workers = []
 
-    def started(load=Toy, **limits):
-        worker = Worker(load, Limits(**{"window": 0.0, **limits})).start()
+    def started(load=Toy, trial=None, **limits):
+        more = {"trial": trial} if trial else {}
+        worker = Worker(load, Limits(**{"window": 0.0, **limits}), **more).start()
         workers.append(worker)
         return worker
 
@@ -87,7 +88,7 @@ def order(task, prompt="a", key="same", client="me", count=1):
 
 def enter(worker, *orders):
     for entry in orders:
-        worker.line.enter(entry)
+        worker.queue.enter(entry)
     return orders if len(orders) > 1 else orders[0]
 
 
@@ -145,7 +146,7 @@ def test_one_bad_request_fails_no_other_of_its_run(start):
     assert drawn(a).result == ["drawn a"] and drawn(b).result == ["drawn b"]
     assert str(drawn(bad).error) == "bad cannot be drawn"
     assert drawn(bug).error.status == 503 and "log" in str(drawn(bug).error)
-    assert worker.healthy and worker.line.running == 0
+    assert worker.healthy and worker.queue.running == 0
 
 
 def test_nobody_hears_warnings_of_others(start):
@@ -185,8 +186,8 @@ def test_who_leaves_the_queue_frees_a_place_and_touches_nobody(start):
     worker, task = start(queue=2), Task(open_gate=False)
     busy(worker, task)
     a, b = enter(worker, order(task, "a"), order(task, "b"))
-    worker.line.leave(a)
-    assert worker.line.waiting == 1
+    worker.queue.leave(a)
+    assert worker.queue.waiting == 1
     c = enter(worker, order(task, "c"))
     task.gate.set()
     assert drawn(b).result == ["drawn b"] and drawn(c).result == ["drawn c"]
@@ -196,13 +197,13 @@ def test_who_leaves_the_queue_frees_a_place_and_touches_nobody(start):
 def test_a_run_stops_when_its_client_leaves_and_only_then_its_place_is_free(start):
     worker, task = start(), Task(open_gate=False)
     first = busy(worker, task)
-    assert worker.line.running == 1
-    worker.line.leave(first)
+    assert worker.queue.running == 1
+    worker.queue.leave(first)
     assert isinstance(drawn(first).error, Cancelled)
     deadline = time.monotonic() + WAIT
-    while worker.line.running and time.monotonic() < deadline:
+    while worker.queue.running and time.monotonic() < deadline:
         time.sleep(0.005)
-    assert worker.line.running == 0
+    assert worker.queue.running == 0
 
 
 def test_a_shared_run_goes_on_while_one_of_its_clients_waits(start):
@@ -211,7 +212,7 @@ def test_a_shared_run_goes_on_while_one_of_its_clients_waits(start):
     a, b = enter(worker, order(task, "a"), order(task, "b"))
     task.gate.set()
     task.wait_until_it_draws()
-    worker.line.leave(a)
+    worker.queue.leave(a)
     assert drawn(b).result == ["drawn b"]
 
 
@@ -219,10 +220,10 @@ def test_a_shared_run_stops_when_all_its_clients_have_left(start):
     worker, task = start(window=0.1), Task(open_gate=False)
     a, b = enter(worker, order(task, "a"), order(task, "b"))
     task.wait_until_it_draws()
-    worker.line.leave(a)
+    worker.queue.leave(a)
     time.sleep(0.03)
     assert not b.future.done()
-    worker.line.leave(b)
+    worker.queue.leave(b)
     assert isinstance(drawn(a).error, Cancelled) and isinstance(drawn(b).error, Cancelled)
 
 
@@ -279,6 +280,15 @@ def test_unforeseen_errors_in_a_row_make_it_unhealthy_and_a_picture_heals_it(sta
     assert worker.healthy
 
 
+def test_what_an_input_causes_says_nothing_of_health(start):
+    tried, task = [], Task()
+    worker = start(trial=lambda k, stop: tried.append(k))
+    for _ in range(5):
+        assert drawn(enter(worker, order(task, "bug"))).error.status == 503
+    assert worker.healthy and tried == [worker.k] * 5
+    assert b"kandi_nb_failures_total 5.0" in worker.metrics.text(), "they are defects"
+
+
 def test_the_end_lets_nobody_in_and_finishes_what_it_can(start):
     worker, task = start(), Task(open_gate=False)
     first = busy(worker, task)
@@ -300,7 +310,7 @@ def test_the_end_comes_within_its_patience(start):
     for entry in (first, second):
         assert drawn(entry).error.status == 503 and "ending" in str(drawn(entry).error)
     worker.join(WAIT)
-    assert worker.line.running == worker.line.waiting == 0
+    assert worker.queue.running == worker.queue.waiting == 0
 
 
 @pytest.mark.parametrize(

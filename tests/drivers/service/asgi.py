@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import io
-from concurrent.futures import ThreadPoolExecutor
+import os
+import signal
+import subprocess
+import sys
+import threading
 from contextlib import contextmanager
 
+from loops import completed
 from PIL import Image
 
 from kandi_nb.drivers.queue.limits import Limits
+from kandi_nb.pictures.result import Result
+from kandi_nb.tasks.loop import dry_run as dry
 
 QUICK = {"steps": 2, "prior_steps": 2}
 ADDRESS = "http://127.0.0.1"
-
-
-def completed(coroutine):
-    """Run a coroutine to its end in a thread: the browser tests leave a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def requested(app, calls, headers=None):
@@ -66,3 +67,52 @@ def serving(k, *, limits=None, **more):
     finally:
         worker.close(0)
         worker.join(20)
+
+
+def dry_run(k, orders, stop):
+    """Let the model check what it is asked for, and draw nothing; for `worker.call`."""
+    for order in orders:
+        dry.dry_run(order.function, k, list(order.params), **order.inputs, **order.options)
+    return [
+        Result([Image.new("RGB", (64, 64))] * o.count, list(o.params), "toy") for o in orders
+    ]
+
+
+@contextmanager
+def commands(folder):
+    """Give what runs `kandi-nb serve` with options; it returns the process and its address.
+
+    What the process says further, its list `said` has line by line.
+    """
+    running = []
+
+    def run(*options):
+        words = [sys.executable, "-m", "kandi_nb.cli", "serve"]
+        words += ["--model", str(folder / "kandinsky-2-2-decoder")]
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        process = subprocess.Popen(
+            [*words, *options],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            # A shell's background job is deaf to Ctrl-C, and so is what it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        running.append(process)
+        process.said = []
+        for line in process.stderr:
+            process.said.append(line)
+            if "serving at" in line:
+                more = threading.Thread(target=process.said.extend, args=[process.stderr])
+                more.daemon = True
+                more.start()
+                process.heard = more
+                return process, line.split()[-1]
+        raise AssertionError("".join(process.said))
+
+    try:
+        yield run
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()

@@ -7,16 +7,19 @@ import json
 import logging
 import time
 import zipfile
+import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from asgi import QUICK, asked, opened, png, requested, serving
+from asgi import ADDRESS, QUICK, asked, completed, opened, png, requested, serving
 
-from kandi_nb.drivers.service.settings import DEFAULTS, PUBLISHED, params_of
-from kandi_nb.pictures.recipe import carried, recipe
+from kandi_nb.drivers.service.requests.settings import DEFAULTS, PUBLISHED, params_of, with_size
+from kandi_nb.pictures.recipe import inputs_in, recipe
 from kandi_nb.tasks.generate import generate
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.fields import FIELDS
+from kandi_nb.words.models import SPECS
 from kandi_nb.words.params import Params
 
 JSON = {"Content-Type": "application/json"}
@@ -130,7 +133,7 @@ def test_edit_and_inpaint_start_from_pictures_that_their_files_do_not_carry(app)
         picture = opened(answer.content)
         made = recipe(picture)
         assert made["task"] == task and "sha256" in made["inputs"]["image"]
-        assert carried(picture) == {} and b"passwd" not in answer.content
+        assert inputs_in(picture) == {} and b"passwd" not in answer.content
     assert made["options"]["join"] == "hard" and details(answer)["proof"]
 
 
@@ -183,7 +186,9 @@ def test_mix_takes_texts_and_pictures_in_their_order(app):
         ('{"prompt": "a", "width": 4096, "height": 4096}', "at most 4,194,304 pixels"),
         ('{"prompt": "a", "guidence": 4}', "did you mean guidance?"),
         ('{"prompt": "a", "seed": "soon"}', "seed must be"),
-        ('{"prompt": "a", "scheduler": "euler"}', "draws with DDPMScheduler"),
+        ('{"prompt": "a", "scheduler": "euler"}', "Euler"),
+        ('{"prompt": "a", "scheduler": "../evil"}', "unknown scheduler"),
+        ('{"prompt": "a", "scheduler": ["ddim"]}', "unknown scheduler"),
         ('{"prompt": "a", "width": 10}', "from 64"),
     ],
 )
@@ -195,9 +200,6 @@ def test_bad_json_is_refused_in_one_line(app, body, says):
 
 
 def test_json_has_a_bound_of_its_own(app):
-    longest = {**FOX, "prompt": "狐" * 100_000, "negative": "狐" * 100_000, "steps": 1}
-    response = asked(app, "POST", "/generate", json=longest)
-    assert response.status_code == 422 and "steps must be" in response.json()["detail"]
     body = b"[" + b"0," * 2**20 + b"0]"
     assert asked(app, "POST", "/generate", content=body, headers=JSON).status_code == 413
 
@@ -211,6 +213,31 @@ def test_the_scheduler_that_is_loaded_may_be_named(app):
     for name in ("DDPMScheduler", "ddpm"):
         body = {**FOX, "scheduler": name}
         assert asked(app, "POST", "/generate", json=body).status_code == 200
+
+
+def test_a_scheduler_may_be_named_for_one_picture(app, tiny_roles):
+    body = {**FOX, "seed": 7, "prior_guidance": 4, "guidance": 4}
+    calls = [
+        ("POST", "/generate", {"json": {**body, "scheduler": n}}) for n in ("ddim", "ddpm")
+    ]
+    named, own = (opened(response.content) for response in requested(app, calls))
+    assert [recipe(each)["options"]["scheduler"] for each in (named, own)] == [
+        "DDIMScheduler",
+        "DDPMScheduler",
+    ]
+    k = tiny_roles.with_scheduler("ddim")
+    made = Params.from_dict(recipe(named)["params"])
+    ours = np.asarray(generate(k, made)[0], int)
+    assert np.abs(ours - np.asarray(named.convert("RGB"), int)).max() <= 2
+
+
+def test_the_published_size_stands_for_the_published_model_alone(tiny):
+    published = SimpleNamespace(spec=SPECS["kandinsky-2.2"])
+    assert with_size({"prompt": "a"}, published) == {"prompt": "a", "width": 768, "height": 768}
+    for given in ({"width": 512}, {"height": 64, "width": None}):
+        assert with_size(given, published) == given
+    for k in (tiny, SimpleNamespace(spec=SPECS["mini-2.2"])):
+        assert with_size({"prompt": "a"}, k) == {"prompt": "a"}
 
 
 def bomb():
@@ -228,12 +255,100 @@ def bomb():
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + end
 
 
+def crowd():
+    """Return a PNG with 5,000 chunks of text, each of which is read by itself."""
+    text = b"\0\0\0\2tEXta\0" + zlib.crc32(b"tEXta\0").to_bytes(4, "big")
+    return png()[:33] + text * 5000 + png()[33:]
+
+
+def test_pictures_that_are_cut_short_are_no_failures_of_the_service(app):
+    """Wherever pictures come in: /mix decoded them late, which made /health unhealthy."""
+    cut = png((300, 300))[:-70]
+    calls = [("POST", "/mix", {"files": {"items": cut}, "data": QUICK})] * 3
+    calls += [
+        ("POST", path, {"files": {"image": cut}, "data": FORM})
+        for path in ("/edit", "/upscale", "/depth", "/outpaint")
+    ]
+    calls += [("POST", "/inpaint", {"files": {"image": png(), "mask": cut}, "data": FORM})]
+    for answer in requested(app, calls):
+        assert answer.status_code == 422 and "whole file" in answer.json()["detail"]
+    for files in ({"image": cut}, {"image": png(), "mask": cut}):
+        answer = asked(app, "POST", "/v1/images/edits", data={"prompt": "a"}, files=files)
+        assert answer.status_code == 400 and "whole file" in answer.text
+    assert asked(app, "GET", "/health").status_code == 200
+    assert "kandi_nb_failures_total 0.0" in asked(app, "GET", "/metrics").text
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "says"),
+    [
+        ("/outpaint", {"size": "9" * 5000 + "x64"}, "size"),
+        ("/outpaint", {"aspect": "16:0." + "0" * 390 + "1"}, "aspect"),
+        ("/outpaint", {"aspect": "1:" + "0" * 400_000}, "aspect"),  # a pattern took for ever
+        ("/outpaint", {"join": "h" * 400_000}, "join"),
+        ("/mix", {"items": ["a", "b"], "weights": ["1", "1" + "0" * 400]}, "finite"),
+        ("/mix", {"items": ["a", "b"], "weights": ["1", "[" * 5000]}, "numbers"),
+        ("/mix", {"items": ["a", "b"], "weights": ["1", "9" * 5000]}, "numbers"),
+    ],
+)
+def test_what_is_no_number_of_this_world_is_the_senders_fault(app, path, data, says):
+    parts = [
+        (n, (None, v)) for n, vs in data.items() for v in ([vs] if type(vs) is str else vs)
+    ]
+    if path != "/mix":
+        parts += [("image", ("x.png", png())), ("prompt", (None, "a"))]
+    response = asked(app, "POST", path, files=parts)
+    assert response.status_code == 422 and says in response.json()["detail"]
+    body = {"items": ["a", "b"], "weights": [1, 10**400]}
+    assert asked(app, "POST", "/mix", json=body).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "says"),
+    [
+        ("/mix", {"items": "a cat"}, "items is a list"),
+        ("/mix", {"items": [7]}, "items is a list"),
+        ("/mix", {"items": [" "]}, "prompt is empty"),
+        ("/mix", {"items": ["a"], "weights": [2000]}, "at most 1,000"),
+        ("/mix", {"items": ["a"], "weights": "1"}, "weights are"),
+        ("/generate", {"prompt": "a", "seed": 2**63 - 1}, "seed is at most"),
+        ("/v1/images/generations", {"prompt": "a", "output_format": []}, "output_format is"),
+    ],
+)
+def test_what_is_of_the_wrong_kind_is_refused(app, path, body, says):
+    response = asked(app, "POST", path, json=body)
+    assert response.status_code in (400, 422) and says in response.text
+
+
+def test_pictures_do_not_grow_beyond_what_may_be(tiny_roles):
+    with serving(tiny_roles, limits={"pixels": 128 * 128}) as app:
+        for path, more in (("/upscale", {"factor": "3"}), ("/outpaint", {"left": "300"})):
+            data = {**FORM, **more}
+            answer = asked(app, "POST", path, data=data, files={"image": png()})
+            assert answer.status_code == 422 and "at most 16,384" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/generate", "/mix", "/v1/images/generations"])
+def test_a_prompt_has_at_most_as_many_letters_as_a_service_says(app, path):
+    most = app.state.worker.limits.characters
+    for text, says in (("🦊" * most, "steps"), ("🦊" * (most + 1), "at most 4,000 characters")):
+        body = {"prompt": text, "steps": 0} | ({"items": ["a"]} if path == "/mix" else {})
+        answer = asked(app, "POST", path, json=body)
+        assert answer.status_code in (400, 422) and says in answer.text
+    for more in ({"negative": "a" * (most + 1)}, {"negative_prompt": "a" * (most + 1)}):
+        assert "at most 4,000" in asked(app, "POST", "/generate", json={**FOX, **more}).text
+    items = asked(app, "POST", "/mix", json={"items": ["a" * (most + 1)]})
+    assert items.status_code == 422 and "at most 4,000" in items.text
+
+
 @pytest.mark.parametrize(
     ("files", "status", "says"),
     [
         ({"image": bomb()}, 413, "more than 4,194,304 pixels"),
         ({"image": png((4096, 2048))}, 413, "more than"),
         ({"image": png()[:60]}, 422, "image"),
+        ({"image": png((300, 300))[:-70]}, 422, "whole file"),
+        ({"image": crowd()}, 422, "thousands of small pieces"),
         ({"image": b"<svg/>"}, 422, "image is no picture"),
         ({"image": b""}, 422, "image is empty"),
         ({}, 422, "image is missing"),
@@ -286,6 +401,88 @@ def test_bodies_of_other_kinds_are_refused(app):
         assert response.status_code == 422 and response.json()["detail"]
 
 
+def form_of(charset, text=b"a fox"):
+    """Return the options of a request with a form, written in a charset of the client's."""
+    body = b'--x\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n' + text
+    return {
+        "content": body + b"\r\n--x--\r\n",
+        "headers": {"Content-Type": f"multipart/form-data; boundary=x{charset}"},
+    }
+
+
+@pytest.mark.parametrize("path", ["/edit", "/mix", "/v1/images/edits"])
+@pytest.mark.parametrize("charset", ["punycode", "idna", "utf-7", "latin-1", "klingon", "\x01"])
+def test_forms_are_utf_8_and_nothing_else(app, path, charset):
+    """Half a megabyte of punycode took half a minute of everybody's time."""
+    response = asked(app, "POST", path, **form_of(f"; charset={charset}", b"a" * 500_000))
+    assert response.status_code == 415 and "UTF-8" in response.text
+
+
+def test_forms_are_read_whatever_they_hold(app):
+    for charset in ("", '; charset="UTF-8"', "; Charset=utf8"):
+        response = asked(app, "POST", "/edit", **form_of(charset))
+        assert response.status_code == 422 and "image is missing" in response.text
+    foreign = asked(app, "POST", "/edit", **form_of("", b"f\xfcchse"))
+    assert foreign.status_code == 422 and "no UTF-8" in foreign.text
+    long = asked(app, "POST", "/edit", **form_of("; a=" + ";" * 5000))
+    assert long.status_code == 415
+
+
+def test_forms_and_json_are_read_beside_the_loop(app, monkeypatch):
+    import threading
+
+    from kandi_nb.drivers.service.requests import bodies
+
+    readers = []
+    for name in ("parts_of", "parse_object"):
+        usual = getattr(bodies, name)
+
+        def read(*arguments, usual=usual):
+            readers.append(threading.current_thread())
+            return usual(*arguments)
+
+        monkeypatch.setattr(bodies, name, read)
+    loops = []
+
+    async def reads():
+        import httpx
+
+        loops.append(threading.current_thread())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ADDRESS) as c:
+            await c.post("/edit", **form_of(""))
+            await c.post("/generate", json={"steps": 1})
+
+    completed(reads())
+    assert len(readers) == 2 and not set(readers) & set(loops)
+
+
+def test_json_is_json_however_it_is_spelled(app):
+    headers = {"Content-Type": "APPLICATION/JSON; charset=UTF-8"}
+    body = json.dumps({**QUICK, "items": ["a cat"]})
+    assert asked(app, "POST", "/mix", headers, content=body).status_code == 200
+
+
+def test_a_name_that_is_given_twice_is_found_quickly(app):
+    """A search for each of the names before it took hours for two megabytes."""
+    from kandi_nb.drivers.service.requests.bodies import parse_object
+
+    names = ",".join(f'"{n}":0' for n in range(150_000))
+    began = time.process_time()
+    parse_object(f"{{{names}}}".encode())
+    once = time.process_time() - began
+    with pytest.raises(KandiError, match="given twice"):
+        parse_object(f'{{{names},"x":0,"x":0}}'.encode())
+    assert time.process_time() - began < 20 * once
+
+
+def test_unknown_paths_below_v1_have_a_code_of_their_own(app):
+    error = asked(app, "POST", "/v1/audio/speech", json={}).json()["error"]
+    assert error["code"] == "unknown_url" and error["type"] == "invalid_request_error"
+    body = {"prompt": "a", "model": "elsewhere"}
+    error = asked(app, "POST", "/v1/images/generations", json=body).json()["error"]
+    assert error["code"] == "model_not_found"
+
+
 def test_unknown_paths_and_methods_say_so_in_one_line(app):
     assert asked(app, "GET", "/nothing").status_code == 404
     assert asked(app, "GET", "/generate").status_code == 405
@@ -311,7 +508,7 @@ def test_a_request_that_takes_too_long_is_given_up_and_its_place_is_free(tiny_ro
         response = asked(app, "POST", "/generate", json={**FOX, "steps": 200})
         assert response.status_code == 503 and "given up" in response.json()["detail"]
         assert "Retry-After" not in response.headers
-        line, ends = app.state.worker.line, time.monotonic() + 20
+        line, ends = app.state.worker.queue, time.monotonic() + 20
         while line.running and time.monotonic() < ends:
             time.sleep(0.01)
         assert line.running == line.waiting == 0

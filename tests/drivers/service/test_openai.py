@@ -107,35 +107,65 @@ def test_models_are_listed(call, app):
     assert call(listed) == ([key], key)
 
 
+def test_a_size_that_takes_too_long_is_refused_at_once(app, call):
+    import openai
+
+    def pictures():
+        text = app.state.worker.metrics.text().decode()
+        return [line for line in text.splitlines() if "_pictures_total{" in line]
+
+    before = pictures()
+    with pytest.raises(openai.BadRequestError) as raised:
+        call(lambda c: c.images.generate(prompt="a fox", size="1024x1024"))
+    assert "this model draws 64 × 64" in raised.value.body["message"]
+    assert pictures() == before, "nothing was drawn"
+
+
+@pytest.mark.parametrize("size", ["1024x1024", "512x256"])
+def test_a_client_that_knows_large_sizes_alone_may_have_them_enlarged(call, size):
+    response = call(
+        lambda c: c.images.generate(
+            prompt="a fox", size=size, extra_headers={"X-Kandi-NB-Enlarge": "yes"}, **MORE
+        )
+    )
+    picture = decoded(response)
+    assert "{}x{}".format(*picture.size) == response.size == size
+    made = recipe(picture)["params"]
+    assert (made["width"], made["height"]) == (64, 64)
+
+
 @pytest.mark.parametrize(
-    ("options", "error", "says"),
+    ("options", "error", "says", "param"),
     [
-        ({"model": "gpt-image-1"}, "NotFoundError", "is not loaded here"),
-        ({"size": "huge"}, "BadRequestError", "size is"),
-        ({"size": "9999x9999"}, "BadRequestError", "4096"),
-        ({"n": 100}, "BadRequestError", "count"),
-        ({"response_format": "url"}, "BadRequestError", "b64_json"),
-        ({"background": "transparent"}, "BadRequestError", "opaque"),
-        ({"output_format": "gif"}, "BadRequestError", "one of png"),
-        ({"extra_body": {"colour": "red"}}, "BadRequestError", "unknown field"),
+        ({"model": "gpt-image-1"}, "NotFoundError", "is not loaded here", None),
+        ({"size": "huge"}, "BadRequestError", "size is", "size"),
+        ({"size": "9999x9999"}, "BadRequestError", "4096", "size"),
+        ({"n": 100}, "BadRequestError", "count", "n"),
+        ({"response_format": "file"}, "BadRequestError", "b64_json", "response_format"),
+        ({"background": "transparent"}, "BadRequestError", "opaque", "background"),
+        ({"output_format": "gif"}, "BadRequestError", "one of png", "output_format"),
     ],
 )
-def test_errors_are_theirs_and_say_what_ours_say(call, options, error, says):
+def test_errors_are_theirs_and_say_what_ours_say(call, options, error, says, param):
     import openai
 
     with pytest.raises(getattr(openai, error)) as raised:
         call(lambda c: c.images.generate(prompt="a fox", **options))
     assert says in raised.value.body["message"] and raised.value.body["type"]
+    assert raised.value.param == param
 
 
 @pytest.mark.parametrize(
     ("files", "says"),
     [
         ({"image": png(), "mask": png()}, "no transparent part"),
-        ({"image": png(), "mask": png(colour=(0, 0, 0, 255), mode="RGBA")}, "all black"),
+        (
+            {"image": png(), "mask": png(colour=(0, 0, 0, 255), mode="RGBA")},
+            r"make it transparent (alpha 0) where to repaint",
+        ),
         ({"image": png(), "mask": png((32, 32), (0, 0, 0, 0), "RGBA")}, "of one size"),
         ({"mask": png()}, "image is missing"),
-        ([("image[]", png()), ("image[]", png())], "one image"),
+        ([("image", png()), ("mask", png()), ("mask", png())], "mask is given twice"),
     ],
 )
 def test_bad_edits_are_refused(app, files, says):

@@ -7,15 +7,15 @@ import os
 import signal
 import socket
 import statistics
-import subprocess
 import sys
-import threading
 import time
+import urllib.error
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from asgi import QUICK, opened
+from asgi import QUICK, commands, opened
 
 from kandi_nb import cli
 from kandi_nb.drivers.service.serving import is_loopback, serve, tokens_of
@@ -44,7 +44,7 @@ def until(true, seconds=WAIT):
 
 
 def idle(service):
-    line = service.worker.line
+    line = service.worker.queue
     return until(lambda: line.running == line.waiting == 0 and not line._shares)
 
 
@@ -94,6 +94,69 @@ def test_half_a_body_is_answered_and_the_connection_ends(service):
     assert idle(service)
 
 
+def test_a_body_in_crumbs_is_refused(service):
+    """A piece costs as much as a kilobyte: a megabyte of them stopped everybody for seconds."""
+    head = raw(b"").replace(b"Content-Length: 0", b"Transfer-Encoding: chunked")
+    with connected(service) as connection:
+        connection.sendall(head + b"1\r\n \r\n" * 1500)
+        assert b" 400 " in connection.recv(10_000).split(b"\r\n")[0]
+    body = json.dumps({**FOX, "steps": 0}).encode()
+    whole = b"".join(b"1\r\n" + body[n : n + 1] + b"\r\n" for n in range(len(body)))
+    with connected(service) as connection:
+        connection.sendall(head + whole + b"0\r\n\r\n")
+        assert b" 422 " in connection.recv(10_000).split(b"\r\n")[0], "a few may be"
+
+
+def test_who_sends_far_too_much_reads_why_it_was_refused(service):
+    """Closed within the sending, the connection was reset, and the answer was lost."""
+    request = urllib.request.Request(f"{service.url}/generate", data=bytes(17 << 20))
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=WAIT)
+    assert refused.value.code == 413 and b"send a smaller one" in refused.value.read()
+
+
+def test_who_goes_on_sending_is_hung_up_on(service):
+    with connected(service) as connection:
+        connection.sendall(raw(b"x" * 100, length=10**9))
+        assert b" 413 " in connection.recv(10_000).split(b"\r\n")[0]
+        connection.sendall(b"x" * 100_000)
+        assert connection.recv(1000) == b"", "what is dropped has its time"
+    assert idle(service)
+
+
+def test_idle_connections_make_way_for_new_ones(tiny):
+    with serve(tiny, connections=3) as few:
+        idle = [connected(few) for _ in range(3)]
+        assert httpx.get(f"{few.url}/health").status_code == 200
+        assert idle[0].recv(10) == b"", "the oldest was closed"
+        for connection in idle:
+            connection.close()
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_who_reads_no_answer_is_hung_up_on(tiny, reads):
+    """Eight megabytes of answers lie ready; who takes them, slowly, keeps the connection."""
+    with serve(tiny, body_seconds=0.3) as few:
+        ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        count = 8 * 2**20 // len(httpx.get(f"{few.url}/openapi.json").content)
+        held = few._server.server_state.connections
+        assert until(lambda: not held), "httpx has closed its own"
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**14)
+            connection.settimeout(WAIT)
+            host, port = few.url.removeprefix("http://").split(":")
+            connection.connect((host, int(port)))
+            connection.sendall(ask * count)
+            if reads:
+                answers = 0
+                while answers < count:
+                    answers += connection.recv(2**16).count(b"HTTP/1.1 200")
+                assert len(held) == 1
+            else:
+                assert until(lambda: len(held) == 1) and until(lambda: not held)
+        assert httpx.get(f"{few.url}/health").status_code == 200, "the others are served"
+
+
 def test_too_large_a_body_is_refused_before_it_is_sent(service):
     with connected(service) as connection:
         connection.sendall(raw(b"", length=10**9))
@@ -114,13 +177,13 @@ def test_who_hangs_up_while_sending_leaves_nothing_behind(service, stage):
 def test_who_hangs_up_while_it_is_drawn_frees_its_place(service, tiny_roles):
     with tiny_roles.lock, connected(service) as connection:  # the run waits for the model
         connection.sendall(raw(json.dumps(FOX).encode()))
-        assert until(lambda: service.worker.line.running == 1)
+        assert until(lambda: service.worker.queue.running == 1)
         connection.close()
         assert idle(service), "while the model is still held"
 
 
 def test_who_hangs_up_while_waiting_touches_nobody(service, tiny_roles):
-    line = service.worker.line
+    line = service.worker.queue
     with ThreadPoolExecutor(1) as pool:
         with tiny_roles.lock, connected(service) as connection:
             more = {"json": {**FOX, "prompt": "first"}, "timeout": WAIT}
@@ -138,43 +201,6 @@ def test_who_hangs_up_while_waiting_touches_nobody(service, tiny_roles):
 # Load
 
 
-def test_five_seconds_of_load_and_a_hundred_bad_requests(service):
-    """Eight clients draw, hang up, send nonsense; each answer is one that it may give."""
-    bad = [b"[]", b"{", b'{"prompt": NaN}', b"[" * 9000, b'{"stepz": 1}', b"\xff", b"{}"]
-    ends, statuses = time.monotonic() + 5, []
-
-    def good(number):
-        with httpx.Client(base_url=service.url, timeout=WAIT) as client:
-            while time.monotonic() < ends:
-                body = {**FOX, "seed": number, "steps": 2 + number % 2}
-                statuses.append(client.post("/generate", json=body).status_code)
-
-    def leaving():
-        with httpx.Client(base_url=service.url, timeout=0.05) as client:
-            while time.monotonic() < ends:
-                try:
-                    client.post("/generate", json=LONG)
-                except httpx.TimeoutException:
-                    time.sleep(0.5)
-
-    def nonsense():
-        headers = {"Content-Type": "application/json"}
-        with httpx.Client(base_url=service.url, timeout=WAIT) as client:
-            for number in range(100):
-                content = bad[number % len(bad)]
-                answer = client.post("/generate", content=content, headers=headers)
-                assert answer.status_code == 422 and answer.json()["detail"]
-
-    with ThreadPoolExecutor(10) as pool:
-        futures = [pool.submit(good, n) for n in range(6)]
-        futures += [pool.submit(leaving), pool.submit(nonsense)]
-        for future in futures:
-            future.result(WAIT)
-    assert set(statuses) == {200} and len(statuses) > 6
-    assert idle(service)
-    assert httpx.get(f"{service.url}/health").json()["status"] == "healthy"
-
-
 def test_health_is_answered_while_it_draws(service):
     def taken(count):
         with httpx.Client(base_url=service.url, timeout=WAIT) as client:
@@ -188,7 +214,7 @@ def test_health_is_answered_while_it_draws(service):
     at_rest = taken(40)
     with ThreadPoolExecutor(1) as pool:
         busy = pool.submit(httpx.post, f"{service.url}/generate", json=LONG, timeout=WAIT)
-        assert until(lambda: service.worker.line.running == 1)
+        assert until(lambda: service.worker.queue.running == 1)
         drawing = taken(20)
         assert busy.result(WAIT).status_code == 200
     assert drawing <= max(0.5, 10 * at_rest), "a loaded machine is slow: see the bench"
@@ -222,7 +248,7 @@ def test_what_cannot_be_served_is_said_before_a_model_is_loaded(more, says):
 
 def test_without_its_extra_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "kandi_nb.drivers.service.app", None)
-    with pytest.raises(KandiError, match=r"pip install 'kandi_nb\[serve\]'"):
+    with pytest.raises(KandiError, match=r'pip install -e "\S+\[serve\]"'):
         serve("no such model")
 
 
@@ -241,6 +267,7 @@ def test_a_model_that_is_not_there_is_said_and_leaves_its_port_free(tiny):
         (["--token-file", "{empty}"], "holds no token"),
         (["--limit", "queues=4"], "did you mean queue?"),
         (["--limit", "queue=few"], "queue is a whole number"),
+        (["--behind-proxy", "many"], "how many there are"),
     ],
 )
 def test_the_command_says_in_one_line_what_is_wrong(
@@ -255,10 +282,53 @@ def test_the_command_says_in_one_line_what_is_wrong(
     assert says in said and said.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("proxies", "headers", "client"),
+    [
+        (0, [("X-Forwarded-For", "192.0.2.1")], "127.0.0.1"),
+        (1, [("X-Forwarded-For", "192.0.2.9, 192.0.2.1")], "192.0.2.1"),  # 9: a lie
+        (1, [("X-Forwarded-For", "192.0.2.9"), ("X-Forwarded-For", "192.0.2.1")], "192.0.2.1"),
+        (2, [("X-Forwarded-For", "192.0.2.9, 192.0.2.1, 192.0.2.5")], "192.0.2.1"),
+        (2, [("X-Forwarded-For", "192.0.2.1")], "192.0.2.1"),
+        (1, [("X-Forwarded-For", "[2001:db8::1]:80")], "2001:db8::1"),
+        (1, [("X-Forwarded-For", "192.0.2.9, somebody")], "127.0.0.1"),
+        (1, [], "127.0.0.1"),
+    ],
+)
+def test_a_client_is_whom_the_last_proxy_names(proxies, headers, client):
+    from asgi import completed
+
+    from kandi_nb.drivers.service.server import Forwarded
+
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["client"][0])
+
+    every = [(name.lower().encode(), value.encode()) for name, value in headers]
+    scope = {"type": "http", "headers": every, "client": ("127.0.0.1", 5), "scheme": "http"}
+    completed((Forwarded(app, proxies) if proxies else app)(scope, None, None))
+    assert seen == [client]
+
+
 def test_tokens_come_from_lines_and_commas():
     assert tokens_of(f"{TOKEN}\n\n {TOKEN}2 ,{TOKEN}3") == [TOKEN, f"{TOKEN}2", f"{TOKEN}3"]
     assert tokens_of("") == tokens_of(None) == []
     assert is_loopback("localhost") and is_loopback("::1") and not is_loopback("example.org")
+
+
+def test_told_twice_to_end_it_says_so_and_never_500(tiny):
+    body = {**FOX, "steps": 200, "n": 8}
+    service = serve(tiny)
+    with ThreadPoolExecutor(1) as pool, tiny.lock:
+        waiting = pool.submit(httpx.post, f"{service.url}/generate", json=body, timeout=WAIT)
+        assert until(lambda: service.worker.queue.running == 1)
+        # As the second Ctrl-C has it.
+        service._server.should_exit = service._server.force_exit = True
+        answer = waiting.result(WAIT)
+        assert answer.status_code == 503 and "ending" in answer.json()["detail"]
+        assert answer.json().keys() == {"detail"}
+    service.stop()
 
 
 def test_a_stopped_service_refuses_connections(tiny):
@@ -271,35 +341,15 @@ def test_a_stopped_service_refuses_connections(tiny):
 
 @pytest.fixture
 def command(tiny_folder):
-    """Run `kandi-nb serve` with options; give the process and its address."""
-    running = []
-
-    def run(*options):
-        model = str(tiny_folder / "kandinsky-2-2-decoder")
-        words = [sys.executable, "-m", "kandi_nb.cli", "serve", "--model", model]
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-        process = subprocess.Popen(
-            [*words, *options], stderr=subprocess.PIPE, text=True, env=environment
-        )
-        running.append(process)
-        lines = []
-        for line in process.stderr:
-            lines.append(line)
-            if "serving at" in line:
-                threading.Thread(target=process.stderr.read, daemon=True).start()
-                return process, line.split()[-1]
-        raise AssertionError("".join(lines))
-
-    yield run
-    for process in running:
-        process.kill()
-        process.wait()
+    with commands(tiny_folder) as run:
+        yield run
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
 def test_it_comes_back_after_kill_9_and_ends_in_bounded_time_when_told_to(command):
     body = {**FOX, "steps": 1000, "n": 8, "width": 512}
-    process, url = command("--port", "0", "--limit", "steps=1000")
+    long = ("--limit", "steps=1000", "--limit", "deadline=1000000")
+    process, url = command("--port", "0", *long)
     with ThreadPoolExecutor(2) as pool:
         running = pool.submit(httpx.post, f"{url}/generate", json=body, timeout=WAIT)
         assert until(lambda: "running_requests 1.0" in httpx.get(f"{url}/metrics").text)
@@ -307,14 +357,52 @@ def test_it_comes_back_after_kill_9_and_ends_in_bounded_time_when_told_to(comman
         with pytest.raises(httpx.HTTPError):
             running.result(WAIT)
         port = url.rpartition(":")[2]
-        process, url = command(
-            "--port", port, "--limit", "patience=0.5", "--limit", "steps=1000"
-        )
+        process, url = command("--port", port, "--limit", "patience=0.5", *long)
         running = pool.submit(httpx.post, f"{url}/generate", json=body, timeout=WAIT)
         assert until(lambda: "running_requests 1.0" in httpx.get(f"{url}/metrics").text)
+        half = socket.create_connection(("127.0.0.1", int(port)), timeout=WAIT)
+        half.sendall(raw(b'{"prompt"', length=50))
+        assert until(lambda: httpx.get(f"{url}/health").status_code == 200)
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()
+        assert b" 503 " in half.recv(10_000).split(b"\r\n")[0]
         answer = running.result(WAIT)
         assert answer.status_code == 503 and "ending" in answer.json()["detail"]
         process.wait(WAIT)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 10, "its patience, and no half-sent body's time"
+        assert process.returncode == -signal.SIGTERM, "not aborted in the middle of a step"
+        half.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_a_second_ctrl_c_ends_it_at_once_and_nobody_gets_500(command):
+    long = ("--limit", "steps=1000", "--limit", "deadline=1000000", "--limit", "patience=1000")
+    process, url = command("--port", "0", *long)
+    body = {**FOX, "steps": 1000, "n": 8, "width": 512}
+    with ThreadPoolExecutor(3) as pool:
+        asking = [
+            pool.submit(httpx.post, f"{url}/generate", json={**body, "seed": n}, timeout=WAIT)
+            for n in range(3)  # some are drawn, some may wait
+        ]
+        assert until(lambda: "running_requests 0.0" not in httpx.get(f"{url}/metrics").text)
+        process.send_signal(signal.SIGINT)
+
+        def refused():
+            try:
+                return httpx.get(f"{url}/health").status_code == 503
+            except httpx.TransportError:  # nobody listens any more
+                return True
+
+        assert until(refused), "the first is being heeded"
+        process.send_signal(signal.SIGINT)
+        for waiting in asking:
+            try:
+                answer = waiting.result(WAIT)
+            except httpx.RemoteProtocolError:
+                continue  # hung up on
+            assert answer.status_code == 503 and "ending" in answer.json()["detail"]
+    process.wait(WAIT)
+    process.heard.join(WAIT)
+    said = "".join(process.said)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and "terminate" not in said

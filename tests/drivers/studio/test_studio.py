@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 from types import SimpleNamespace
 
 import pytest
@@ -62,19 +63,54 @@ def test_what_a_model_cannot_do_has_no_tab(tiny3_folder):
     assert "compare" not in list(kn.studio(k, models=[])), "nothing to compare with"
 
 
-def test_a_service_has_tabs_for_what_it_does():
+def test_a_service_draws_for_every_tab_and_tells_how_far_it_is(tiny_roles, tiny):
+    with kn.serve(tiny_roles) as one, kn.serve(tiny) as other:
+        made = kn.studio(kn.Client(one.url), QUICK, models=[kn.Client(other.url)])
+        made.view()
+        assert list(made) == ["generate", *TAKERS, "compare", "gallery"]
+        panel, words, shown = made["generate"], [], []
+        new = QUICK.replace(prompt="a fox that nobody drew before", steps=8)
+        panel.params, panel.preview = new, 2
+        view = panel.view()
+        view.runbar.observe(lambda change: words.append(change["new"]), "words")
+        view.preview = lambda pictures: shown.append(pictures[0].size)
+        panel.start()
+        assert panel.wait(WAIT) and panel.error is None and panel.notes == []
+        assert any("/10 steps" in each for each in words), "of the model, prior included"
+        assert set(shown) == {(64, 64)}
+        mixed = seen_mixing(made)
+        assert kn.recipe(mixed)["inputs"]["embedding"]["name"] == "50 % A cat + 50 % A dog"
+        assert made.gallery.entries[-1].picture is mixed
+        compared = made["compare"].run()
+        assert (compared[1:].arrays() == kn.generate(tiny, QUICK).arrays()).all()
+        made.open("compare")
+        assert f"kn.Client('{other.url}')" in made["compare"].view().stage.code
+        made.close()
+
+
+def seen_mixing(studio):
+    studio["mix"].params = studio["mix"].params.replace(steps=2, prior_steps=2)
+    return studio["mix"].run()[0]
+
+
+def test_a_service_alone_says_why_it_compares_nothing():
     far = SimpleNamespace(spec=SPECS["mini-2.2"], remote=lambda *words, **named: None)
-    assert {"mix", "compare"}.isdisjoint(kn.studio(far))
-    assert {"generate", "inpaint", "gallery"} <= set(kn.studio(far))
+    made = kn.studio(far)
+    assert "mix" not in made, "of another release"
+    made.view()
+    made.open("compare")
+    (why,) = made._boxes["compare"].children
+    assert "the addresses of others" in why.value
+    made.close()
 
 
 def test_bundled_models_are_compared_with_each_other_and_others_with_what_is_here(monkeypatch):
     mini = SimpleNamespace(spec=SPECS["mini-2.2"])
     assert rivals(mini) == [key for key in SPECS if SPECS[key].bundled and key != "mini-2.2"]
     published = SimpleNamespace(spec=SPECS["kandinsky-2.2"])
-    monkeypatch.setattr("kandi_nb.model.hub.cached", lambda spec, role: None)
+    monkeypatch.setattr("kandi_nb.model.hub.cached_folder", lambda spec, role: None)
     assert rivals(published) == []
-    monkeypatch.setattr("kandi_nb.model.hub.cached", lambda spec, role: "here")
+    monkeypatch.setattr("kandi_nb.model.hub.cached_folder", lambda spec, role: "here")
     assert "kandinsky-3" in rivals(published) and "mini-3" not in rivals(published)
 
 
@@ -91,7 +127,7 @@ def test_whatever_tab_draws_the_gallery_has_it(studio):
 
 def test_a_picture_that_is_handed_over_is_what_the_tab_starts_from(seen):
     fox = seen["generate"].run()[0]
-    seen._made["generate"]._onward.buttons[0].click()
+    say(seen, "generate", kind="go", value="edit")
     assert seen["edit"].inputs["image"] is fox
     assert seen._bar.shown == "edit"
     with pytest.raises(KandiError, match="starts from no picture; tabs that do: edit"):
@@ -110,14 +146,45 @@ def test_a_tab_that_is_opened_late_starts_from_the_latest_picture(seen):
 
 def test_how_much_larger_is_chosen(seen):
     seen.open("upscale")
-    seen._made["upscale"]._choices._factor.value = 3
+    say(seen, "upscale", kind="set", name="factor", value=3)
     assert seen["upscale"].inputs == {"factor": 3}
     seen["upscale"].give("factor", 4)
-    assert seen._made["upscale"]._choices._factor.value == 4, "what code sets is shown"
-    seen._made["upscale"]._choices._factor.value = 2
+    rows = {row["name"]: row for row in seen["upscale"].view().rail.form["fields"]}
+    assert rows["factor"]["value"] == 4, "what code sets is shown"
+    for value in (2, 9, True, "2"):
+        say(seen, "upscale", kind="set", name="factor", value=value)
     assert seen["upscale"].inputs == {}
     seen.open("edit")
-    assert seen._made["edit"]._choices.row is None
+    assert "factor" not in {row["name"] for row in seen["edit"].view().rail.form["fields"]}
+
+
+def say(studio, where, **message):
+    """Send a message to a tab's rail, as the page does."""
+    tab = studio._made[where]
+    rail = tab.rail if where == "mix" else tab.control.view().rail
+    rail._handle_custom_msg(message, [])
+
+
+def test_what_a_picture_was_drawn_with_goes_along_unless_it_was_set_there(seen):
+    seen["generate"].params = QUICK.replace(prompt="a blue cat on a beach", seed=7, width=128)
+    cat = seen["generate"].run()[0]
+    seen.use(cat, "edit")
+    made = seen["edit"].params
+    assert (made.prompt, made.seed) == ("a blue cat on a beach", 7)
+    seen.use(cat, "outpaint")
+    assert seen["outpaint"].params.prompt == "A beach", "the place alone"
+    assert seen["outpaint"].params.seed == 7
+    say(seen, "edit", kind="set", name="prompt", value="a dog")
+    seen["generate"].params = QUICK.replace(prompt="a green frog", seed=9, height=128, width=64)
+    frog = seen["generate"].run()[0]
+    seen.use(frog, "edit")
+    made = seen["edit"].params
+    assert made.prompt == "a dog", "what somebody typed stays"
+    assert (made.seed, made.width, made.height) == (9, 64, 128)
+    seen["inpaint"].params = QUICK.replace(prompt="by code")
+    seen.use(frog, "inpaint")
+    assert seen["inpaint"].params.prompt == "by code"
+    assert seen["inpaint"].params.seed == 9
 
 
 def test_one_tab_is_seen_at_a_time_and_an_unknown_one_changes_nothing(seen):
@@ -143,8 +210,9 @@ def test_compare_draws_with_each_model_and_keeps_its_recipe(studio, tiny):
 def test_the_code_of_a_comparison_is_a_call_of_versus(seen):
     seen.open("compare")
     seen["compare"].run()
-    code = seen._made["compare"].control.view().trays.history.code
-    assert code.startswith("result = kn.versus(kn.Params('a fox'") and code.endswith("result")
+    code = seen["compare"].view().stage.code
+    assert "result = kn.versus(kn.Params('a fox'" in code and code.endswith("result")
+    assert seen["compare"].view().stage.mode == "grid"
 
 
 def test_every_panel_begins_with_a_prompt(tiny_roles, tiny):
@@ -177,7 +245,7 @@ def test_what_is_downloaded_holds_the_recipe_and_not_what_it_started_from(studio
     studio["edit"].give("image", secret)
     studio["edit"].run()
     name, data = studio.gallery.entries[0].file()
-    assert re.fullmatch(r"a-fox-\d+\.png", name)
+    assert re.fullmatch(r"a-fox-edit-\d+\.png", name)
     made = kn.recipe(Image.open(io.BytesIO(data)))
     assert made["task"] == "edit" and "image" in made["inputs"], "its hash"
     with_it = studio["edit"].results[0]
@@ -190,25 +258,67 @@ def png_with_inputs(result):
     return png_bytes(result[0], result.recipes[0], result.inputs[0])
 
 
-def test_a_prompt_cannot_write_html_into_the_gallery(seen):
-    seen.gallery.add(
-        Result([Image.new("RGB", (64, 64))], [kn.Params("<script>x</script>")], "mini-2.2")
-    )
-    seen.open("gallery")
-    view = seen._made["gallery"]._view
-    assert "<script>" not in view.picture.value and "&lt;script&gt;" in view.picture.value
-
-
-def test_a_picture_is_picked_from_the_strip(seen):
+def test_a_picture_is_picked_starred_and_taken_away(seen):
     seen.gallery.add(result_of(3))
     seen.open("gallery")
-    view = seen._made["gallery"]._view
-    assert view.chosen.number == 3 and len(view.strip.pictures) == 3
-    view._heard(view.strip, {"kind": "pick", "number": 1}, [])
-    assert view.chosen.number == 1 and "a-fox-0.png" in view.picture.value
+    films = seen._films
+    assert films.chosen.number == 3 and len(films.grid.entries) == len(films.film.entries) == 3
+    heard(films, kind="pick", number=1)
+    assert films.chosen.number == 1 and "a-fox-0.png" in str(stage_of(seen).shown)
     for nonsense in ({"kind": "pick", "number": "1"}, {"kind": "pick"}, {}, None, "pick"):
-        view._heard(view.strip, nonsense, [])
-    assert view.chosen.number == 1
+        films._on_message(films.grid, nonsense, [])
+    assert films.chosen.number == 1
+    heard(films, kind="star", number=1)
+    assert [entry["star"] for entry in films.grid.entries] == [False, False, True]
+    heard(films, kind="delete", number=2)
+    assert [entry["number"] for entry in films.film.entries] == [3, 1]
+    assert seen._bar.count == 2
+
+
+def heard(films, **message):
+    films._on_message(films.grid, message, [])
+
+
+def stage_of(studio):
+    return studio._made["gallery"]._stage.stage
+
+
+def test_a_starred_picture_stays_when_others_make_room(monkeypatch):
+    monkeypatch.setattr(galleries, "MOST", 3)
+    gallery = Gallery()
+    gallery.add(result_of(2))
+    gallery.star(gallery.entries[0])
+    gallery.add(result_of(3, start=2))
+    assert [e.number for e in gallery.entries] == [1, 4, 5]
+
+
+def test_all_pictures_come_in_one_file(seen):
+    seen.gallery.add(result_of(2))
+    sent = []
+    seen._films.grid.send = lambda content, buffers: sent.append(buffers[0])
+    heard(seen._films, kind="zip")
+    with zipfile.ZipFile(io.BytesIO(sent[0])) as archive:
+        assert archive.namelist() == ["001-a-fox-0.png", "002-a-fox-1.png"]
+        made = kn.recipe(Image.open(io.BytesIO(archive.read("002-a-fox-1.png"))))
+    assert made["params"]["seed"] == 1
+
+
+def test_the_film_marks_what_was_drawn_last(seen):
+    for number in (1, 2):
+        seen.gallery.add(result_of(1))
+        assert seen._films.film.chosen == number
+    heard(seen._films, kind="pick", number=1)
+    assert seen._films.film.chosen == 1
+
+
+def test_a_picture_of_the_film_is_looked_at_in_any_tab(seen):
+    fox = seen["generate"].run()[0]
+    seen.open("upscale")
+    heard(seen._films, kind="pick", number=1)
+    stage = seen["upscale"].view().stage
+    assert stage.mode == "view" and len(stage.pictures) == 1
+    say(seen, "upscale", kind="go", value="here")
+    assert seen["upscale"].inputs["image"] is fox
 
 
 # --- mixing ---
@@ -221,15 +331,33 @@ def mix_tab(studio):
 
 def test_items_are_added_changed_and_removed(seen):
     tab = mix_tab(seen)
-    tab._add()
+    say(seen, "mix", kind="add item")
     assert tab.control.items == ["A cat", "A dog", ""]
-    tab._doing(tab._mix)
-    assert "item 3 is empty" in tab._said.value
-    tab._rows.children[2].children[0].value = "A frog"
-    tab._doing(lambda: tab._remove(0))
+    assert tab.runbar.reason.startswith("Item 3 is empty")
+    say(seen, "mix", kind="run")
+    assert tab.control.mixer is None and "Item 3 is empty" in str(tab.runbar.said)
+    say(seen, "mix", kind="set", name="item 2", value="A frog")
+    say(seen, "mix", kind="drop item", number=0)
+    assert tab.control.items == ["A dog", "A frog"] and not tab.runbar.reason
+    say(seen, "mix", kind="drop item", number=0)
+    assert "at least 2 items" in str(tab.runbar.said) and len(tab.control.items) == 2
+    for nonsense in ({"name": "item 9", "value": "x"}, {"name": "item x"}, {"name": []}):
+        say(seen, "mix", kind="set", **nonsense)
+    say(seen, "mix", kind="drop item", number="0")
     assert tab.control.items == ["A dog", "A frog"]
-    tab._doing(lambda: tab._remove(0))
-    assert "at least 2 items" in tab._said.value and len(tab.control.items) == 2
+
+
+def test_an_item_that_is_changed_makes_the_mixer_anew(seen):
+    tab = mix_tab(seen)
+    say(seen, "mix", kind="run")
+    first = tab.control.mixer
+    first.weights = [0.3, 0.7]
+    say(seen, "mix", kind="set", name="item 0", value="A frog")
+    assert tab.control.mixer is not first
+    assert tab.control.mixer.labels == ["A frog", "A dog"]
+    assert tab.control.mixer.weights == [0.3, 0.7], "where somebody had put the point"
+    assert tab._place.children == (tab.control.mixer,)
+    tab.control.mixer.stop()
 
 
 def test_a_picture_becomes_an_item_and_nine_are_too_many(seen):
@@ -248,18 +376,20 @@ def test_a_file_that_is_dropped_becomes_an_item_and_what_is_none_does_not(seen):
     tab = mix_tab(seen)
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), "blue").save(buffer, "PNG")
-    assert tab._dropped("sky.png", buffer.getvalue()) == "sky.png is item 3"
+    assert tab._on_drop("picture", "sky.png", buffer.getvalue()) == "sky.png is item 3"
     assert tab.control.items[2].size == (64, 48)
     with pytest.raises(KandiError, match=r"notes\.txt"):
-        tab._dropped("notes.txt", b"no picture")
+        tab._on_drop("picture", "notes.txt", b"no picture")
     assert len(tab.control.items) == 3
 
 
 def test_settings_of_the_mixture_reach_the_mixer(seen):
     tab = mix_tab(seen)
-    tab._doing(tab._mix)
-    tab._tell("seed", lambda: 5)
+    say(seen, "mix", kind="run")
+    say(seen, "mix", kind="set", name="seed", value="5")
     assert tab.control.mixer.params.seed == 5
+    say(seen, "mix", kind="set", name="steps", value="5000")
+    assert "from 1 to 1000" in tab.rail.form["wrong"]["steps"]
     tab.control.mixer.stop()
 
 
@@ -271,9 +401,7 @@ def test_without_a_folder_there_is_nothing_that_saves(tiny_roles, monkeypatch):
     panel = studio["generate"]
     panel.run()
     studio.view()
-    assert panel.view().saving.widgets == [] and panel.folder is None
-    panel.view().saving.folder.value = "/tmp"  # as a message of a made-up page would
-    assert panel.folder is None
+    assert panel.view().stage.saves == "" and panel.folder is None
     with pytest.raises(KandiError, match=r"panel.save\(folder\)"):
         panel.save()
     studio.close()
@@ -288,9 +416,12 @@ def test_a_studio_that_is_closed_leaves_nothing_and_can_be_shown_again(tiny_role
         for name in studio:
             studio.open(name)
         tab = studio._made["mix"]
-        tab._add()
-        tab._remove(2)
-        tab._doing(tab._mix)
+        for message in (
+            {"kind": "add item"},
+            {"kind": "drop item", "number": 2},
+            {"kind": "run"},
+        ):
+            tab.rail._handle_custom_msg(message, [])
         tab.control.mixer.stop()
         tab.control.mixer.wait(WAIT)
         studio.close()

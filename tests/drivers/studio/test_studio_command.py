@@ -12,9 +12,10 @@ import nbformat
 import pytest
 
 from kandi_nb import cli
-from kandi_nb.drivers.client import URL
+from kandi_nb.drivers.commands.services import studio as command
+from kandi_nb.drivers.remote.client import URL
 from kandi_nb.drivers.service.serving import TOKEN
-from kandi_nb.drivers.studio import command, page
+from kandi_nb.drivers.studio import page
 from kandi_nb.words.errors import KandiError
 
 ROOT = Path(__file__).parents[3]
@@ -54,9 +55,9 @@ def test_a_missing_package_names_the_extra(capsys, monkeypatch, missing):
         importlib.util, "find_spec", lambda name: None if name == missing else real(name)
     )
     line = refused(capsys)
-    assert missing in line and "pip install 'kandi_nb[notebooks]'" in line
+    assert missing in line and "pip install -e" in line and "[studio]" in line
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    extra = project.partition("\nnotebooks = [")[2].partition("\n]")[0]
+    extra = project.partition("\nnotebook = [")[2].partition("\nserve = [")[0]
     assert f'"{missing}>=' in extra, "that extra brings it"
 
 
@@ -69,6 +70,7 @@ def test_a_missing_package_names_the_extra(capsys, monkeypatch, missing):
         (["--model", "mini-9"], "mini-9"),
         (["--host", "0.0.0.0"], f"needs a token: set {TOKEN}"),
         (["--service", "127.0.0.1:8002"], "needs a service's address"),
+        (["--compare", "http://127.0.0.1:9"], "--compare goes with --service"),
         (["--service", "http://127.0.0.1:9"], "there is no service at http://127.0.0.1:9"),
     ],
 )
@@ -104,12 +106,22 @@ def test_strangers_need_the_token_and_write_nothing_here(nothing_is_served, monk
     assert parameters["OUT"] is None and not named["open_page"]
 
 
+def test_a_token_that_is_set_is_asked_for_on_this_machine_too(nothing_is_served, monkeypatch):
+    monkeypatch.setenv(TOKEN, "a-token-of-more-than-sixteen-letters")
+    parameters, named = served(nothing_is_served, "--port", "0")
+    assert named["token"] == "a-token-of-more-than-sixteen-letters" and not named["remote"]
+    assert parameters["OUT"] is not None, "who sits here may write here"
+
+
 def test_a_service_is_looked_for_and_its_address_handed_on(nothing_is_served, tiny):
     from kandi_nb.drivers.service.serving import serve
 
     with serve(tiny) as service:
         parameters, _ = served(nothing_is_served, "--port", "0", "--service", service.url)
-    assert parameters["SERVICE"] == service.url
+        words = ["--service", service.url, "--compare", service.url]
+        several, _ = served(nothing_is_served, "--port", "0", *words)
+    assert parameters["SERVICE"] == service.url and "OTHERS" not in parameters
+    assert several["OTHERS"] == [service.url]
 
 
 def test_bad_words_load_no_networks(capsys):
@@ -127,6 +139,9 @@ def test_the_page_is_made_of_the_cells_of_the_notebook(tmp_path):
     assert cells[1] == "MODEL = 'a'\nSERVICE = ''\nOUT = None"
     (notebook,) = (ROOT / "notebooks").glob("17_*.ipynb")
     theirs = [cell.source for cell in nbformat.read(notebook, as_version=4).cells]
+    more = {"MODEL": "a", "SERVICE": "b", "OTHERS": ["c"], "OUT": None}
+    cells = [cell.source for cell in nbformat.read(page.page(tmp_path, more), 4).cells]
+    assert "kn.studio(k, models=[kn.Client(url) for url in OTHERS], folder=OUT)" in cells[-1]
     assert all(cell in theirs or cell == "import kandi_nb as kn" for cell in page.CELLS)
     assert page.CELLS[0] in theirs[2], "the first one stands above the check of the setup"
 

@@ -6,10 +6,10 @@ import asyncio
 import datetime
 import itertools
 import time
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
+from loops import completed
 
 visitors = pytest.importorskip("kandi_nb.drivers.studio.visitors")
 from jupyter_server.services.kernels.kernelmanager import (  # noqa: E402
@@ -20,12 +20,6 @@ from traitlets import Unicode  # noqa: E402
 from traitlets.config import Config, Configurable  # noqa: E402
 
 MOST = 3
-
-
-def completed(coroutine):
-    """Run a coroutine to its end in a thread: the browser tests leave a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 class House(Configurable):
@@ -57,8 +51,9 @@ def house(monkeypatch, tmp_path):
         await asyncio.sleep(0)
         kernel_id = f"kernel-{next(numbers)}"
         kernel = SimpleNamespace(
-            client=lambda: Door(ran=ran),
-            last_activity=datetime.datetime.now(datetime.timezone.utc),
+            session=SimpleNamespace(clone=SimpleNamespace),
+            client=lambda session: Door(ran=ran),
+            last_activity=datetime.datetime.now(datetime.UTC),
             is_alive=lambda: True,
         )
         self._kernels[kernel_id] = kernel
@@ -130,6 +125,58 @@ def test_the_next_visitor_finds_a_warm_kernel_and_places_include_it(house):
         await ready.shutdown_all()
 
     completed(warm())
+
+
+def test_a_visitor_does_not_wait_until_the_kernel_is_warm(house, monkeypatch):
+    async def busy(self, code, **named):
+        await asyncio.sleep(60)
+
+    async def come():
+        ready = house(warm_code="import torch")
+        monkeypatch.setattr(Door, "_async_execute_interactive", busy)
+        ready.warm_up()
+        await asyncio.sleep(0.05)
+        came = await asyncio.wait_for(ready.start_kernel(), 5)
+        assert came == "kernel-0", "the page says what happens meanwhile"
+        await ready.shutdown_all()
+
+    completed(come())
+
+
+def test_a_page_comes_back_to_its_kernel_and_to_no_other(house):
+    async def come():
+        open_house = house()
+        mine, other = [await open_house.start_kernel() for _ in range(2)]
+        open_house.keep_page(mine, "me", "<p>mine")
+        assert await open_house.rejoin(mine, "me") == "<p>mine"
+        assert await open_house.rejoin(mine, "you") is None, "an id alone opens nothing"
+        assert await open_house.rejoin(other, "me") is None, "it was never sent whole"
+        assert await open_house.rejoin("../../etc", "me") is None
+        open_house._kernels[mine].is_alive = lambda: False
+        assert await open_house.rejoin(mine, "me") is None
+        await open_house.shutdown_all()
+
+    completed(come())
+
+
+def test_a_closed_page_ends_its_kernel_in_a_moment_and_a_reload_does_not(house, monkeypatch):
+    async def look():
+        quiet = house()
+        monkeypatch.setattr(visitors, "CLOSED", 0.05)
+        gone, back, slow = [await quiet.start_kernel() for _ in range(MOST)]
+        for kernel_id in (gone, back, slow):
+            quiet.keep_page(kernel_id, kernel_id, "page")
+            quiet.notify_connect(kernel_id)
+            quiet.leave(kernel_id)
+            quiet.notify_disconnect(kernel_id)
+        await quiet.rejoin(back, back)
+        quiet.expect(slow)  # its browser asks for a page again
+        await asyncio.sleep(0.3)
+        assert set(quiet._kernels) == {back, slow}
+        quiet.leave("nobody")
+        await quiet.shutdown_all()
+
+    completed(look())
 
 
 def test_a_kernel_that_would_not_warm_is_replaced_by_a_cold_one(house, monkeypatch):

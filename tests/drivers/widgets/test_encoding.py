@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.drivers.widgets.encoding import MOST_SHOWN, decoded, encoded, for_page
+from kandi_nb.drivers.widgets.encoding import MOST_SHOWN, decode_mask, encode_mask, for_page
 from kandi_nb.words.errors import KandiError
 
 SIDE = st.integers(1, 70)
@@ -30,21 +30,21 @@ def test_any_strokes_on_any_size_come_back_unchanged(size, strokes, by):
     for points, width in strokes:
         mask = mask | kn.stroke(size, points, width)
     mask = mask.feather(by)
-    assert np.array_equal(decoded(encoded(mask.array), size), mask.array)
+    assert np.array_equal(decode_mask(encode_mask(mask.array), size), mask.array)
 
 
 @settings(max_examples=30, deadline=None)
 @given(size=st.tuples(SIDE, SIDE), seed=st.integers(0, 99))
 def test_every_grey_level_comes_back(size, seed):
     values = np.random.default_rng(seed).integers(0, 256, size[::-1]).astype(np.uint8)
-    assert np.array_equal(decoded(encoded(values), size), values)
+    assert np.array_equal(decode_mask(encode_mask(values), size), values)
 
 
 def test_a_hard_mask_of_four_thousand_pixels_takes_a_few_kilobytes():
-    assert len(encoded(kn.ellipse((4000, 4000), (100, 200, 3700, 3000)).array)) < 40_000
+    assert len(encode_mask(kn.ellipse((4000, 4000), (100, 200, 3700, 3000)).array)) < 40_000
 
 
-GOOD = encoded(np.zeros((4, 6), np.uint8))
+GOOD = encode_mask(np.zeros((4, 6), np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ GOOD = encoded(np.zeros((4, 6), np.uint8))
 )
 def test_what_is_no_mask_is_refused_in_one_line(data):
     if data == GOOD + b"more":
-        assert not decoded(data, (6, 4)).any()
+        assert not decode_mask(data, (6, 4)).any()
         return
     with pytest.raises(KandiError, match="paint once more") as error:
-        decoded(data, (6, 4))
+        decode_mask(data, (6, 4))
     assert "\n" not in str(error.value)
 
 
 def test_a_mask_of_another_size_is_refused_and_a_bomb_is_not_unpacked():
     with pytest.raises(KandiError, match="6 × 4 pixels came for a picture of 4 × 6"):
-        decoded(GOOD, (4, 6))
+        decode_mask(GOOD, (4, 6))
     bomb = struct.pack("<3scII", b"KM1", b"g", 6, 4) + zlib.compress(b"\0" * 50_000_000)
     with pytest.raises(KandiError, match="did not arrive"):
-        decoded(bomb, (6, 4))
+        decode_mask(bomb, (6, 4))
 
 
 def test_a_page_gets_small_pictures_bit_for_bit_and_large_ones_smaller():

@@ -11,7 +11,7 @@ from PIL import Image
 
 import kandi_nb as kn
 from kandi_nb.drivers.widgets import place
-from kandi_nb.drivers.widgets.encoding import decoded, encoded
+from kandi_nb.drivers.widgets.encoding import decode_mask, encode_mask
 from kandi_nb.words.errors import KandiError
 
 SIZE = (48, 32)
@@ -24,7 +24,7 @@ def picture(size=SIZE, colour="red"):
 
 def painted(painter, mask, **more):
     """Let a page send a mask, as ipywidgets hands it over."""
-    painter.set_state({"painted": memoryview(encoded(mask.array)), **more})
+    painter.set_state({"painted": memoryview(encode_mask(mask.array)), **more})
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_it_begins_with_nothing_to_repaint_or_with_the_mask_that_it_is_given(pai
     assert painter.mask.size == SIZE and not painter.mask.area
     mask = kn.ellipse(SIZE, BOX)
     made = kn.mask_painter(picture(), mask=mask, feather=3)
-    assert made.mask == mask.feather(3) and decoded(made.painted, SIZE).max() == 255
+    assert made.mask == mask.feather(3) and decode_mask(made.painted, SIZE).max() == 255
     assert made.mask.picture.tobytes() == picture().tobytes(), "its preview lies on the picture"
 
 
@@ -49,7 +49,9 @@ def test_a_mask_is_set_by_whatever_kn_mask_takes_and_is_then_just_that(painter):
         painter.mask = painter.blank
         painter.mask = value
         assert painter.mask == soft and painter.feather == 0
-        assert np.array_equal(decoded(painter.painted, SIZE), soft.array), "the page is told"
+        assert np.array_equal(decode_mask(painter.painted, SIZE), soft.array), (
+            "the page is told"
+        )
 
 
 def test_what_a_page_paints_is_the_mask_feather_included_and_observers_hear_of_each(painter):
@@ -65,14 +67,16 @@ def test_what_a_page_paints_is_the_mask_feather_included_and_observers_hear_of_e
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"KM1", "text", None, 7, encoded(np.ones((3, 3), np.uint8))]
+    "value", [b"", b"KM1", "text", None, 7, encode_mask(np.ones((3, 3), np.uint8))]
 )
 def test_a_message_that_is_not_ours_changes_nothing_and_is_said(painter, value):
     mask = kn.ellipse(SIZE, BOX)
     painter.mask = mask
     painter.set_state({"painted": value})
     assert painter.mask == mask and "paint once more" in painter.note
-    assert np.array_equal(decoded(painter.painted, SIZE), mask.array), "the page is set right"
+    assert np.array_equal(decode_mask(painter.painted, SIZE), mask.array), (
+        "the page is set right"
+    )
     painted(painter, ~mask)
     assert painter.mask == ~mask and not painter.note
 
@@ -162,7 +166,7 @@ def test_without_anywidget_one_line_says_what_to_install(monkeypatch):
 
     painter_class.cache_clear()
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    with pytest.raises(KandiError, match="pip install anywidget"):
+    with pytest.raises(KandiError, match=r"anywidget is not installed.*\[notebook\]"):
         kn.mask_painter(picture())
     monkeypatch.undo()
     painter_class.cache_clear()

@@ -10,6 +10,7 @@ from ipywidgets.widgets import widget as widgets
 from PIL import Image
 
 import kandi_nb as kn
+from kandi_nb.drivers.widgets.encoding import thumbnail
 from kandi_nb.drivers.widgets.mixing import Follower
 from kandi_nb.words.errors import KandiError
 
@@ -78,6 +79,20 @@ def test_nothing_is_drawn_unasked_until_a_page_shows_it(mixer):
     assert mixer.result is first, "a second view draws nothing"
 
 
+def test_its_corners_are_the_plain_items_drawn_once_and_anew_for_other_params(mixer, k):
+    mixer.weights = [0.4, 0.6]
+    shown(mixer)
+    plain = [kn.mix(k, QUICK.replace(steps=6), [item], progress=False) for item in mixer.items]
+    assert mixer.thumbnails == [thumbnail(result[0], 64) for result in plain]
+    assert mixer.result.params[0].steps == 12 and mixer.caption == "12 steps"
+    assert not mixer.running and mixer.status == ""
+    before = mixer.thumbnails
+    mixer.weights = [1, 0]
+    assert mixer.wait(WAIT) and mixer.thumbnails is before
+    mixer.params = QUICK.replace(seed=9)
+    assert mixer.wait(WAIT) and "" not in mixer.thumbnails and mixer.thumbnails != before
+
+
 def test_few_steps_while_dragging_and_all_when_let_go(mixer):
     shown(mixer)
     first = mixer.result
@@ -93,7 +108,7 @@ def test_a_fault_of_a_run_is_said_and_the_next_one_mends_it(mixer, monkeypatch):
     def broken(*words, **more):
         raise ZeroDivisionError("of no\nuse")
 
-    monkeypatch.setattr(mixer._blend, "drawn", broken)
+    monkeypatch.setattr(mixer._blend, "draw", broken)
     shown(mixer)
     assert mixer.note == "ZeroDivisionError: of no use" and mixer.wrong
     monkeypatch.undo()

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
-from kandi_nb.drivers.batches.hashes import run_hash
+from kandi_nb.drivers.batches.folder.hashes import run_hash
 from kandi_nb.model.find import find
-from kandi_nb.model.speed import modes, traced
-from kandi_nb.tasks.checks import asked, every_task
+from kandi_nb.model.loading import speeds
+from kandi_nb.model.plan.names import Plan
+from kandi_nb.model.speed import traced
+from kandi_nb.tasks.checks import every_task, filled_runs
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS
 from kandi_nb.words.params import Params
-from kandi_nb.words.plans import Plan
 
 RESIDENT = Plan("resident")
-every_task()  # which `asked` looks up
+every_task()  # which `filled_runs` looks up
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,7 @@ def test_fast_on_a_model_without_a_curve_says_so(tiny_folder):
     for model in (tiny_folder, "kandinsky-2.2"):
         with pytest.raises(KandiError, match=r"no curve.*mini-2\.2.*speed=\"exact\""):
             chosen, _ = find(model) if model == tiny_folder else (SPECS[model], {})
-            modes.checked("fast", chosen, "cpu", RESIDENT)
+            speeds.check_speed("fast", chosen, "cpu", RESIDENT)
     with pytest.raises(KandiError, match="no curve"):
         kn.load(tiny_folder, device="cpu", speed="fast")
 
@@ -50,19 +51,19 @@ def test_fast_on_a_model_without_a_curve_says_so(tiny_folder):
 def test_recordings_need_weights_that_stay(monkeypatch):
     chosen = SPECS["mini-2.2"]
     with pytest.raises(KandiError, match=r"moves them.*resident"):
-        modes.checked("traced", chosen, "cuda", Plan("model-offload"))
+        speeds.check_speed("traced", chosen, "cuda", Plan("model-offload"))
     with pytest.raises(KandiError, match="mps"):
-        modes.checked("traced", chosen, "mps", RESIDENT)
-    monkeypatch.setattr(modes, "compiler", lambda: None)
+        speeds.check_speed("traced", chosen, "mps", RESIDENT)
+    monkeypatch.setattr(speeds, "compiler", lambda: None)
     with pytest.raises(KandiError, match=r"C compiler.*traced"):
-        modes.checked("compiled", chosen, "cpu", RESIDENT)
-    monkeypatch.setattr(modes, "compiler", lambda: "/usr/bin/cc")
-    assert modes.checked("compiled", chosen, "cpu", RESIDENT) == "compiled"
+        speeds.check_speed("compiled", chosen, "cpu", RESIDENT)
+    monkeypatch.setattr(speeds, "compiler", lambda: "/usr/bin/cc")
+    assert speeds.check_speed("compiled", chosen, "cpu", RESIDENT) == "compiled"
 
 
 def test_fast_changes_what_was_not_given(quick):
-    chosen = modes.fast("mini-2.2")
-    (run,) = asked("generate", quick, Params("a red fox"))
+    chosen = speeds.fast("mini-2.2")
+    (run,) = filled_runs("generate", quick, Params("a red fox"))
     assert (run.steps, run.prior_steps) == (
         chosen.settings["steps"],
         chosen.settings["prior_steps"],
@@ -73,16 +74,20 @@ def test_fast_changes_what_was_not_given(quick):
 
 def test_fast_leaves_alone_what_was_given(quick):
     """Even where it was given the value of the default."""
-    (run,) = asked("generate", quick, Params("a red fox", steps=25))
-    assert run.steps == 25 and run.prior_steps == modes.fast("mini-2.2").settings["prior_steps"]
-    (run,) = asked("generate", quick, Params("a red fox", prior_steps=11).replace(steps=3))
+    (run,) = filled_runs("generate", quick, Params("a red fox", steps=25))
+    assert (
+        run.steps == 25 and run.prior_steps == speeds.fast("mini-2.2").settings["prior_steps"]
+    )
+    (run,) = filled_runs(
+        "generate", quick, Params("a red fox", prior_steps=11).replace(steps=3)
+    )
     assert (run.steps, run.prior_steps) == (3, 11)
     own = kn.load("mini-2.2", device="cpu", speed="fast", scheduler="dpm++")
     assert own.options["scheduler"] == "DPMSolverMultistepScheduler"
 
 
 def test_fast_keeps_the_steps_of_what_starts_from_a_picture(quick):
-    (run,) = asked("edit", quick, Params("a red fox"))
+    (run,) = filled_runs("edit", quick, Params("a red fox"))
     assert run.steps == 25 and run.prior_steps < 25
     own = kn.load("mini-2.2", device="cpu")
     edits, usual = quick.pipeline("edit"), own.pipeline("edit")
@@ -104,7 +109,7 @@ def test_speed_is_in_the_recipe_and_its_replay_is_fast(quick, tmp_path):
     drawn = kn.generate(quick, Params("a red fox", seed=3), progress=False)
     made = kn.recipe(drawn[0])
     assert made["options"]["speed"] == "fast"
-    assert made["params"]["steps"] == modes.fast("mini-2.2").settings["steps"]
+    assert made["params"]["steps"] == speeds.fast("mini-2.2").settings["steps"]
     (path,) = drawn.save(tmp_path)
     again = kn.replay(path)
     assert again.options["speed"] == "fast" and again.params == drawn.params
@@ -139,9 +144,9 @@ def test_traced_is_recorded_as_exact(quick):
     assert "traced" in repr(quick.with_speed("traced"))
 
 
-@pytest.mark.parametrize("key", sorted(file.stem for file in modes.CURVES.glob("*.json")))
+@pytest.mark.parametrize("key", sorted(file.stem for file in speeds.CURVES.glob("*.json")))
 def test_the_choice_of_a_curve_is_one_of_its_points_and_keeps_its_bars(key):
-    measured = json.loads((modes.CURVES / f"{key}.json").read_text("utf-8"))
+    measured = json.loads((speeds.CURVES / f"{key}.json").read_text("utf-8"))
     plain, *others = measured["rows"]
     chosen = next(
         row for row in others if all(row[n] == v for n, v in measured["fast"].items())

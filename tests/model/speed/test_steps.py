@@ -13,8 +13,8 @@ import torch
 from kandi_nb.model.find import find
 from kandi_nb.model.loading.load import load
 from kandi_nb.model.quiet import quiet
-from kandi_nb.model.speed.prefix import text_known
-from kandi_nb.model.speed.steps import Steps, steps_known
+from kandi_nb.model.speed.conditioning_cache import ConditioningCache, cached_conditioning
+from kandi_nb.model.speed.prior_kv_cache import kv_cached_texts
 from kandi_nb.tasks.edit import edit
 from kandi_nb.tasks.generate import generate
 from kandi_nb.words.errors import Cancelled
@@ -86,13 +86,13 @@ def apart(one, other) -> int:
 @pytest.fixture
 def tables(monkeypatch):
     """List the runs in which tables were filled: without any, tests would say nothing."""
-    filled, usual = [], Steps.fill
+    filled, usual = [], ConditioningCache.fill
 
     def spy(self, *args, **named):
         filled.append(self)
         return usual(self, *args, **named)
 
-    monkeypatch.setattr(Steps, "fill", spy)
+    monkeypatch.setattr(ConditioningCache, "fill", spy)
     return filled
 
 
@@ -169,7 +169,7 @@ def test_after_a_cancelled_run_the_next_is_whole(both):
             progress=False,
             stop=stop,
         )
-    steps = k.decoder.unet.steps
+    steps = k.decoder.unet.conditioning
     assert steps.timesteps is None and steps.rows is None, "nothing of the run is kept"
     assert apart(generate(k, QUICK, progress=False)[0], plain.draw(QUICK)) <= 1
 
@@ -221,9 +221,9 @@ def test_edits_are_told_the_later_steps_alone(tiny, tables):
 
 def test_calls_apart_take_the_usual_way(tiny):
     """As windows of a canvas do, whose rows differ from call to call."""
-    with steps_known(tiny.decoder.unet, torch.tensor([500]), apart=True) as begin:
+    with cached_conditioning(tiny.decoder.unet, torch.tensor([500]), apart=True) as begin:
         begin(0)
-        assert tiny.decoder.unet.steps.timesteps is None
+        assert tiny.decoder.unet.conditioning.timesteps is None
 
 
 def test_gradients_take_the_usual_way(tiny, tables):
@@ -233,7 +233,7 @@ def test_gradients_take_the_usual_way(tiny, tables):
         "encoder_hidden_states": None,
         "added_cond_kwargs": {"image_embeds": torch.ones(2, 32)},
     }
-    with steps_known(unet, torch.tensor([500])) as begin:
+    with cached_conditioning(unet, torch.tensor([500])) as begin:
         begin(0)
         made = unet(sample, torch.tensor(500), **told).sample
     assert made.requires_grad and not tables
@@ -257,6 +257,6 @@ def test_the_prior_reads_texts_once(tiny, monkeypatch):
 
 def test_what_the_prior_remembers_ends_with_the_block(tiny):
     prior = tiny.prior.prior
-    with text_known(prior):
-        assert prior.prefix.begun
-    assert not prior.prefix.begun and prior.prefix.read is None
+    with kv_cached_texts(prior):
+        assert prior.kv_cache.begun
+    assert not prior.kv_cache.begun and prior.kv_cache.text is None

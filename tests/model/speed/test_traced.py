@@ -49,25 +49,31 @@ def test_another_size_is_recorded_anew_and_few_are_kept(tiny_folder):
 
 
 def test_changed_weights_are_seen(tiny_folder):
-    """A recording reads the weights where they lie; new ones elsewhere make a new one."""
+    """A recording reads the weights where they lie; a new one elsewhere makes a new one."""
     k = load(tiny_folder, device="cpu", speed="traced")
+    exact = k.with_speed("exact")
     before = drawn(k, QUICK)
     unet = k.decoder.unet
     with torch.no_grad():
         unet.conv_out.weight.mul_(0.5)
     assert apart(drawn(k, QUICK), before) > 1, "changed in place"
-    unet.conv_out.weight = torch.nn.Parameter(unet.conv_out.weight.detach() * 2)
-    unet.conv_out.bias = torch.nn.Parameter(unet.conv_out.bias.detach().clone())
-    assert apart(drawn(k, QUICK), before) <= 1, "put elsewhere"
+    layers = [unet.conv_in, unet.mid_block.attentions[0].to_v, unet.conv_out]
+    for layer in layers:  # of the first, the last, and one between
+        seen = drawn(k, QUICK)
+        layer.weight = torch.nn.Parameter(layer.weight.detach() * -3)
+        assert apart(drawn(k, QUICK), drawn(exact, QUICK)) <= 1
+        assert apart(drawn(k, QUICK), seen) > 1, "put elsewhere"
+    unet.conv_in = type(unet.conv_in)(4, unet.conv_in.out_channels, 3, padding=1)
+    assert apart(drawn(k, QUICK), drawn(exact, QUICK)) <= 1, "a whole layer"
 
 
 def test_a_depth_map_and_adapters_are_not_recorded(tiny_roles):
     unet = tiny_roles.pipeline("depth").unet
-    unet.steps.whole = {"aug_emb": (1, 2)}
+    unet.conditioning.whole = {"aug_emb": (1, 2)}
     try:
         assert not can_record(unet)
     finally:
-        unet.steps.clear()
+        unet.conditioning.clear()
     assert can_record(unet)
     foreign = type("LoraLayer", (torch.nn.Identity,), {"__module__": "peft.tuners.lora"})
     unet.extra = foreign()

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import psutil
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from kandi_nb.drivers.notebooks import kernels, warm
 from kandi_nb.drivers.notebooks.run import run_notebooks
+from kandi_nb.drivers.notebooks.runs import fork_server, kernels
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the notebooks are those"),
-    pytest.mark.skipif(not warm.FORKS, reason="kernels are forked on Linux only"),
+    pytest.mark.skipif(not fork_server.FORKS, reason="kernels are forked on Linux only"),
 ]
 
 TELLS = """\
@@ -43,9 +46,9 @@ def write(tmp_path, monkeypatch):
         nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / f"{name}.ipynb")
 
     yield _write
-    mine = [key for key in warm._nurseries if ("KANDI_NB_TEST", str(tmp_path)) in key]
+    mine = [key for key in fork_server._servers if ("KANDI_NB_TEST", str(tmp_path)) in key]
     for key in mine:
-        warm._nurseries.pop(key).close()
+        fork_server._servers.pop(key).close()
 
 
 def told(run):
@@ -92,17 +95,40 @@ def test_a_kernel_starts_by_itself_where_none_can_be_forked(write, monkeypatch):
     def fails(*_):
         raise OSError("no")
 
-    monkeypatch.setattr(warm.Nursery, "fork", fails)
+    monkeypatch.setattr(fork_server.ForkServer, "fork", fails)
     for number in range(2):
         write(f"0{number}_x", TELLS)
     assert all(run.ok and f", {os.getpid()}, false" in told(run) for run in run_notebooks())
 
 
+def test_a_kernel_that_comes_too_late_is_ended_and_given_to_nobody(monkeypatch):
+    def start(command, pass_fds, **_):
+        theirs.append(socket.socket(fileno=os.dup(pass_fds[0])))
+        return None
+
+    theirs = []
+    monkeypatch.setattr(fork_server.subprocess, "Popen", start)
+    server = fork_server.ForkServer({})
+    monkeypatch.undo()
+    monkeypatch.setattr(fork_server, "READY", 0.2)
+    with pytest.raises(OSError, match="no kernel was forked"):
+        server.fork([], "/", {})
+    monkeypatch.setattr(fork_server, "READY", 60)
+    late = subprocess.Popen(["sleep", "600"])
+    with theirs[0], theirs[0].makefile("r") as requests, ThreadPoolExecutor() as pool:
+        second = pool.submit(server.fork, [], "/", {})
+        numbers = [json.loads(requests.readline())["number"] for _ in range(2)]
+        for number, pid in zip(numbers, (late.pid, 4321), strict=True):
+            theirs[0].sendall(json.dumps({"number": number, "forked": pid}).encode() + b"\n")
+        assert second.result().pid == 4321
+        assert late.wait(30) == -signal.SIGKILL
+
+
 def test_another_command_is_left_to_jupyter():
     other = [sys.executable, "-c", "pass", "-f", "x"]
-    assert all(warm.kernel(other, env={}, cwd=None) is None for _ in range(3))
+    assert all(fork_server.kernel(other, env={}, cwd=None) is None for _ in range(3))
     plain = [*kernels.COMMAND, "-f", "x"]
-    assert all(warm.kernel(plain, env={}, stdout=1) is None for _ in range(3))
+    assert all(fork_server.kernel(plain, env={}, stdout=1) is None for _ in range(3))
 
 
 def test_no_kernel_outlives_a_program_that_was_killed(write, tmp_path):

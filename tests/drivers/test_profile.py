@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 import kandi_nb as kn
-from kandi_nb.drivers.spent import REST
+from kandi_nb.drivers.measure.profile import REST
 from kandi_nb.words.errors import KandiError
 
 QUICK = kn.Params("a red fox", steps=3, prior_steps=2, width=64, height=64)
 
 
 def test_every_network_that_runs_has_its_calls_and_its_share(tiny):
-    table = kn.spent(tiny, QUICK, repeats=1)
+    table = kn.profile(tiny, QUICK, repeats=1)
     calls = {row["network"]: row["calls"] for row in table}
     assert calls["UNet"] == 3 and calls["prior"] == 2 and calls["MoVQ"] == 1
     assert list(calls)[-1] == REST
@@ -23,7 +23,7 @@ def test_every_network_that_runs_has_its_calls_and_its_share(tiny):
 def test_flames_follow_one_another(tiny):
     """Each begins where the one before it ended, so that they read as one run."""
     ended = 0
-    for row in kn.spent(tiny, QUICK, repeats=1):
+    for row in kn.profile(tiny, QUICK, repeats=1):
         dots = row["flame"].count("·")
         assert dots <= ended <= dots + 1 and "█" in row["flame"]
         ended = len(row["flame"])
@@ -32,12 +32,12 @@ def test_flames_follow_one_another(tiny):
 def test_the_model_is_left_as_it_was(tiny):
     networks = (tiny.decoder.unet, tiny.prior.prior)
     before = [len(network._forward_hooks) for network in networks]
-    kn.spent(tiny, QUICK, repeats=1)
+    kn.profile(tiny, QUICK, repeats=1)
     assert [len(network._forward_hooks) for network in networks] == before
 
 
 def test_kandinsky_3_has_no_prior(tiny3_folder):
-    names = [row["network"] for row in kn.spent(kn.load(tiny3_folder), QUICK, repeats=1)]
+    names = [row["network"] for row in kn.profile(kn.load(tiny3_folder), QUICK, repeats=1)]
     assert names[:2] == ["decoder's text encoder", "UNet"]
 
 
@@ -46,4 +46,4 @@ def test_kandinsky_3_has_no_prior(tiny3_folder):
 )
 def test_bad_input_is_refused(tiny, given, says):
     with pytest.raises(KandiError, match=says):
-        kn.spent(given.pop("k", tiny), QUICK, **given)
+        kn.profile(given.pop("k", tiny), QUICK, **given)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
+import unicodedata
 
 import pytest
 from PIL import Image
 
 import kandi_nb as kn
-from kandi_nb.drivers.batches.rows import rows
-from kandi_nb.drivers.batches.runs import Runs, asked
+from kandi_nb.drivers.batches.rows.runs import Runs, task_call
+from kandi_nb.pictures.reading.rows import rows
 from kandi_nb.words.errors import KandiError
 
 
@@ -21,7 +22,7 @@ def table(tmp_path):
     def write(name, text, task="generate", **options):
         path = tmp_path / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return Runs(path, asked(task), **options)
+        return Runs(path, task_call(task), **options)
 
     return write
 
@@ -30,6 +31,10 @@ SAME = {
     "prompts.csv": 'prompt,steps,guidance\na red fox,5,2.5\n"a cat, sleeping",,\n',
     "excel.csv": "\ufeffprompt;steps;guidance\r\na red fox;5;2.5\r\na cat, sleeping;;\r\n",
     "prompts.tsv": "prompt\tsteps\tguidance\na red fox\t5\t2.5\na cat, sleeping\n",
+    "old.csv": 'prompt,steps,guidance\ra red fox,5,2.5\r"a cat, sleeping",,\r',
+    "german.csv": "\ufeffsep=;\r\n\r\n;;;;\r\nprompt;steps;guidance;;\r\n"
+    "a red fox;5;2,5;;\r\n;;;;\r\n;;\r\na cat, sleeping;;;;\r\n;;;;\r\n",
+    "left.csv": '\n,prompt,,steps,guidance\n,a red fox,,5,2.5\n,"a cat, sleeping",,,\n',
     "prompts.jsonl": '{"prompt": "a red fox", "steps": 5, "guidance": 2.5}\n\n'
     '"a cat, sleeping"\n',
     "prompts.yaml": "- prompt: a red fox\n  steps: 5\n  guidance: 2.5\n- a cat, sleeping\n",
@@ -59,6 +64,37 @@ def test_a_text_file_is_a_prompt_a_line(table):
 def test_rows_are_counted_as_spreadsheets_count(table):
     runs = table("t.csv", 'prompt,seed\n"two\nlines",1\nb,2\n')
     assert [(run.row, run.params.seed) for run in runs] == [(2, 1), (4, 2)]
+
+
+def test_templates_stand_in_every_text_column(table):
+    text = "prompt,negative\na {red|blue} fox,{snow|rain}\na cat,{snow|}\n{a},\n"
+    runs = table("t.csv", text.replace("{a}", r"\{a\}"))
+    assert runs.check() == 7
+    assert [(run.params.prompt, run.params.negative) for run in runs] == [
+        ("a red fox", "snow"),
+        ("a red fox", "rain"),
+        ("a blue fox", "snow"),
+        ("a blue fox", "rain"),
+        ("a cat", "snow"),
+        ("a cat", ""),
+        ("{a}", None),
+    ]
+    few = table("t.csv", text.replace("{a}", "b"), sample=3)
+    assert few.check() == len({(r.params.prompt, r.params.negative) for r in few}) == 6
+    many = table("t.txt", "{a|b|c|d}" * 20, sample=5)
+    assert many.check() == 5
+
+
+@pytest.mark.parametrize("typed", ["{}", '"{}"', "“{}”", "'{}'", r".\{}", "./{}"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_paths_are_found_as_other_programs_and_systems_write_them(table, tmp_path, typed, form):
+    name = "Füchsin 1.png"
+    Image.new("RGB", (64, 64)).save(tmp_path / unicodedata.normalize(form, name))
+    cell = typed.format(name).replace('"', '""')
+    runs = table("t.csv", f'prompt,image\nx,"{cell}"\n', task="edit")
+    assert runs.check() == 1
+    (run,) = runs
+    assert run.inputs["image"] == str(tmp_path / unicodedata.normalize(form, name))
 
 
 def test_templates_counts_and_samples_multiply(table):
@@ -98,7 +134,7 @@ BAD = {
         "prompt,steps\na,5\nb,many\n",
         "row 3: steps must be a whole",
     ),
-    "out of range": ("t.yaml", "- {prompt: a, steps: 0}\n", "row 1: steps must be from 2"),
+    "out of range": ("t.yaml", "- {prompt: a, steps: 0}\n", "row 1: steps must be from 1"),
     "Latin-1": (
         "t.csv",
         "prompt\na\nF\xfcchsin\n".encode("latin1"),
@@ -112,6 +148,45 @@ BAD = {
         "t.yaml",
         "- prompt: !!python/object/apply:os.system ['true']\n",
         "row 1: this YAML is refused",
+    ),
+    "a YAML list that is code": (
+        "t.yaml",
+        "!!python/object/apply:os.system ['true']\n",
+        "row 1: this YAML is refused",
+    ),
+    "a YAML number that is none": (
+        "t.yaml",
+        "- {prompt: a, steps: !!int '1_0'}\n",
+        "row 1: this YAML is refused (1_0 is no decimal number)",
+    ),
+    "two YAML documents": ("t.yaml", "- a\n---\n- b\n", "row 1: another YAML document"),
+    "a YAML key twice": (
+        "t.yaml",
+        "- a\n- {prompt: a, seed: 1, seed: 2}\n",
+        "row 2: 'seed' stands there twice",
+    ),
+    "a JSON key twice": (
+        "t.jsonl",
+        '{"prompt": "a", "prompt": "b"}\n',
+        "row 1: 'prompt' stands there twice",
+    ),
+    "a NUL in YAML": ("t.yaml", "- a\n- b\0\n", "this YAML is refused"),
+    "an empty way": ("t.txt", "a fox\n{a cat|}\n", "row 2: one way of '{a cat|}' is an empty"),
+    "an empty way inside": ("t.txt", "{{a| }|b}\n", "row 1: one way of"),
+    "too many ways": (
+        "t.txt",
+        "a\n" + "{a|b|c|d}" * 20 + "\n",
+        "1,099,511,627,776 texts; take some of them",
+    ),
+    "more ways than digits": ("t.txt", "{a|b}" * 17000, "more than 10^5117 texts"),
+    "three thousand braces": ("t.txt", "{" * 3000, "more than 50 deep inside each other"),
+    "thousands": ("t.csv", 'prompt,guidance\na,"4,125"\n', "4,125 may be 4125 or a fraction"),
+    "an endless cell": ("t.csv", "x" * 2**20 + "\n", "row 1: a cell has more than 131,072"),
+    "a line without end": ("t.txt", "x" * (2**24 + 2**16 + 1), "row 1: this line has no end"),
+    "a column without a name": (
+        "t.csv",
+        ",prompt\n0,a\n",
+        "row 2: '0' stands in a column without a name",
     ),
     "YAML that is nested": ("t.yaml", "- prompt: [a, b]\n", "row 1: 'prompt' is a list"),
     "YAML that is no list": ("t.yaml", "prompt: a\n", "are lists"),
@@ -138,6 +213,20 @@ def test_a_slip_is_named_with_its_row_and_remedy(table, what):
         table(name, text).check()
     assert says in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["010", "1:30", "1_0", "0x10", "0o7", "0b1", "1:30.5"])
+def test_only_decimals_are_numbers_in_yaml(table, text):
+    (run,) = table("t.yaml", f"- prompt: {text}\n")
+    assert run.params.prompt == text
+    with pytest.raises(KandiError, match="row 1: steps must be a whole number") as error:
+        table("t.yaml", f"- {{prompt: a, steps: {text}}}\n").check()
+    assert text in str(error.value)
+
+
+def test_yaml_reads_the_decimals_that_csv_reads(table):
+    (run,) = table("t.yaml", "- {prompt: a, steps: 10, seed: 010, guidance: 2.5e0}\n")
+    assert run.params == kn.Params("a", steps=10, seed=10, guidance=2.5)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +262,7 @@ def test_a_picture_that_is_not_there_is_named_before_anything_runs(
 )
 def test_runs_that_are_none_are_refused(runs, says):
     with pytest.raises(KandiError) as error:
-        Runs(runs, asked("generate")).check()
+        Runs(runs, task_call("generate")).check()
     assert says in str(error.value)
 
 
@@ -197,7 +286,7 @@ def test_a_long_table_takes_no_more_memory_than_a_short_one(tmp_path, ending):
 
 def test_looking_ahead_reads_no_further_than_it_must(tmp_path):
     endless = ("- a fox\n" for _ in itertools.count())
-    from kandi_nb.drivers.batches.rows import _yaml
+    from kandi_nb.pictures.reading.rows import _yaml
 
     entries = _yaml(tmp_path, enumerate(endless, start=1))
     assert [number for number, _ in itertools.islice(entries, 3)] == [1, 2, 3]
