@@ -50,6 +50,24 @@ def test_each_task_has_a_tab_and_no_panel_is_made_before_it_is_asked_for(studio)
     assert studio.opened == ["edit"]
 
 
+def test_no_moment_shows_two_tabs(seen):
+    most = 0
+
+    def count(_=None):
+        nonlocal most
+        shown = [box for box in seen._body.children if box.layout.display != "none"]
+        most = max(most, len(shown))
+
+    seen._body.observe(count, "children")
+    for name in (*seen, *reversed(list(seen))):
+        seen.open(name)
+        count()
+        for box in seen._boxes.values():
+            box.layout.unobserve_all("display")
+            box.layout.observe(count, "display")
+    assert len(seen._body.children) == len(seen) and most == 1
+
+
 def test_a_tab_that_is_not_there_is_named_with_those_that_are(studio):
     with pytest.raises(KandiError, match=r"no tab 'inpant'; did you mean inpaint.*gallery"):
         studio["inpant"]
