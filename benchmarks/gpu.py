@@ -28,6 +28,7 @@ from typing import Any
 import report
 
 import kandi_nb as kn
+from kandi_nb.model.bundled import folders_of
 from kandi_nb.model.loading.assemble import quicken
 from kandi_nb.model.loading.kandinsky import Kandinsky
 from kandi_nb.model.plan import architecture, placement, stores
@@ -171,20 +172,20 @@ def loaded(
     pipelines = {}
     for role in known.ids:
         networks = {}
-        for part in architecture.parts(known, known.folders):
+        for part in architecture.parts(known, folders_of(known)):
             if part.stage == role:
                 networks[part.name] = network(part, place, quick)
         pipeline_class = getattr(diffusers, known.roles[role].pipeline)
         with quiet():
             pipelines[role] = pipeline_class.from_pretrained(
-                small.folders[role], local_files_only=True, dtype=number_format, **networks
+                folders_of(small)[role], local_files_only=True, dtype=number_format, **networks
             )
         pipelines[role].set_progress_bar_config(disable=True)
     return Kandinsky(
         known,
         where,
         number_format,
-        small.folders,
+        folders_of(small),
         revision=dict.fromkeys(pipelines, "random"),
         placement=place,
         _pipelines=pipelines,
@@ -326,7 +327,7 @@ def _operations(key: str, tiny: bool, asked: kn.Params) -> float:
     return sum(
         calls.get(part.name, 1)
         * activity(part, asked.height, asked.width, 1, "float16").operations
-        for part in architecture.parts(known, known.folders)
+        for part in architecture.parts(known, folders_of(known))
         if part.name != "image_encoder"
     )
 

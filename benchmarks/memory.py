@@ -20,6 +20,7 @@ import sys
 import time
 from pathlib import Path
 
+from kandi_nb.model.bundled import folders_of
 from kandi_nb.model.machine import peak
 from kandi_nb.model.plan import architecture, footprint
 from kandi_nb.model.plan.fit import GB
@@ -54,10 +55,10 @@ def medium(folder: Path) -> Path:
         "unet": {"block_out_channels": (320, 448), "layers_per_block": 2},
     }
     for stage, names in {"prior": ["prior"], "decoder": ["unet"]}.items():
-        target = folder / known.folders[stage].name
+        target = folder / folders_of(known)[stage].name
         sums = shutil.ignore_patterns("SHA256SUMS")
-        shutil.copytree(known.folders[stage], target, ignore=sums)
-        for part in architecture.parts(known, known.folders):
+        shutil.copytree(folders_of(known)[stage], target, ignore=sums)
+        for part in architecture.parts(known, folders_of(known)):
             if part.name not in names or part.stage != stage:
                 continue
             config = json.dumps(json.loads(part.config) | larger[part.name])

@@ -20,7 +20,7 @@ INPAINT, DEPTH = f"{DECODER}-inpaint", "kandinsky-2-2-controlnet-depth"
 @pytest.fixture(scope="session", autouse=True)
 def _whole_weights() -> None:
     """Let the bundled checkpoints have all their files, for tests that read them by path."""
-    from kandi_nb.words.models import whole
+    from kandi_nb.model.bundled import whole
 
     whole()
 

@@ -27,6 +27,7 @@ from kandi_nb.drivers.notebooks.run import defaults, find, from_text
 from kandi_nb.mini import judge
 from kandi_nb.mini.names import FAMILY
 from kandi_nb.mini.world import vocabulary
+from kandi_nb.model.bundled import folders_of
 from kandi_nb.words.fields import FIELDS
 from kandi_nb.words.models import SPECS
 
@@ -382,7 +383,7 @@ def test_the_world_is_described_as_it_is():
 
 def test_the_weights_are_as_small_as_said():
     numbers = 0
-    folders = SPECS["mini-2.2"].folders
+    folders = folders_of(SPECS["mini-2.2"])
     for role in ("prior", "decoder"):  # what draws from text; the rest is for other tasks
         for file in folders[role].rglob("*.safetensors"):
             with open(file, "rb") as stream:

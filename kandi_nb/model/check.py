@@ -15,7 +15,7 @@ from ..words.errors import KandiError
 from ..words.extras import pip_install
 from ..words.models import SPECS, ModelSpec
 from ..words.tables import Table
-from . import hub, integrity
+from . import bundled, hub, integrity
 from .find import check_snapshot, remedy_for
 from .machine import device, threads
 from .machine.peak import MIB
@@ -91,7 +91,7 @@ def _look_at_machine() -> Iterator[_Finding]:
 def _look_at_models() -> Iterator[_Finding]:
     for known in SPECS.values():
         if known.bundled:
-            yield known.key, *_state(known, known.folders)
+            yield known.key, *_state(known, bundled.folders_of(known))
     if not _version("huggingface_hub"):  # named above already
         return
     place, fault = hub.cache(), hub.cache_fault()

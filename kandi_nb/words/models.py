@@ -83,12 +83,6 @@ PINS: Mapping[str, Pin] = {
 }
 
 
-def whole() -> Path:
-    """Return the folder in which every bundled checkpoint has all its files."""
-    module = importlib.import_module("kandi_nb.mini.shared")
-    return module.whole(WEIGHTS)
-
-
 FIRST = ("prior", "decoder")  # roles that `load` reads at once; others when first asked for
 
 
@@ -158,14 +152,6 @@ class ModelSpec:
     def ids(self) -> dict[str, str]:
         """Return role → id of what `load` reads at once, in the order they run."""
         return {name: role.id for name, role in self.roles.items() if name in FIRST}
-
-    @property
-    def folders(self) -> dict[str, Path]:
-        """Return role → folder of a bundled model, whole; empty for a published one."""
-        if not self.bundled:
-            return {}
-        here = whole()
-        return {name: here / role.id for name, role in self.roles.items()}
 
     @property
     def pins(self) -> dict[str, Pin]:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import kandi_nb as kn
+from kandi_nb.model.bundled import folders_of
 from kandi_nb.model.plan import architecture, fit, footprint, names
 from kandi_nb.model.plan.architecture import Part, parts
 from kandi_nb.model.speed.norms import norm_in_place
@@ -22,7 +23,7 @@ PUBLISHED = ("kandinsky-2.1", "kandinsky-2.2", "kandinsky-3")
 def networks(key: str) -> dict[str, Part]:
     """Return stage and name → network, as "prior text_encoder"."""
     known = models.SPECS[key]
-    return {f"{part.stage} {part.name}": part for part in parts(known, known.folders)}
+    return {f"{part.stage} {part.name}": part for part in parts(known, folders_of(known))}
 
 
 def rows(model: str, **named) -> dict[str, dict]:

@@ -11,6 +11,7 @@ import pytest
 
 import kandi_nb as kn
 from kandi_nb.model import integrity
+from kandi_nb.model.bundled import folders_of
 from kandi_nb.tasks.depth import depth_of
 from kandi_nb.words.errors import KandiError
 from kandi_nb.words.families import FAMILIES
@@ -236,7 +237,7 @@ def test_an_estimator_with_code_is_refused(tmp_path):
 @pytest.mark.parametrize("key", [key for key, known in SPECS.items() if known.bundled])
 def test_the_bundled_models_are_of_the_known_classes(key):
     known = SPECS[key]
-    for role, place in known.folders.items():
+    for role, place in folders_of(known).items():
         stage = "prior" if role == "prior" else "decoder"
         found = integrity.components(place, known.family, stage)
         assert {"scheduler"} | set(FAMILIES[known.family].stages[stage]) == set(found)

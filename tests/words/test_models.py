@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from kandi_nb.model.bundled import folders_of
 from kandi_nb.words.models import SPECS, WEIGHTS, models, spec
 from kandi_nb.words.params import KandiError
 from kandi_nb.words.tables import Table
@@ -53,11 +54,11 @@ def test_class_names_are_those_of_diffusers():
 
 @pytest.mark.parametrize("key", MINIS)
 def test_bundled_weights_lie_in_the_package(key):
-    folders = spec(key).folders
+    folders = folders_of(spec(key))
     assert list(folders) == list(spec(key.replace("mini", "kandinsky")).roles)
     assert {path.parent for path in folders.values()} == {WEIGHTS}
     assert all((path / "model_index.json").is_file() for path in folders.values())
-    assert spec("kandinsky-2.2").folders == {}
+    assert folders_of(spec("kandinsky-2.2")) == {}
 
 
 def test_the_bundled_model_says_what_it_draws():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...model import hub, integrity
+from ...model.bundled import folders_of
 from ...model.finite import not_finite
 from ...model.pipelines import picture_decoder
 from ...words.errors import KandiError
@@ -122,7 +123,7 @@ def _scheduler_config(trial: Trial, role: str) -> dict[str, Any]:
 def _published_scheduler(family: str, role: str) -> dict[str, Any]:
     """Return the scheduler of a family as its publisher set it; the bundled ones hold it."""
     bundled = next(s for s in SPECS.values() if s.bundled and s.family == family)
-    file = bundled.folders[role] / "scheduler" / "scheduler_config.json"
+    file = folders_of(bundled)[role] / "scheduler" / "scheduler_config.json"
     return json.loads(file.read_text("utf-8"))
 
 

@@ -10,6 +10,7 @@ from ...words.errors import KandiError, did_you_mean, quote
 from ...words.families import DENOISER, PICTURE_DECODER
 from ...words.models import SPECS
 from ...words.tables import Table
+from ..bundled import folders_of
 from ..find import find
 from ..hub import first_line
 from ..quiet import quiet, without_advice
@@ -34,7 +35,7 @@ def options(k: Any, only: Sequence[str] | None = None) -> Table:
     """
     chosen = _choose(only)
     small = _small(k)
-    known = {part.kind: part for part in parts(small, small.folders)}
+    known = {part.kind: part for part in parts(small, folders_of(small))}
     networks = {known[kind].name: known[kind] for kind in KINDS if kind in known}
     rows = []
     with quiet(), without_advice():
