@@ -370,3 +370,23 @@ def test_modules_stay_small():
         if (count := len(path.read_text(encoding="utf-8").splitlines())) > 300
     }
     assert not long
+
+
+# Python's filters are the whole process's, and another thread's warnings go by them meanwhile:
+# our own are kept back by `words.errors.collected_warnings`. Here they are not ours.
+FILTERS = {
+    "cli.py": "a process of its own",
+    "model/schedulers/trial.py": "diffusers' and PyTorch's",
+    "model/speed/traced.py": "PyTorch's",
+    "pictures/reading/formats.py": "Pillow's",
+    "words/errors.py": "in the main thread alone, while it shows one",
+}
+
+
+def test_our_own_warnings_are_kept_back_without_the_filters_of_the_process():
+    touched = {
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        if "warnings.catch_warnings" in path.read_text(encoding="utf-8")
+    }
+    assert touched == set(FILTERS)

@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import sys
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from ..model.loading.load import load_instead
 from ..pictures.grid import grid
 from ..pictures.result import Result
 from ..pictures.sheet import Grid
-from ..words.errors import KandiError, KandiWarning, did_you_mean, quote
+from ..words.errors import KandiError, collected_warnings, did_you_mean, quote
 from ..words.files import slug
 from ..words.models import SPECS, ModelSpec
 from ..words.params import Params
@@ -163,8 +162,7 @@ def _check(spec: ModelSpec, task: str | None, params: Any, prompts: Any) -> None
     if task is None:
         return
     checks.check_spec(spec, task)
-    with warnings.catch_warnings():  # the task says them itself
-        warnings.simplefilter("ignore", KandiWarning)
+    with collected_warnings():  # the task says them itself
         stand_in: Any = SimpleNamespace(spec=spec)  # of a model, only what is asked is there
         checks.without_unused(stand_in, task, runs)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from ...model.loading.kandinsky import Kandinsky
 from ...model.pipelines import picture_decoder
 from ...pictures.images import pictures as read_pictures
 from ...pictures.pixels import is_picture
-from ...words.errors import KandiError, KandiWarning, quote
+from ...words.errors import KandiError, collected_warnings, quote
 from ...words.params import Params
 from ...words.tables import Table
 from ..checks import check_prior
@@ -151,8 +150,7 @@ def _draw_pictures(
         params.replace(prompt=text, seed=params.seed + n * params.count)
         for n, text in enumerate(texts)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KandiWarning)
+    with collected_warnings():
         return generate(k, runs, progress=progress).images
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 from ...model.loading.kandinsky import Kandinsky
 from ...pictures.result import Result
-from ...words.errors import KandiError, KandiWarning, quote
+from ...words.errors import KandiError, collected_warnings, quote
 from ...words.fields import readable
 from ...words.params import Params
 from ..generate import generate
@@ -80,6 +79,5 @@ def pictures_of(k: Kandinsky, texts: Sequence[str], seed: int, stop: Any) -> Res
         SETTINGS.replace(prompt=text, seed=seed + n, prior_seed=seed + n)
         for n, text in enumerate(texts)
     ]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", KandiWarning)
+    with collected_warnings():
         return generate(k, runs, progress=False, stop=stop)

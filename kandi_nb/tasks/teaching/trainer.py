@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from ...model.adapters.lora import compute_twice
 from ...model.loading.kandinsky import Kandinsky
 from ...model.pipelines import denoiser
 from ...model.progress import place, progress_bar
-from ...words.errors import Cancelled, KandiWarning, warn
+from ...words.errors import Cancelled, collected_warnings, warn
 from ...words.params import Params
 from ..generate import generate
 from .dataset import Example
@@ -137,8 +136,7 @@ class Previewer:
         return self.clock() - self.last >= self.every
 
     def __call__(self, adapter: Adapter, share: float) -> None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", KandiWarning)
+        with collected_warnings():
             drawn = generate(
                 self.k.with_adapter(adapter), PREVIEW, prompts=self.captions, progress=False
             )
