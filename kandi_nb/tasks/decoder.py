@@ -36,54 +36,18 @@ def draw(
     of `paint`, for jobs without pictures.
     """
     pipeline = k.pipeline(jobs[0].role)
-    calls = (pipeline, jobs, embeddings, tick, on_latents, on_step)
-    with checked_pixels(pipeline):
-        return _repaint(*calls) if "images" in jobs[0].arguments else _paint(*calls, decode)
-
-
-def _repaint(
-    pipeline: Any,
-    jobs: Sequence[Job],
-    embeddings: Mapping[Want, torch.Tensor],
-    tick: Tick,
-    on_latents: Callable[..., None] | None,
-    on_step: OnStep | None,
-) -> list[Image]:
-    """Draw each job from its own picture."""
-    positive, negative = _rows(jobs, embeddings)
-    return repaint(
-        pipeline,
-        positive,
-        negative,
-        **{"masks": None} | _together([job.arguments for job in jobs]),
-        strength=jobs[0].params.strength,
-        **_for_loop(pipeline, jobs, tick, on_latents),
-        on_step=on_step,
-    )
-
-
-def _paint(
-    pipeline: Any,
-    jobs: Sequence[Job],
-    embeddings: Mapping[Want, torch.Tensor],
-    tick: Tick,
-    on_latents: Callable[..., None] | None,
-    on_step: OnStep | None,
-    decode: bool,
-) -> list[Image]:
-    """Draw each job out of its own noise."""
     params = jobs[0].params
-    positive, negative = _rows(jobs, embeddings)
-    return paint(
-        pipeline,
-        positive,
-        negative,
-        (params.width, params.height),
+    rows = _rows(jobs, embeddings)
+    named = {
         **_together([job.arguments for job in jobs]),
         **_for_loop(pipeline, jobs, tick, on_latents),
-        on_step=on_step,
-        decode=decode,
-    )
+        "on_step": on_step,
+    }
+    with checked_pixels(pipeline):
+        if "images" in named:
+            named = {"masks": None, "strength": params.strength, **named}
+            return repaint(pipeline, *rows, **named)
+        return paint(pipeline, *rows, (params.width, params.height), **named, decode=decode)
 
 
 def _for_loop(

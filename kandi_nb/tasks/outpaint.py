@@ -68,8 +68,8 @@ def outpaint(
     The other options are those of `generate`. Raises KandiError before any computation.
     """
     check_join(join)
-    sides = {"left": left, "right": right, "top": top, "bottom": bottom}
-    asked = _way_to_grow(sides, aspect, size)
+    margins = {"left": left, "right": right, "top": top, "bottom": bottom}
+    asked = _way_to_grow(margins, aspect, size)
 
     def lay(k: Kandinsky, params: Params, inputs: Inputs) -> tuple[Params, dict[str, Any]]:
         frame = _frame(k, params, inputs, asked)
@@ -101,23 +101,23 @@ def outpaint(
     return result
 
 
-def check_sides(image: Image, **asked: Any) -> tuple[int, int]:
+def check_margins(image: Image, **asked: Any) -> tuple[int, int]:
     """Return how large a picture becomes as `left`, … `aspect` and `size` say.
 
     Raises KandiError where it cannot grow so.
     """
-    sides = {name: asked.get(name, 0) for name in SIDES}
-    far = _way_to_grow(sides, asked.get("aspect"), asked.get("size"))
+    margins = {name: asked.get(name, 0) for name in SIDES}
+    far = _way_to_grow(margins, asked.get("aspect"), asked.get("size"))
     left, top, right, bottom = _growth(image.size, far)
     return image.width + left + right, image.height + top + bottom
 
 
-def _way_to_grow(sides: dict[str, Any], aspect: Any, size: Any) -> dict[str, Any]:
+def _way_to_grow(margins: dict[str, Any], aspect: Any, size: Any) -> dict[str, Any]:
     """Return the one way to say how far that is given, as recipes keep it; raise KandiError."""
-    for name, pixels in sides.items():
+    for name, pixels in margins.items():
         says = f"{name} is a whole number of pixels, from 0 to {MOST:,}"
         whole(name, pixels, 0, MOST, says)
-    asked: dict[str, Any] = {name: int(pixels) for name, pixels in sides.items() if pixels}
+    asked: dict[str, Any] = {name: int(pixels) for name, pixels in margins.items() if pixels}
     ways = [bool(asked), aspect is not None, size is not None]
     if sum(ways) != 1:
         several = "takes one way to say how far" if any(ways) else "must be told how far"
@@ -197,11 +197,11 @@ def _growth(old: tuple[int, int], asked: dict[str, Any]) -> tuple[int, int, int,
 
 def _frame(k: Kandinsky, params: Params, inputs: Inputs, asked: dict[str, Any]) -> Frame:
     old = inputs["image"].size
-    sides = _growth(old, asked)
+    margins = _growth(old, asked)
     native = k.spec.native_size
-    wide = old[0] + sides[0] + sides[2] >= old[1] + sides[1] + sides[3]
+    wide = old[0] + margins[0] + margins[2] >= old[1] + margins[1] + margins[3]
     usual = (2 * native, native) if wide else (native, 2 * native)
-    frame = Frame(old, sides, (params.width or usual[0], params.height or usual[1]))
+    frame = Frame(old, margins, (params.width or usual[0], params.height or usual[1]))
     if frame.count > MOST_WINDOWS:
         before, after, window = (f"{w:,} × {h:,}" for w, h in (old, frame.size, frame.window))
         raise KandiError(

@@ -20,7 +20,7 @@ from .depth import ROLE as DEPTH
 from .depth import check_same_size, depth_map, depth_maps, hint
 from .job import Job, batch_key, text_job
 from .loop.denoise import steps_taken
-from .loop.start import FACTOR, latents_of, starting_pictures
+from .loop.start import latents_of, pixel_sides, starting_pictures
 from .loop.windows import calls
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def repaint_jobs(
     jobs = []
     for run, given in zip(runs, each, strict=True):
         if lay is None:
-            run = _with_size(run, given)
+            run = _with_size(k, run, given)
         place = id(given), run.width, run.height
         if place not in laid:
             laid[place] = (lay or on_canvas)(k, run, given)
@@ -97,12 +97,12 @@ def on_canvas(k: Kandinsky, run: Params, inputs: Inputs) -> tuple[Params, dict[s
     return filled, arguments
 
 
-def _with_size(run: Params, inputs: Inputs) -> Params:
+def _with_size(k: Kandinsky, run: Params, inputs: Inputs) -> Params:
     """Return the params with the size of the latents that they start from, if they do."""
     latents = latents_of(inputs["image"])
     if latents is None:
         return run
-    height, width = (FACTOR * side for side in latents.shape[2:])
+    height, width = pixel_sides(k, latents)
     if run.width not in (None, width) or run.height not in (None, height):
         raise KandiError(
             f"the latents are of {width} × {height} pixels, which no other width and height "

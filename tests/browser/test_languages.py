@@ -61,7 +61,7 @@ def parts(panel):
     view = panel.view()
     yield from (view.rail, view.runbar, view.stage, view.strip.film)
     yield from [view.brush.painter] if view.brush and view.brush.painter else []
-    yield from [view.sides.frame] if view.sides and view.sides.frame else []
+    yield from [view.framing.frame] if view.framing and view.framing.frame else []
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
@@ -655,6 +656,18 @@ def test_a_command_is_one_module_with_options_of_its_own():
     assert all(command.help and callable(command.run) for command in every.values())
     lines = Path(cli.__file__).read_text("utf-8").splitlines()
     assert len(lines) <= 100 and not any("add_argument" in line for line in lines)
+
+
+def test_where_a_command_listens_is_asked_in_one_way():
+    groups = {}
+    for command in every_command():
+        parser = argparse.ArgumentParser()
+        command.add_options(parser)
+        for group in parser._action_groups:
+            words = {word for action in group._group_actions for word in action.option_strings}
+            if words & {"--host", "--port"}:
+                groups[command.name] = group.title
+    assert groups == dict.fromkeys(("serve", "studio"), "where it listens")
 
 
 @pytest.mark.parametrize("task", TASKS)

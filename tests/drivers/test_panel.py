@@ -468,7 +468,7 @@ def test_outpainting_waits_for_a_side_and_what_was_said_goes_with_one(k):
         made.run()
     made.problems["left"] = "too far"
     assert made.view().stage.mode == "frame"
-    made.view().sides.frame.margins = (0, 0, 32, 0)
+    made.view().framing.frame.margins = (0, 0, 32, 0)
     assert made.problems == {} and not blocked(made)
     made.give("right", None)
     assert blocked(made), "none again"

@@ -96,12 +96,12 @@ def test_a_picture_of_another_size_that_is_dropped_takes_the_painted_mask_away(p
 
 
 def test_a_frame_sets_how_far_a_picture_grows_and_shows_what_code_says(panel):
-    sides = panel.view().sides
+    framing = panel.view().framing
     panel.inputs = {"image": picture(), "aspect": 2}
-    assert not seen(sides), "inpaint does not grow it"
+    assert not seen(framing), "inpaint does not grow it"
     panel.task = "outpaint"
-    assert seen(sides) and sides.frame.margins == (0, 0, 0, 0)
-    sides.frame.set_state({"margins": [0, 8, 64, 0]})
+    assert seen(framing) and framing.frame.margins == (0, 0, 0, 0)
+    framing.frame.set_state({"margins": [0, 8, 64, 0]})
     assert {n: panel.inputs.get(n) for n in ("top", "right", "left", "aspect")} == {
         "top": 8,
         "right": 64,
@@ -110,9 +110,9 @@ def test_a_frame_sets_how_far_a_picture_grows_and_shows_what_code_says(panel):
     }
     assert panel.run(progress=False)[0].size == (128, 72)
     panel.give("left", 16)
-    assert sides.frame.margins == (16, 8, 64, 0)
+    assert framing.frame.margins == (16, 8, 64, 0)
     panel.give("image", picture((32, 32)))
-    assert sides.frame.size == [32, 32]
+    assert framing.frame.size == [32, 32]
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_frame_sets_how_far_a_picture_grows_and_shows_what_code_says(panel):
 def test_margins_that_are_none_are_left_out(panel, value):
     panel.task = "outpaint"
     panel.inputs = {"image": picture(), "right": 8}
-    frame = panel.view().sides.frame
+    frame = panel.view().framing.frame
     frame.set_state({"margins": value})
     assert frame.margins == (0, 0, 8, 0) and panel.inputs["right"] == 8
     with pytest.raises(KandiError, match="four whole numbers"):

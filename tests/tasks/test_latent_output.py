@@ -10,8 +10,9 @@ import torch
 
 import kandi_nb as kn
 from kandi_nb.model.loading.load import load
-from kandi_nb.tasks.loop.start import Latents
+from kandi_nb.tasks.loop.start import Latents, pixel_sides
 from kandi_nb.words.errors import KandiError, KandiWarning
+from kandi_nb.words.families import Family
 from kandi_nb.words.params import Params
 
 FEW = Params("a red fox", steps=4, prior_steps=2, seed=7)
@@ -159,3 +160,10 @@ def test_what_latents_cannot_do_is_one_line(drawn, tiny_roles, call, says):
     with pytest.raises(KandiError, match=says) as caught:
         call(tiny_roles, drawn.latents)
     assert "\n" not in str(caught.value)
+
+
+def test_how_many_pixels_a_latent_stands_for_is_said_by_its_family_alone():
+    coarse = SimpleNamespace(
+        spec=SimpleNamespace(generation=Family("coarse", "Coarse", latent_factor=16))
+    )
+    assert pixel_sides(coarse, torch.zeros(1, 4, 2, 3)) == [32, 48]

@@ -83,6 +83,19 @@ def add_loading_options(
     )
 
 
+def add_address_options(parser: argparse.ArgumentParser, port: int) -> None:
+    """Add the group of options that say where a command listens, at that port by default."""
+    group = parser.add_argument_group("where it listens")
+    group.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
+    group.add_argument(
+        "--port",
+        type=number_or_text,
+        default=port,
+        metavar="N",
+        help=f"default: {port}; 0: any free",
+    )
+
+
 def loading(options: argparse.Namespace) -> dict[str, Any]:
     """Return the arguments of `load` that the options say, but for those left at default."""
     from ...model.adapters.scales import scales_of

@@ -1,4 +1,4 @@
-"""Brush and frame of a panel: a mask is painted on its image, or its sides are dragged."""
+"""Brush and frame of a panel: a mask is painted on its image, or its margins are dragged."""
 
 from __future__ import annotations
 
@@ -95,13 +95,13 @@ def one_picture(image: Any) -> Image | None:
 OTHERWISE = ("aspect", "size")  # other ways to say how far, of which a task takes one
 
 
-def takes_sides(call: Call) -> bool:
+def takes_margins(call: Call) -> bool:
     """Tell whether a task takes an image and how far it grows on each side."""
     return "image" in call.pictures and set(SIDES) <= set(call.others)
 
 
-class Sides:
-    """Hold `box`, where a frame stands as long as the task takes sides and has one image."""
+class Framing:
+    """Hold `box`, where a frame stands as long as the task takes margins and has one image."""
 
     def __init__(self, panel: State, kit: Kit, doing: Callable[[str, Callable], None]) -> None:
         self.panel, self.kit, self._doing = panel, kit, doing
@@ -112,7 +112,7 @@ class Sides:
         self._following = False
 
     def refresh(self, visible: bool) -> None:
-        """Show the panel's image and sides, where that is what the stage is for."""
+        """Show the panel's image and margins, where that is what the stage is for."""
         image = self.panel.inputs.get("image")
         if image is not self._image:
             self._image, opened = image, one_picture(image)
@@ -133,16 +133,16 @@ class Sides:
             self.frame.show(image)
 
     def _follow(self) -> None:
-        sides = [self.panel.inputs.get(side, 0) for side in SIDES]
+        margins = [self.panel.inputs.get(side, 0) for side in SIDES]
         self._following = True
         try:
-            self.frame.follow(sides)
+            self.frame.follow(margins)
         finally:
             self._following = False
 
     def _on_drag(self, change: Any) -> None:
         if self._following:
             return
-        sides = {side: n or None for side, n in zip(SIDES, change["new"], strict=True)}
+        margins = {side: n or None for side, n in zip(SIDES, change["new"], strict=True)}
         kept = {n: held for n, held in self.panel.inputs.items() if n not in OTHERWISE}
-        self._doing("image", lambda: setattr(self.panel, "inputs", {**kept, **sides}))
+        self._doing("image", lambda: setattr(self.panel, "inputs", {**kept, **margins}))

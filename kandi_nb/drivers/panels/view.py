@@ -9,7 +9,7 @@ from ...pictures.images import picture
 from ...words.errors import KandiError, heard_by
 from ..widgets.encoding import thumbnail
 from ..widgets.parts import film_class, rail_class, runbar_class, stage_class
-from .brush import Brush, Sides, one_picture, takes_sides
+from .brush import Brush, Framing, one_picture, takes_margins
 from .cells import cell
 from .form import form
 from .kit import Kit, write
@@ -49,8 +49,8 @@ class View:
         )
         names = {name for call in panel.calls.values() for name in call.pictures}
         self.brush = Brush(panel, self.kit, self.doing) if {"image", "mask"} <= names else None
-        framed = any(map(takes_sides, panel.calls.values()))
-        self.sides = Sides(panel, self.kit, self.doing) if framed else None
+        framed = any(map(takes_margins, panel.calls.values()))
+        self.framing = Framing(panel, self.kit, self.doing) if framed else None
         self.strip = None
         if self.around.film is None:
             film = self.part(film_class(), title=panel.translate("Drawn here"))
@@ -71,7 +71,7 @@ class View:
 
     def _laid_out(self) -> Any:
         kit = self.kit
-        instead = [part.box for part in (self.brush, self.sides) if part]
+        instead = [part.box for part in (self.brush, self.framing) if part]
         stage = kit("VBox", layout=None, children=[*instead, self.stage])
         stage.add_class("kandi-stagebox")
         film = self.strip.film if self.strip else self.around.film
@@ -194,7 +194,7 @@ class View:
         if one_picture(self.panel.inputs.get("image")) is not None:
             if "mask" in call.pictures and self.brush:
                 return "paint"
-            if takes_sides(call):
+            if takes_margins(call):
                 return "frame"
             if call.takes("image"):
                 return "view"
@@ -216,7 +216,7 @@ class View:
         words |= self._around_it(shown, mode, reason)
         with self.stage.hold_sync():
             write(self.stage, **words)
-        for part, its in ((self.brush, "paint"), (self.sides, "frame")):
+        for part, its in ((self.brush, "paint"), (self.framing, "frame")):
             if part:
                 part.refresh(mode == its)
 

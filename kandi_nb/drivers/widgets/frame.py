@@ -44,9 +44,9 @@ def frame_class() -> type:
             with self.hold_sync():
                 self.size, self.picture = list(image.size), for_page(image)
 
-        def follow(self, sides: Any) -> None:
+        def follow(self, margins: Any) -> None:
             """Show the pixels to add at each side, unless they are none."""
-            self.margins = self._margins_from_page(sides)
+            self.margins = self._margins_from_page(margins)
 
         def _margins_of(self, value: Any) -> tuple[int, ...]:
             known = isinstance(value, (list, tuple)) and len(value) == len(SIDES)

@@ -94,25 +94,25 @@ NEAR = 1.5  # times the native side: a shorter side up to that is worked on as i
 
 
 class Frame:
-    """Put new sides round a picture, and lay all of it on a canvas that windows can cover.
+    """Put new margins round a picture, and lay all of it on a canvas that windows can cover.
 
-    `sides` are the pixels added at left, top, right and bottom; `window` is (width, height) of
-    the largest part that is drawn in one go. The picture stands on whole latent cells, at its
-    own scale where that is near what the model draws; a large one is worked on smaller. A small
-    one is worked on larger, but only as far as one window holds the whole, or as an inpainting
-    of the whole would: else a picture of two pixels would need thousands of windows. The canvas
-    goes on beyond the new sides where cells or windows need it.
+    `margins` are the pixels added at left, top, right and bottom; `window` is (width, height)
+    of the largest part that is drawn in one go. The picture stands on whole latent cells, at
+    its own scale where that is near what the model draws; a large one is worked on smaller. A
+    small one is worked on larger, but only as far as one window holds the whole, or as an
+    inpainting of the whole would: else a picture of two pixels would need thousands of windows.
+    The canvas goes on beyond the margins where cells or windows need it.
     """
 
     def __init__(
         self,
         size: tuple[int, int],
-        sides: tuple[int, int, int, int],
+        margins: tuple[int, int, int, int],
         window: tuple[int, int],
         scale: float | None = None,
     ) -> None:
-        left, top, right, bottom = sides
-        self.old, self.sides, self.most = size, sides, window
+        left, top, right, bottom = margins
+        self.old, self.margins, self.most = size, margins, window
         self.size = size[0] + left + right, size[1] + top + bottom
         suits = min(window) / min(size)
         if scale is not None or suits <= NEAR:
@@ -132,7 +132,7 @@ class Frame:
 
     def _lay_out(self, scale: float) -> None:
         """Say where the picture lies on the canvas, and what of it is a window."""
-        (width, height), (left, top, right, bottom) = self.old, self.sides
+        (width, height), (left, top, right, bottom) = self.old, self.margins
         self.inner = max(1, round(width * scale)), max(1, round(height * scale))
         along = [
             _margins(inner, round_up(before * scale), round_up(after * scale), most)
@@ -168,30 +168,30 @@ class Frame:
         return self._new(self.inner, (self._left, self._top, self._right, self._bottom))
 
     def enlarge(self, picture: Image) -> Image:
-        """Return the picture with its new sides, in edge pixels, at its own scale."""
+        """Return the picture with its margins, in edge pixels, at its own scale."""
         import numpy as np
         from PIL import Image
 
-        left, top, right, bottom = self.sides
+        left, top, right, bottom = self.margins
         around = (top, bottom), (left, right), (0, 0)
         return Image.fromarray(np.pad(np.asarray(picture), around, "edge"))
 
     def mask(self) -> np.ndarray:
-        """Return the mask of the new sides, uint8 [h, w]: 255 there, 0 on the picture."""
-        return self._new(self.old, self.sides)
+        """Return the mask of the margins, uint8 [h, w]: 255 there, 0 on the picture."""
+        return self._new(self.old, self.margins)
 
     def _new(self, inner: tuple[int, int], around: tuple[int, ...]) -> np.ndarray:
         """Return a mask that is 255 at the sides that grow, on the others as beside them."""
         import numpy as np
 
         left, top, right, bottom = (
-            margin if grows else 0 for margin, grows in zip(around, self.sides, strict=True)
+            margin if grows else 0 for margin, grows in zip(around, self.margins, strict=True)
         )
         new = np.pad(
             np.zeros(inner[::-1], np.uint8), ((top, bottom), (left, right)), constant_values=255
         )
         left, top, right, bottom = (
-            0 if grows else margin for margin, grows in zip(around, self.sides, strict=True)
+            0 if grows else margin for margin, grows in zip(around, self.margins, strict=True)
         )
         return np.pad(new, ((top, bottom), (left, right)), "edge")
 
@@ -200,7 +200,7 @@ class Frame:
         from PIL import Image
 
         across, down = (new / old for new, old in zip(self.inner, self.old, strict=True))
-        left, top = self._left - self.sides[0] * across, self._top - self.sides[1] * down
+        left, top = self._left - self.margins[0] * across, self._top - self.margins[1] * down
         box = left, top, left + self.size[0] * across, top + self.size[1] * down
         if self.inner == self.old:
             return canvas.crop((round(box[0]), round(box[1]), round(box[2]), round(box[3])))

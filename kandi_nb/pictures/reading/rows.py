@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...words.bounds import first_duplicate
 from ...words.errors import KandiError, quote, shorten
 
 Row = tuple[int, dict[str, Any]]  # its number, as messages say it, and column → value
@@ -181,9 +182,7 @@ def _json_lines(path: Path, lines: Lines, only: Collection[str] | None) -> Itera
 
 def _once(path: Path, number: int, pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
     """Return pairs as a dict; raise KandiError for a name that stands there twice."""
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
+    if (twice := first_duplicate(name for name, _ in pairs)) is not None:
         raise at(path, number, f"{quote(twice)} stands there twice; keep one")
     return dict(pairs)
 

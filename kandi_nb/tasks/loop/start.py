@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 START = "kandi_nb start"  # in the info of a picture that latents were decoded to: the latents
-FACTOR = 8  # pixels of a side that a latent cell stands for, in every family
 
 
 @dataclass(repr=False)
@@ -103,7 +102,7 @@ def _is_latents(k: Kandinsky, source: Any) -> bool:
     # A picture with transparent parts has four channels as well, but no number below 0.
     if not truths and source.min() < 0:
         return True
-    sides = [FACTOR * side for side in source.shape[2:]]
+    sides = pixel_sides(k, source)
     drawn = all(side % 64 == 0 and side <= 2 * k.spec.native_size for side in sides)
     if drawn and source.max() <= 1:
         raise KandiError(
@@ -112,6 +111,11 @@ def _is_latents(k: Kandinsky, source: Any) -> bool:
             "picture as [3, height, width]"
         )
     return False
+
+
+def pixel_sides(k: Kandinsky, latents: torch.Tensor) -> list[int]:
+    """Return height and width of the pictures that latents [n, 4, h / 8, w / 8] decode to."""
+    return [k.spec.generation.latent_factor * side for side in latents.shape[2:]]
 
 
 def _check_finite(numbers: torch.Tensor) -> None:
@@ -128,7 +132,7 @@ def _decode_start(k: Kandinsky, source: Any) -> list[Image]:
             f"these latents are of {source.model}; {k.spec.key} may see something else in them"
         )
     rows = (source.latents() if isinstance(source, Latents) else source).detach()
-    sides = [FACTOR * side for side in rows.shape[2:]]
+    sides = pixel_sides(k, rows)
     _check_finite(rows)
     if any(side % 64 or not side for side in sides):
         raise KandiError(

@@ -99,7 +99,7 @@ def _check(task: str, inputs: Mapping[str, Any]) -> None:
     from ....pictures import masks
     from ....pictures.editing.join import check_join
     from ....tasks.depth import check_same_size
-    from ....tasks.outpaint import check_sides
+    from ....tasks.outpaint import check_margins
     from ....tasks.upscale import check_factor, enlarge
     from ....words.errors import collected_warnings
 
@@ -112,7 +112,7 @@ def _check(task: str, inputs: Mapping[str, Any]) -> None:
     if image is not None and "depth" in inputs:
         check_same_size(inputs["depth"], image)
     if task == "outpaint":
-        check_sides(image, **{n: v for n, v in inputs.items() if n not in ("image", "join")})
+        check_margins(image, **{n: v for n, v in inputs.items() if n not in ("image", "join")})
     if "factor" in inputs:
         check_factor(inputs["factor"])
         enlarge(image, inputs["factor"])

@@ -12,21 +12,14 @@ from ....words.fields import number_or_text
 from ....words.files import refuse_device
 from ...service.serving import PORT, TOKEN, limits_of, tokens_of
 from ...service.serving import run as serve_model
-from ..options import add_loading_options, loaded_as
+from ..options import add_address_options, add_loading_options, loaded_as
 from ..terminal import say
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what a service may be told when it starts."""
     add_loading_options(parser)
-    parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
-    parser.add_argument(
-        "--port",
-        type=number_or_text,
-        default=PORT,
-        metavar="N",
-        help=f"default: {PORT}; 0: any free",
-    )
+    add_address_options(parser, PORT)
     parser.add_argument(
         "--token-file",
         metavar="FILE",

@@ -16,7 +16,7 @@ from ....words.fields import number_or_text
 from ....words.files import expand_path
 from ...remote.client import URL, Client
 from ...service.serving import TOKEN, address, is_loopback, listening, tokens_of
-from ..options import add_loading_options, loaded_as, loading
+from ..options import add_address_options, add_loading_options, loaded_as, loading
 from ..terminal import say
 
 PORT = 7860
@@ -40,14 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="with --service: another one, to compare with; again for more",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="default: this machine alone")
-    parser.add_argument(
-        "--port",
-        type=number_or_text,
-        default=PORT,
-        metavar="N",
-        help=f"default: {PORT}; 0: any free",
-    )
+    add_address_options(parser, PORT)
     parser.add_argument(
         "--visitors",
         type=number_or_text,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ....pictures import masks
 from ....pictures.reading.formats import WEB, TooLarge, open_picture, reason
 from ....tasks.checks import TASKS
-from ....tasks.outpaint import check_sides
+from ....tasks.outpaint import check_margins
 from ....tasks.sources import read_input
 from ....words.errors import KandiError, concerning
 from ....words.tasks import INPUTS
@@ -74,7 +74,7 @@ def check_grown(task: str, image: Image, options: Mapping[str, Any], limits: Lim
     """Raise KandiError for a picture that would become larger than may be."""
     size = image.size
     if task == "outpaint":
-        size = check_sides(image, **{n: v for n, v in options.items() if n != "join"})
+        size = check_margins(image, **{n: v for n, v in options.items() if n != "join"})
     elif "factor" in TASKS[task].options:
         factor = options.get("factor", INPUTS["factor"].default)
         # What is no factor the task refuses in its own words.
