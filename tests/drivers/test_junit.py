@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+from kandi_nb.drivers.notebooks.runs.gallery import junit
 from kandi_nb.drivers.notebooks.runs.headless import NotebookRun
-from kandi_nb.drivers.notebooks.runs.junit import junit
 
 
 def test_times_and_failures_are_told_whatever_the_text_holds():

@@ -150,7 +150,7 @@ def test_the_studios_kernels_load_it_so(tmp_path):
     import nbformat
 
     from kandi_nb.drivers.commands.services.studio import _anywhere
-    from kandi_nb.drivers.studio.page import page, warm_code
+    from kandi_nb.drivers.studio.server import page, warm_code
 
     given = {"memory": "auto", "adapter": {"hat.safetensors": 0.5}}
     loading = _anywhere(given)

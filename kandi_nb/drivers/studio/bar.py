@@ -1,10 +1,16 @@
-"""The head of the studio: its tabs, and the tour for who is here for the first time."""
+"""The head of the studio, and what who is here for the first time sees: a tour, examples."""
 
 from __future__ import annotations
 
+import base64
 from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..widgets.painter import script
+
+if TYPE_CHECKING:
+    from ...words.models import ModelSpec
 
 # Title, text, and a CSS selector of what is spoken of; it may be absent.
 TOUR = (
@@ -48,6 +54,14 @@ KEYS = (
     ("Enter", "the picture alone on the screen"),
 )
 
+_PICTURES = Path(__file__).parent / "pictures"
+_PROMPTS = {
+    "fox": "A red fox in a snowy forest",
+    "cat": "A blue cat on a beach",
+    "bear": "A golden bear with a crown in space",
+    "frog": "A green frog in a green meadow",
+}
+
 
 @cache
 def bar_class() -> type:
@@ -71,3 +85,15 @@ def bar_class() -> type:
         touring = Bool(True).tag(sync=True)
 
     return Bar
+
+
+def examples(spec: ModelSpec) -> list[tuple[str, str]]:
+    """Return prompts for an empty stage, each with what a bundled model drew as a data URL."""
+    return [
+        (prompt, _drawing(name) if spec.bundled else "") for name, prompt in _PROMPTS.items()
+    ]
+
+
+def _drawing(name: str) -> str:
+    file = _PICTURES / f"{name}.png"
+    return "data:image/png;base64," + base64.b64encode(file.read_bytes()).decode()

@@ -9,7 +9,7 @@ import os
 import socket
 import tempfile
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from voila.app import Voila
 from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
+from ...words.models import SPECS
 from ..widgets.painter import BROWSER
 from .door import Channel, Leave, StudioPage, TemplateFiles, calm, log_request
-from .page import TEMPLATES, page, warm_code
 from .visitors import Visitors
 
 # What the page may load and whom it may ask: nobody but this server. Widgets of anywidget come
@@ -41,6 +41,17 @@ POLICY = "; ".join(
         "frame-ancestors 'self'",
     ]
 )
+
+TEMPLATES = Path(__file__).parent / "page"
+NAME = "studio.ipynb"
+# The cells of notebook 17, too: a test compares them.
+CELLS = (
+    "import kandi_nb as kn",
+    "k = kn.Client(SERVICE) if SERVICE else kn.load(MODEL)",
+    "studio = kn.studio(k, folder=OUT)\nstudio",
+)
+# What a visitor would wait for most: imports, and a bundled model read into the system's cache.
+WARM = "import kandi_nb.drivers.studio.studio, kandi_nb.drivers.panels.view, anywidget"
 
 
 class StudioServer(Voila):
@@ -131,6 +142,41 @@ def run(
         server = StudioServer(listener, announce, config=config)
         server.initialize([])
         server.start()
+
+
+def warm_code(parameters: Mapping[str, Any]) -> str:
+    """Return what a kernel runs before its visitor comes.
+
+    Published weights are left alone: they would fill the memory for nobody.
+    """
+    if parameters["SERVICE"]:
+        return WARM
+    load = f"kandi_nb.load({parameters['MODEL']!r}, **{parameters.get('LOADING', {})!r})"
+    known = SPECS.get(parameters["MODEL"])
+    return f"{WARM}, torch, diffusers\n{load if known and known.bundled else ''}"
+
+
+def page(folder: Path, parameters: Mapping[str, Any]) -> Path:
+    """Write the page as a notebook into a folder; return its path."""
+    import nbformat
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    first, *others = CELLS
+    if "LOADING" in parameters:
+        others = [cell.replace("load(MODEL)", "load(MODEL, **LOADING)") for cell in others]
+    if "OTHERS" in parameters:
+        several = "models=[kn.Client(url) for url in OTHERS], folder=OUT"
+        others = [cell.replace("folder=OUT", several) for cell in others]
+    values = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+    notebook = new_notebook(cells=[new_code_cell(cell) for cell in (first, values, *others)])
+    notebook.metadata.title = "Kandinsky studio"
+    notebook.metadata.kernelspec = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }
+    nbformat.write(notebook, folder / NAME)
+    return folder / NAME
 
 
 def _entrance(folder: Path, address: str, token: str | None) -> str:

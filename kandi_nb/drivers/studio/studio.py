@@ -21,13 +21,11 @@ from ..panels.state.calls import call_of, check_able, possible
 from ..panels.state.examples import FIRST
 from ..panels.state.history import Around
 from ..widgets.place import earlier_shown, is_visited, is_watched
-from .bar import bar_class
+from .bar import bar_class, examples
 from .compare import Rival, comparison, rivals
-from .examples import examples
 from .gallery import Entry, Gallery, GalleryView
 from .mixing import Mixing, MixTab
-from .tabs import GalleryTab, PanelTab, runs_of
-from .why import NO_RIVALS, WhyNot
+from .tabs import NO_RIVALS, GalleryTab, PanelTab, WhyNot, runs_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,7 +1,8 @@
-"""What stands in a tab: a panel of a task, or the gallery; and what goes between them."""
+"""What stands in a tab: a panel of a task, the gallery, or why there is nothing."""
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _TRAVEL = ("prompt", "negative", "seed")  # settings that go along with a picture
 _SIDES = ("width", "height")
+NO_RIVALS = (
+    "Comparing draws the same with several models. The service that draws for this page has "
+    "one; whoever keeps the page can give it the addresses of others."
+)
 
 
 class PanelTab:
@@ -180,3 +185,23 @@ class GalleryStage:
             picture = self._tab.picture
             if picture is not None:
                 self._around.go(picture, message["value"])
+
+
+class WhyNot:
+    """Say in a sentence why a tab is empty, in the place of controls."""
+
+    control = None
+    picture = None
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def look(self, picture: Any) -> None:
+        """Do nothing: there is no stage."""
+
+    def view(self, kit: Kit, around: Around) -> Any:
+        """Return the widget, made now."""
+        return kit("HTML", value=f'<p class="kandi-why">{html.escape(self.why)}</p>')
+
+    def close(self) -> None:
+        """Do nothing."""

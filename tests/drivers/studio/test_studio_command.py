@@ -15,7 +15,7 @@ from kandi_nb import cli
 from kandi_nb.drivers.commands.services import studio as command
 from kandi_nb.drivers.remote.client import URL
 from kandi_nb.drivers.service.serving import TOKEN
-from kandi_nb.drivers.studio import page
+from kandi_nb.drivers.studio import server
 from kandi_nb.words.errors import KandiError
 
 ROOT = Path(__file__).parents[3]
@@ -134,20 +134,20 @@ def test_bad_words_load_no_networks(capsys):
 
 
 def test_the_page_is_made_of_the_cells_of_the_notebook(tmp_path):
-    path = page.page(tmp_path, {"MODEL": "a", "SERVICE": "", "OUT": None})
+    path = server.page(tmp_path, {"MODEL": "a", "SERVICE": "", "OUT": None})
     cells = [cell.source for cell in nbformat.read(path, as_version=4).cells]
     assert cells[1] == "MODEL = 'a'\nSERVICE = ''\nOUT = None"
     (notebook,) = (ROOT / "notebooks").glob("17_*.ipynb")
     theirs = [cell.source for cell in nbformat.read(notebook, as_version=4).cells]
     more = {"MODEL": "a", "SERVICE": "b", "OTHERS": ["c"], "OUT": None}
-    cells = [cell.source for cell in nbformat.read(page.page(tmp_path, more), 4).cells]
+    cells = [cell.source for cell in nbformat.read(server.page(tmp_path, more), 4).cells]
     assert "kn.studio(k, models=[kn.Client(url) for url in OTHERS], folder=OUT)" in cells[-1]
-    assert all(cell in theirs or cell == "import kandi_nb as kn" for cell in page.CELLS)
-    assert page.CELLS[0] in theirs[2], "the first one stands above the check of the setup"
+    assert all(cell in theirs or cell == "import kandi_nb as kn" for cell in server.CELLS)
+    assert server.CELLS[0] in theirs[2], "the first one stands above the check of the setup"
 
 
 def test_the_template_names_no_other_host():
-    files = [path for path in page.TEMPLATES.rglob("*") if path.is_file()]
+    files = [path for path in server.TEMPLATES.rglob("*") if path.is_file()]
     assert len(files) >= 4
     for file in files:
         assert not re.search(r"https?://|//cdn|@import", file.read_text(encoding="utf-8"))

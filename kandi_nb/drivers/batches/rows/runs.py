@@ -24,8 +24,7 @@ from ....words.fields import ALIASES, FIELDS, number_or_text
 from ....words.files import beside, expand_path
 from ....words.params import RANDOM, SEEDS, Params, is_random, read_seed
 from ....words.tasks import is_picture
-from .chance import Chance
-from .templates import Texts, many
+from .templates import Chance, Texts, many
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,8 @@ def run(options: argparse.Namespace) -> int:
     from ....words.files import writable, write
     from ....words.tables import Table
     from ...notebooks.run import find, notebook_paths, output_folder, run_notebooks
-    from ...notebooks.runs.gallery import write_gallery
+    from ...notebooks.runs.gallery import junit, write_gallery
     from ...notebooks.runs.jobs import GALLERY
-    from ...notebooks.runs.junit import junit
 
     everything = options.notebooks == ["all"]
     chosen = notebook_paths() if everything else [*map(find, options.notebooks)]

@@ -1,4 +1,4 @@
-"""One HTML file of the pictures of all notebooks, newest run first; it needs nothing else."""
+"""What is left of runs: one HTML file of all pictures, newest run first, and a JUnit report."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
+from xml.etree import ElementTree as xml
 
 from ....words.files import write
 from ....words.params import Params
@@ -22,7 +23,7 @@ from .pictures import Picture, pictures
 if TYPE_CHECKING:
     from .headless import NotebookRun
 
-__all__ = ["Picture", "pictures", "write_gallery"]
+__all__ = ["Picture", "junit", "pictures", "write_gallery"]
 
 SHOWN_AT_LEAST = 192  # pixels: small pictures are enlarged, pixel by pixel
 
@@ -220,3 +221,29 @@ def _link(file: Path | None, page: Path) -> str | None:
     except ValueError:  # another drive
         return None
     return quote(Path(relative).as_posix())
+
+
+def junit(runs: Sequence[NotebookRun]) -> bytes:
+    """Return a JUnit report with one test case a notebook, times in seconds."""
+    failures, skipped = sum(not run.ok for run in runs), sum(run.skipped for run in runs)
+    seconds = f"{sum(run.seconds for run in runs):.3f}"
+    counts = {"tests": str(len(runs)), "failures": str(failures), "errors": "0"}
+    counts["skipped"] = str(skipped)
+    root = xml.Element("testsuites", {**counts, "time": seconds})
+    suite = xml.SubElement(root, "testsuite", {"name": "notebooks", **counts, "time": seconds})
+    for run in runs:
+        case = {"classname": "notebooks", "name": _for_xml(run.notebook)}
+        element = xml.SubElement(suite, "testcase", {**case, "time": f"{run.seconds:.3f}"})
+        if not run.ok:
+            failure = xml.SubElement(element, "failure", {"message": _for_xml(run.reason)})
+            failure.text = _for_xml(f"{run.reason}{run.where_to_look}")
+        elif run.skipped:
+            xml.SubElement(element, "skipped", {"message": _for_xml(run.reason)})
+    return xml.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def _for_xml(text: str) -> str:
+    """Return the text without the control characters that XML cannot hold, even escaped."""
+    return "".join(c if c >= " " and c not in "\ufffe\uffff" else " " for c in text).encode(
+        "utf-8", "replace"
+    ).decode("utf-8")  # fmt: skip
