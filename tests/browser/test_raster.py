@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
+from kandi_nb.drivers.widgets.classes import script
 from kandi_nb.drivers.widgets.encoding import decode_mask, encode_mask
-from kandi_nb.drivers.widgets.painter import script
 
 SIZE = (83, 61)
 # What a page does with a mask comes back as the bytes that it would send.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kandi_nb.drivers.widgets.painter import BROWSER
+from kandi_nb.drivers.widgets.classes import BROWSER
 
 SHARES = [[1 / 8] * 8, [1 / 3] * 3, [0.995, 0.005], [1, 0], [0.285, 0.285, 0.43], [1 / 7] * 7]
 

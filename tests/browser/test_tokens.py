@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kandi_nb.drivers.widgets.painter import BROWSER
+from kandi_nb.drivers.widgets.classes import BROWSER
 
 # What VS Code gives a webview: from its default themes Light+ and Dark+.
 VSCODE = {

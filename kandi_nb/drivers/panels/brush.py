@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...pictures.images import picture
 from ...words.errors import KandiError, heard_by
 from ...words.tasks import SIDES
-from ..widgets.frame import frame_class
-from ..widgets.painter import mask_painter, painter_class
+from ..widgets.painter import mask_painter
 from .kit import Kit, show
 from .state.calls import Call
 
@@ -58,7 +57,7 @@ class Brush:
             return
         if self.painter is None:
             self.painter = self.kit.keep(mask_painter(opened))
-            self.painter.translation = self.panel.translate.for_page(painter_class())
+            self.painter.translation = self.panel.translate.for_page(type(self.painter))
             self.painter.observe(self._on_paint, "mask")
             self.box.children = [self.painter]
         else:
@@ -125,8 +124,10 @@ class Framing:
 
     def _take(self, image: Image) -> None:
         if self.frame is None:
-            self.frame = self.kit.keep(frame_class()(image))
-            self.frame.translation = self.panel.translate.for_page(frame_class())
+            from ..widgets.frame import Frame
+
+            self.frame = self.kit.keep(Frame(image))
+            self.frame.translation = self.panel.translate.for_page(Frame)
             self.frame.observe(self._on_drag, "margins")
             self.box.children = [self.frame]
         else:

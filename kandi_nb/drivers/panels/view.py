@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from ...pictures.images import picture
 from ...words.errors import KandiError, heard_by
 from ..widgets.encoding import thumbnail
-from ..widgets.parts import film_class, rail_class, runbar_class, stage_class
 from .brush import Brush, Framing, one_picture, takes_margins
 from .cells import cell
 from .form import form
@@ -36,6 +35,8 @@ class View:
     """Show a panel. `box` is the widget; `refresh` brings it in line with what is set."""
 
     def __init__(self, panel: Runs, around: Around | None = None) -> None:
+        from ..widgets.parts import Film, Rail, RunBar, Stage
+
         self.panel, self.kit, self.around = panel, Kit(), around or Around()
         self._writing = False
         self.looking = True  # at what was drawn, not at what it starts from
@@ -44,16 +45,14 @@ class View:
         self._sent: Any = None  # what the stage shows
         self._started: Any = None  # what the panel's image was
         self._small: dict[str, tuple[Any, str]] = {}  # name of an input → it and its thumbnail
-        self.rail, self.runbar, self.stage = (
-            self.part(made()) for made in (rail_class, runbar_class, stage_class)
-        )
+        self.rail, self.runbar, self.stage = (self.part(made) for made in (Rail, RunBar, Stage))
         names = {name for call in panel.calls.values() for name in call.pictures}
         self.brush = Brush(panel, self.kit, self.doing) if {"image", "mask"} <= names else None
         framed = any(map(takes_margins, panel.calls.values()))
         self.framing = Framing(panel, self.kit, self.doing) if framed else None
         self.strip = None
         if self.around.film is None:
-            film = self.part(film_class(), title=panel.translate("Drawn here"))
+            film = self.part(Film, title=panel.translate("Drawn here"))
             self.strip = Strip(panel.history, film)
         self.box = self._laid_out()
         self.refresh()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..widgets.painter import script
+import anywidget
+from traitlets import Bool, Int, List, Unicode
+
+from ..widgets.classes import script
 
 if TYPE_CHECKING:
     from ...words.models import ModelSpec
@@ -63,28 +65,20 @@ _PROMPTS = {
 }
 
 
-@cache
-def bar_class() -> type:
-    """Return the widget's class, which needs anywidget to be defined."""
-    import anywidget
-    from traitlets import Bool, Int, List, Unicode
+class Bar(anywidget.AnyWidget):
+    """Show tabs, of which the page chooses one in `wanted`; `browser/bar.js` says how."""
 
-    class Bar(anywidget.AnyWidget):
-        """Show tabs, of which the page chooses one in `wanted`; `browser/bar.js` says how."""
-
-        _esm = script("common.js", "bar.js")
-        _css = script("tokens.css", "bar.css")
-        tabs = List().tag(sync=True)  # of [name, title]
-        wanted = Unicode().tag(sync=True)
-        shown = Unicode().tag(sync=True)
-        fault = Unicode().tag(sync=True)
-        facts = Unicode().tag(sync=True)
-        count = Int(0).tag(sync=True)  # pictures in the gallery
-        tour = List([list(step) for step in TOUR]).tag(sync=True)
-        shortcuts = List([list(key) for key in KEYS]).tag(sync=True)
-        touring = Bool(True).tag(sync=True)
-
-    return Bar
+    _esm = script("common.js", "bar.js")
+    _css = script("tokens.css", "bar.css")
+    tabs = List().tag(sync=True)  # of [name, title]
+    wanted = Unicode().tag(sync=True)
+    shown = Unicode().tag(sync=True)
+    fault = Unicode().tag(sync=True)
+    facts = Unicode().tag(sync=True)
+    count = Int(0).tag(sync=True)  # pictures in the gallery
+    tour = List([list(step) for step in TOUR]).tag(sync=True)
+    shortcuts = List([list(key) for key in KEYS]).tag(sync=True)
+    touring = Bool(True).tag(sync=True)
 
 
 def examples(spec: ModelSpec) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from ..panels.kit import Kit, write
 from ..panels.shown import file_of, label_of, name_of
 from ..widgets.encoding import thumbnail
-from ..widgets.parts import film_class
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -99,13 +98,14 @@ class GalleryView:
     """Show a gallery as films: `film` beside a stage, `grid` in a tab of its own."""
 
     def __init__(self, gallery: Gallery, kit: Kit, pick: Callable[[Entry], None]) -> None:
+        from ..widgets.parts import Film
+
         self.gallery, self._pick = gallery, pick
         self.chosen: Entry | None = None
         self._latest = 0  # number of the newest picture that was seen: a newer one is looked at
         self._thumbnails: dict[int, str] = {}
-        made = film_class()
-        self.film = kit.keep(made(title="This session", tools=True))
-        self.grid = kit.keep(made(tools=True, zips=True, layout_name="grid"))
+        self.film = kit.keep(Film(title="This session", tools=True))
+        self.grid = kit.keep(Film(tools=True, zips=True, layout_name="grid"))
         for film in (self.film, self.grid):
             film.on_msg(self._on_message)
         self.refresh()

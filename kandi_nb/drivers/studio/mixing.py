@@ -18,7 +18,6 @@ from ..panels.state.wording import sentence
 from ..widgets.encoding import thumbnail
 from ..widgets.mixer import mixer
 from ..widgets.mixing import LEAST, MOST
-from ..widgets.parts import rail_class, runbar_class, stage_class
 from .gallery import Gallery
 
 if TYPE_CHECKING:
@@ -102,9 +101,11 @@ class MixTab:
 
     def view(self, kit: Kit, around: Around) -> Any:
         """Return the widget, made now."""
+        from ..widgets.parts import Rail, RunBar, Stage
+
         self._kit, self._around = kit, around
         self.rail, self.runbar, self.stage = (
-            kit.keep(made()()) for made in (rail_class, runbar_class, stage_class)
+            kit.keep(made()) for made in (Rail, RunBar, Stage)
         )
         for part in (self.rail, self.runbar, self.stage):
             part.on_msg(self._on_message)

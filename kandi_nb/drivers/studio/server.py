@@ -22,7 +22,7 @@ from voila.static_file_handler import TemplateStaticFileHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
 from ...words.models import SPECS
-from ..widgets.painter import BROWSER
+from ..widgets.classes import BROWSER
 from .door import Channel, Leave, StudioPage, TemplateFiles, calm, log_request
 from .visitors import Visitors
 
@@ -51,7 +51,10 @@ CELLS = (
     "studio = kn.studio(k, folder=OUT)\nstudio",
 )
 # What a visitor would wait for most: imports, and a bundled model read into the system's cache.
-WARM = "import kandi_nb.drivers.studio.studio, kandi_nb.drivers.panels.view, anywidget"
+WARM = (
+    "import kandi_nb.drivers.studio.studio, kandi_nb.drivers.studio.bar, "
+    "kandi_nb.drivers.panels.view, kandi_nb.drivers.widgets.parts"
+)
 
 
 class StudioServer(Voila):

@@ -21,7 +21,6 @@ from ..panels.state.calls import call_of, check_able, possible
 from ..panels.state.examples import FIRST
 from ..panels.state.history import Around
 from ..widgets.place import earlier_shown, is_visited, is_watched
-from .bar import bar_class, examples
 from .compare import Rival, comparison, rivals
 from .gallery import Entry, Gallery, GalleryView
 from .mixing import Mixing, MixTab
@@ -190,6 +189,8 @@ class Studio:
             tab.take(latest)
 
     def _show(self, name: str, tab: Any) -> Any:
+        from .bar import examples
+
         onward = [
             (other, known.title)
             for other, known in self._tabs.items()
@@ -249,11 +250,13 @@ class Studio:
 
     def view(self) -> Any:
         """Return the widget, made now if there is none."""
+        from .bar import Bar
+
         if self._kit is None:
             self._kit = Kit()
             titles = [[name, tab.title] for name, tab in self._tabs.items()]
             facts = f"{self.k.spec.key} · {self.k.spec.native_size} px"
-            self._bar = self._kit.keep(bar_class()(tabs=titles, facts=facts))
+            self._bar = self._kit.keep(Bar(tabs=titles, facts=facts))
             self._bar.observe(self._on_wanted, "wanted")
             self._bar.on_msg(self._on_message)
             self._films = GalleryView(self.gallery, self._kit, self._look_at)

@@ -13,7 +13,6 @@ from ..panels.shown import Shown, file_of, stage_entries
 from ..panels.state.history import Around, Run
 from ..panels.state.settings import used_fields
 from ..panels.state.wording import place_of
-from ..widgets.parts import stage_class
 from .gallery import Gallery, GalleryView
 
 if TYPE_CHECKING:
@@ -155,8 +154,10 @@ class GalleryStage:
     """Show the picture that is chosen in the gallery, with what can be done with it."""
 
     def __init__(self, kit: Kit, around: Around, tab: GalleryTab) -> None:
+        from ..widgets.parts import Stage
+
         self._around, self._tab = around, tab
-        self.stage = kit.keep(stage_class()())
+        self.stage = kit.keep(Stage())
         self.stage.on_msg(self._on_message)
         self.refresh()
 

@@ -25,6 +25,7 @@ _BITS, _BYTES = b"b", b"g"
 _LEVEL = 1  # of zlib: strokes shrink a hundredfold by any
 MOST_SHOWN = 4096  # pixels of the longer side that a page is sent; the mask is not made smaller
 _AS_PNG = 1024 * 1024  # pixels up to which a page gets every bit; larger ones as JPEG
+MOST_BYTES = 64 * 2**20  # of a file from a page
 THUMBNAIL = 160  # pixels of the longer side
 
 

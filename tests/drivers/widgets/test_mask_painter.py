@@ -162,11 +162,6 @@ def test_a_cell_that_is_run_again_closes_the_painter_that_it_showed(monkeypatch)
 
 
 def test_without_anywidget_one_line_says_what_to_install(monkeypatch):
-    from kandi_nb.drivers.widgets.painter import painter_class
-
-    painter_class.cache_clear()
     monkeypatch.setitem(sys.modules, "anywidget", None)
     with pytest.raises(KandiError, match=r"anywidget is not installed.*\[notebook\]"):
         kn.mask_painter(picture())
-    monkeypatch.undo()
-    painter_class.cache_clear()

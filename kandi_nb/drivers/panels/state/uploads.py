@@ -9,7 +9,7 @@ from ....pictures.pixels import check_pixels
 from ....pictures.reading.formats import FORMATS, WEB, open_picture
 from ....words.errors import KandiError, quote
 from ...queue.limits import Limits
-from ...widgets.parts import MOST_BYTES
+from ...widgets.encoding import MOST_BYTES
 from ...widgets.place import is_visited
 from .wording import sentence
 
