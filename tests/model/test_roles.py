@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from calls import refusal
 from conftest import COMMITS, DECODER, DEPTH, INPAINT, _movq
 
 from kandi_nb.model import find, hub, integrity
 from kandi_nb.model.loading.load import load
 from kandi_nb.words import models
-from kandi_nb.words.errors import KandiError
 from kandi_nb.words.models import SPECS, WEIGHTS
 
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -37,14 +37,6 @@ def read(monkeypatch) -> list[str]:
 
     monkeypatch.setattr(assemble, "_read_network", noted)
     return names
-
-
-def message(call) -> str:
-    """The one line that a call fails with."""
-    with pytest.raises(KandiError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # What the table says
@@ -179,7 +171,7 @@ def test_a_unet_is_taken_in_its_own_role_alone(roles_copy, kind, role, folder):
         return
     shutil.rmtree(roles_copy / folder / "unet")
     shutil.copytree(roles_copy / UNETS[kind] / "unet", roles_copy / folder / "unet")
-    said = message(lambda: load(roles_copy, device="cpu").pipeline(role))
+    said = refusal(lambda: load(roles_copy, device="cpu").pipeline(role))
     assert f"{folder} holds {kind} UNet (in_channels " in said and "; give the " in said
 
 
@@ -188,7 +180,7 @@ def test_what_failed_to_load_is_not_kept(roles_copy):
     before = len(k._components)
     shutil.move(roles_copy / INPAINT / "unet", roles_copy / "aside")
     shutil.copytree(roles_copy / DEPTH / "unet", roles_copy / INPAINT / "unet")
-    assert "a depth UNet" in message(lambda: k.pipeline("inpaint"))
+    assert "a depth UNet" in refusal(lambda: k.pipeline("inpaint"))
     assert len(k._components) == before and "inpaint" not in k.revision
     shutil.rmtree(roles_copy / INPAINT / "unet")
     shutil.move(roles_copy / "aside", roles_copy / INPAINT / "unet")
@@ -199,7 +191,7 @@ def test_damage_in_a_role_is_named_when_it_is_asked_for_and_harms_no_other(roles
     k = load(roles_copy, device="cpu")
     file = roles_copy / INPAINT / UNET
     file.write_bytes(file.read_bytes()[:-1])
-    said = message(lambda: k.open(["depth", "inpaint"]))
+    said = refusal(lambda: k.open(["depth", "inpaint"]))
     assert f"{INPAINT}/{UNET} has " in said
     assert said.endswith("copy the folder again from where it came")
     assert said.count(";") == 1, "the remedy once"
@@ -219,15 +211,15 @@ def test_a_folder_has_the_roles_that_lie_in_it(tiny_folder, tiny_roles_folder):
 
 def test_a_missing_role_says_who_has_it(tiny_folder, tiny3_folder):
     k = load(tiny_folder, device="cpu")
-    said = message(lambda: k.pipeline("inpaint"))
+    said = refusal(lambda: k.pipeline("inpaint"))
     assert said == (
         f"{tiny_folder.name}/ has no part for inpaint; models that have one: mini-2.2, "
         "mini-2.1, kandinsky-2.2, kandinsky-2.1"
     )
-    said = message(lambda: load(tiny3_folder, device="cpu").pipeline("prior"))
+    said = refusal(lambda: load(tiny3_folder, device="cpu").pipeline("prior"))
     assert "has no part for prior; models that have one: mini-2.2" in said
-    assert message(lambda: k.pipeline("chisel")).endswith("models that have one: none")
-    assert message(lambda: k.open(iter(["decoder", "chisel"]))).endswith("one: none")
+    assert refusal(lambda: k.pipeline("chisel")).endswith("models that have one: none")
+    assert refusal(lambda: k.open(iter(["decoder", "chisel"]))).endswith("one: none")
 
 
 def test_open_takes_any_iterable(tiny_roles_folder):
@@ -249,7 +241,7 @@ def test_of_several_models_in_a_folder_the_one_asked_for_is_given(
 ):
     for folder in (tiny_folder, tiny3_folder):
         shutil.copytree(folder, tmp_path / "all", dirs_exist_ok=True)
-    said = message(lambda: load(tmp_path / "all"))
+    said = refusal(lambda: load(tmp_path / "all"))
     assert "holds several models; load one of them" in said
     assert f"all/{DECODER}" in said and "all/kandinsky-3" in said
     k = load(tmp_path / "all" / own, device="cpu")

@@ -10,6 +10,7 @@ import zlib
 
 import numpy as np
 import pytest
+from calls import refusal
 from PIL import Image
 
 from kandi_nb import cli
@@ -34,13 +35,6 @@ def saved(kind, **options):
     buffer = io.BytesIO()
     photo().save(buffer, kind, **options)
     return buffer.getvalue()
-
-
-def refusal(call) -> str:
-    with pytest.raises(KandiError) as raised:
-        call()
-    assert "\n" not in str(raised.value)
-    return str(raised.value)
 
 
 @pytest.mark.parametrize("kind", FORMATS)

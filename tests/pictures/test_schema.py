@@ -14,6 +14,7 @@ import warnings
 
 import numpy as np
 import pytest
+from calls import refusal
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
@@ -35,14 +36,6 @@ QUICK = Params("a red fox", steps=3, prior_steps=2, seed=7)
 def difference(a, b) -> int:
     """The largest difference of any two pixels, in 1/255."""
     return int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max())
-
-
-def message(call) -> str:
-    """The one line that a call fails with."""
-    with pytest.raises(KandiError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 def noise(*size: int, seed: int = 0) -> Image.Image:
@@ -111,7 +104,7 @@ def test_a_recipe_never_says_what_is_read_from_disk(tiny, tiny_folder, tmp_path,
     path = tmp_path / "evil.png"
     for called in (name, str(tiny_folder)):
         path.write_bytes(png(json.dumps({**drawn.recipes[0], "model": called})))
-        said = message(lambda: replay(path))
+        said = refusal(lambda: replay(path))
         assert "hand it over: kn.replay(picture, k)" in said
         assert said.isprintable()
 
@@ -195,7 +188,7 @@ def test_recipes_are_written_in_the_third_schema():
     ]
     assert made["schema"] == 3
     text = json.dumps({**made, "schema": 4})
-    assert "newer release" in message(lambda: recipe(io_file(text)))
+    assert "newer release" in refusal(lambda: recipe(io_file(text)))
 
 
 def io_file(text):
@@ -267,7 +260,7 @@ def test_a_number_format_that_is_none_is_one_line(tmp_path):
     for dtype in ("int3", 7, ["float32"], {}):
         made = {**drawing().recipes[0], "options": {"dtype": dtype}}
         (tmp_path / "x.png").write_bytes(png_bytes(drawing()[0], made))
-        assert "unknown dtype" in message(lambda: replay(tmp_path / "x.png"))
+        assert "unknown dtype" in refusal(lambda: replay(tmp_path / "x.png"))
 
 
 # Models in folders
@@ -286,7 +279,7 @@ def test_a_folder_is_recorded_by_its_last_name_and_fingerprint(tiny_folder, tmp_
         for part in (str(tmp_path), "somebody"):
             assert (part.encode() if isinstance(said, bytes) else part) not in said
     shutil.move(place, tmp_path / "elsewhere")
-    said = message(lambda: replay(path))
+    said = refusal(lambda: replay(path))
     assert "'my models/' (prior " in said and "kn.replay(picture, k)" in said
     moved = load(tmp_path / "elsewhere", device="cpu")
     assert difference(silently(lambda: replay(path, moved))[0], drawn[0]) == 0
@@ -336,12 +329,12 @@ def test_a_picture_that_was_changed_is_refused(tiny, tmp_path):
     (path,) = drawn.save(tmp_path)
     for name, changed in changed_pictures(path, drawn[0]):
         for call in (recipe, inputs_in, lambda p: diff(p, QUICK), lambda p: replay(p, tiny)):
-            said = message(lambda call=call, changed=changed: call(changed))
+            said = refusal(lambda call=call, changed=changed: call(changed))
             assert "was changed" in said or "holds no recipe" in said, name
     copied = drawn[0].copy()
     assert recipe(copied) == drawn.recipes[0], "a copy is the same picture"
     copied.putpixel((0, 0), (1, 2, 3))
-    assert "was changed" in message(lambda: recipe(copied))
+    assert "was changed" in refusal(lambda: recipe(copied))
     assert recipe(copy.deepcopy(drawn[0])) == drawn.recipes[0]
     assert recipe(pickle.loads(pickle.dumps(drawn[0]))) == drawn.recipes[0]
 
@@ -349,17 +342,17 @@ def test_a_picture_that_was_changed_is_refused(tiny, tmp_path):
 def test_a_change_is_not_forgotten_by_slices_and_is_saved_without_a_recipe(tmp_path):
     drawn = drawing(QUICK.replace(count=2))
     drawn[0].putpixel((0, 0), (1, 2, 3))
-    assert "was changed" in message(lambda: recipe(drawn[:1][0]))
+    assert "was changed" in refusal(lambda: recipe(drawn[:1][0]))
     with pytest.warns(KandiWarning, match="was changed .* a-red-fox-7 has no recipe") as said:
         first, second = drawn.save(tmp_path)
     assert len(said) == 1 and recipe(second) == drawn.recipes[1]
-    assert "holds no recipe" in message(lambda: recipe(first))
+    assert "holds no recipe" in refusal(lambda: recipe(first))
     with Image.open(first) as saved:
         assert difference(saved, drawn[0]) == 0
 
 
 def test_a_picture_without_a_recipe_says_so():
-    assert "this picture holds no recipe" in message(lambda: recipe(noise(8, 8, 3)))
+    assert "this picture holds no recipe" in refusal(lambda: recipe(noise(8, 8, 3)))
 
 
 def test_a_result_changes_no_recipe_of_another():
@@ -393,14 +386,14 @@ def test_pixels_as_arrays_and_tensors():
     assert (tuple(tensors.shape), tensors.dtype) == ((2, 3, 64, 64), torch.float32)
     assert tensors.permute(0, 2, 3, 1).numpy() * 255 == pytest.approx(arrays, abs=1e-4)
     mixed = Result([noise(8, 8, 3), noise(8, 16, 3)], list(whole.params), "m")
-    assert "8 × 8, 16 × 8" in message(mixed.arrays)
-    assert "no pictures" in message(whole[:0].tensors)
+    assert "8 × 8, 16 × 8" in refusal(mixed.arrays)
+    assert "no pictures" in refusal(whole[:0].tensors)
 
 
 def test_results_of_uneven_parts_are_refused():
     params = [QUICK, QUICK]
-    assert "one Params per picture" in message(lambda: Result([noise(8, 8, 3)], params, "m"))
-    said = message(lambda: Result([noise(8, 8, 3)] * 2, params, "m", inputs=[{}]))
+    assert "one Params per picture" in refusal(lambda: Result([noise(8, 8, 3)], params, "m"))
+    said = refusal(lambda: Result([noise(8, 8, 3)] * 2, params, "m", inputs=[{}]))
     assert "one dict of inputs per picture, not 1 for 2" in said
 
 
@@ -476,7 +469,7 @@ def test_inputs_damaged_by_hand_are_one_line(tmp_path, tiny, kind, chunk):
     made = with_inputs(image=noise(9, 7, 3)).recipes[0]
     path = tmp_path / "x.png"
     path.write_bytes(png(json.dumps(made), (inputs.CHUNK, chunk)))
-    said = message(lambda: inputs_in(path))
+    said = refusal(lambda: inputs_in(path))
     assert "the inputs in" in said and "x.png" in said and "original file" in said
     assert recipe(path) == made
 
@@ -489,13 +482,13 @@ def test_an_input_that_was_exchanged_is_refused(tmp_path, tiny, monkeypatch):
     chunk = pack_inputs({"image": noise(9, 7, 3, seed=1)})
     path = tmp_path / "x.png"
     path.write_bytes(png(json.dumps(result.recipes[0]), (inputs.CHUNK, chunk)))
-    assert "image is not the picture of the recipe" in message(lambda: replay(path, tiny))
+    assert "image is not the picture of the recipe" in refusal(lambda: replay(path, tiny))
 
 
 def test_inputs_that_the_task_does_not_take_are_refused(tmp_path, tiny):
     for name in ("progress", "k", "params", "image"):
         (path,) = with_inputs(**{name: noise(9, 7, 3)}).save(tmp_path, name=name)
-        assert f"does not take: {name}" in message(lambda path=path: replay(path, tiny))
+        assert f"does not take: {name}" in refusal(lambda path=path: replay(path, tiny))
 
 
 @pytest.mark.parametrize(
@@ -514,7 +507,7 @@ def test_damaged_words_about_inputs_are_one_line(tmp_path, tiny, described):
     made = {**drawing().recipes[0], "inputs": {"image": described}}
     (tmp_path / "x.png").write_bytes(png(json.dumps(made)))
     for call in (recipe, lambda p: diff(p, p), lambda p: replay(p, tiny)):
-        assert "the input 'image' is damaged" in message(lambda c=call: c(tmp_path / "x.png"))
+        assert "the input 'image' is damaged" in refusal(lambda c=call: c(tmp_path / "x.png"))
 
 
 def test_inputs_beyond_4_mib_stay_behind_and_save_says_so(tmp_path, capsys):

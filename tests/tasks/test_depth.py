@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from calls import StopAt
 from PIL import Image
 
 import kandi_nb
@@ -111,19 +112,12 @@ def test_without_guidance_a_map_is_followed_in_the_models_own_number_format(tiny
 
 
 def test_a_stop_and_previews_reach_the_pipeline(tiny_roles):
-    class Stop:
-        left = 2
-
-        def is_set(self):
-            self.left -= 1
-            return self.left < 0
-
     seen = []
     draw = partial(generate, tiny_roles, QUICK, depth=ramp())
     draw(on_preview=lambda pictures, step: seen.append(step))
     assert seen == [1, 2]
     with pytest.raises(Cancelled):
-        draw(stop=Stop())
+        draw(stop=StopAt(2))
     assert len(draw()) == 1, "the model stays usable"
 
 

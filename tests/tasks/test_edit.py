@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from calls import refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -36,14 +37,6 @@ def photo(width=64, height=64, seed=0, mode="RGB"):
 
 def apart(a, b) -> int:
     return int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max())
-
-
-def refusal(call) -> str:
-    """The one line that a call is refused with."""
-    with pytest.raises(KandiError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # Sizes, whichever way round

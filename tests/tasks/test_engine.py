@@ -9,6 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
+from calls import StopAt
 from PIL import Image, ImageOps
 
 from kandi_nb.drivers.measure.bench import bench
@@ -72,17 +73,6 @@ def photograph():
 def difference(a, b) -> int:
     """The largest difference of any two pixels, in 1/255."""
     return int(np.abs(np.asarray(a, int) - np.asarray(b, int)).max())
-
-
-class StopAt:
-    """Be set from the n-th look on."""
-
-    def __init__(self, n):
-        self.left = n
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 # A task of a few lines

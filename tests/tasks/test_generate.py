@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from calls import StopAt
 
 from kandi_nb.model import progress
 from kandi_nb.model.finite import check_finite
@@ -352,17 +353,6 @@ def test_more_texts_than_are_remembered_are_drawn_in_one_call(tiny, monkeypatch)
 
 
 # Stopping
-
-
-class StopAt:
-    """Be set from the n-th look on."""
-
-    def __init__(self, n):
-        self.left = n
-
-    def is_set(self):
-        self.left -= 1
-        return self.left < 0
 
 
 @pytest.mark.parametrize("looks", [0, 1, 2, 4])

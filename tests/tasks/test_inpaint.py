@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from calls import StopAt, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
@@ -61,14 +62,6 @@ def apart(a, b) -> int:
 def is_kept(before, after, mask) -> bool:
     kept = mask.array == 0
     return bool((np.asarray(before)[kept] == np.asarray(after)[kept]).all())
-
-
-def refusal(call) -> str:
-    """The one line that a call is refused with."""
-    with pytest.raises(KandiError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # What is kept
@@ -178,20 +171,13 @@ def test_kandinsky_3_repaints_by_its_decoder(tiny3_folder):
 def test_a_stop_and_previews_reach_the_loop(tiny_roles):
     from kandi_nb.words.errors import Cancelled
 
-    class Stop:
-        left = 2
-
-        def is_set(self):
-            self.left -= 1
-            return self.left < 0
-
     seen = []
     mask = rectangle(photo(), (8, 8, 40, 40))
     one = partial(inpaint, tiny_roles, QUICK, image=photo(), mask=mask)
     one(on_preview=lambda pictures, step: seen.append((len(pictures), step)))
     assert seen == [(1, 1), (1, 2)]
     with pytest.raises(Cancelled, match="of 3 steps"):
-        one(stop=Stop())
+        one(stop=StopAt(2))
     assert len(one()) == 1, "the model stays usable"
 
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+from calls import StopAt, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -40,14 +41,6 @@ def apart(a, b) -> int:
 
 def inside(drawn, picture, left=0, top=0):
     return drawn.crop((left, top, left + picture.width, top + picture.height))
-
-
-def refusal(call) -> str:
-    """The one line that a call is refused with."""
-    with pytest.raises(KandiError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 # What stays
@@ -205,19 +198,12 @@ def tiny21_roles_folder(tiny21_folder, tmp_path_factory):
 
 
 def test_a_stop_and_previews_reach_the_windows(tiny_roles):
-    class Stop:
-        left = 4
-
-        def is_set(self):
-            self.left -= 1
-            return self.left < 0
-
     seen = []
     one = partial(outpaint, tiny_roles, QUICK, image=photo(), right=192)
     one(on_preview=lambda pictures, step: seen.append((pictures[0].size, step)))
     assert seen == [((256, 64), 1)]
     with pytest.raises(Cancelled):
-        one(stop=Stop())
+        one(stop=StopAt(4))
     assert len(one()) == 1, "the model stays usable"
 
 

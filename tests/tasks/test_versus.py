@@ -8,6 +8,7 @@ import weakref
 
 import numpy as np
 import pytest
+from calls import refusal
 
 from kandi_nb.model.loading import assemble
 from kandi_nb.model.loading.load import load, load_instead
@@ -16,18 +17,9 @@ from kandi_nb.tasks.edit import edit
 from kandi_nb.tasks.generate import generate
 from kandi_nb.tasks.inpaint import inpaint
 from kandi_nb.tasks.versus import Versus, versus
-from kandi_nb.words.errors import KandiError
 from kandi_nb.words.params import Params, sweep
 
 QUICK = Params("a red fox", steps=2, prior_steps=2, seed=7)
-
-
-def refusal(call) -> str:
-    """The one line that a call fails with."""
-    with pytest.raises(KandiError) as caught:
-        call()
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from kandi_nb.drivers.panels import form, hearing, shown, view
 from kandi_nb.drivers.panels.form import form as form_of
 from kandi_nb.drivers.panels.state import wording
 from kandi_nb.drivers.panels.state.wording import translate_form
-from kandi_nb.drivers.widgets import painter
+from kandi_nb.drivers.widgets.classes import BROWSER
 from kandi_nb.drivers.widgets.translation import (
     Translation,
     languages,
@@ -28,7 +28,7 @@ from kandi_nb.words.tasks import INPUTS, TASKS
 
 MOST_MISSING = 8  # who writes a new sentence need not wait for four translators
 PACKAGE = Path(kn.__file__).parent
-SCRIPTS = painter.BROWSER.glob("*.js")
+SCRIPTS = BROWSER.glob("*.js")
 BEGUN = [language for language in languages() if messages(language)]  # not an empty file
 
 
