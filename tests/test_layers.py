@@ -290,7 +290,7 @@ def test_heavy_packages_are_imported_inside_functions(module):
         for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
         for node in ast.walk(function)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
+        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Call))
     }
     for name, nodes in imported(path, types=False).items():
         part = longest_known(name.split(".")[1:], OF_WIDGETS)
