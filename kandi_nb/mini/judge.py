@@ -126,7 +126,7 @@ def read(
         return []
     net = net or _judge()
     with torch.inference_mode():
-        logits = torch.cat([net(batch) for batch in tensor(images).split(256)])
+        logits = torch.cat([net(batch) for batch in tensor(images).split(256)])  # (n, words)
     split = torch.split(logits, [len(words) for words in HEADS.values()], 1)
     chances = {
         what: votes.softmax(1).tolist() for what, votes in zip(HEADS, split, strict=True)

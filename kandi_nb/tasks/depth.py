@@ -125,7 +125,7 @@ def hint(depth: Image) -> torch.Tensor:
     import numpy as np
     import torch
 
-    values = torch.from_numpy(np.asarray(depth.convert("L"), np.float32) / 255)
+    values = torch.from_numpy(np.asarray(depth.convert("L"), np.float32) / 255)  # [h, w]
     return values[None, None].repeat(1, 3, 1, 1)
 
 
@@ -147,13 +147,13 @@ def depth_of(
         processor, network = _estimator(*_weights(model), device_for(device))
         with torch.inference_mode():
             pixels = processor(images=photograph, return_tensors="pt")["pixel_values"]
-            near = network(pixels.to(network.device)).predicted_depth
+            near = network(pixels.to(network.device)).predicted_depth  # [1, h', w']
             near = torch.nn.functional.interpolate(
                 near[:, None].float(),
                 size=(photograph.height, photograph.width),
                 mode="bicubic",
                 align_corners=False,
-            )[0, 0].cpu()
+            )[0, 0].cpu()  # [h, w]
     low, high = near.min(), near.max()
     if not torch.isfinite(high - low) or low == high:
         raise KandiError(

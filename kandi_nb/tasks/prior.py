@@ -208,7 +208,7 @@ def _noise(prior: Any, batch: list[Text]) -> torch.Tensor | None:
     noises = [text.noise.rows for text in batch if text.noise is not None]
     if not noises:
         return None
-    rows = torch.cat(noises)
+    rows = torch.cat(noises)  # [texts, dim]
     return rows.to(device=prior._execution_device, dtype=prior.prior.dtype)
 
 
@@ -216,7 +216,7 @@ def _apply_guidance(predicted: torch.Tensor, guidance: float) -> torch.Tensor:
     """Combine the unguided and guided halves of a batch as the pipeline does."""
     if guidance <= 1:
         return predicted
-    unguided, guided = predicted.chunk(2)
+    unguided, guided = predicted.chunk(2)  # [texts, dim] each
     return unguided + guidance * (guided - unguided)
 
 

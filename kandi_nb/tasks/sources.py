@@ -184,7 +184,7 @@ def as_images(picture: Image) -> torch.Tensor:
     import numpy as np
     import torch
 
-    pixels = torch.from_numpy(np.asarray(picture, np.float32))
+    pixels = torch.from_numpy(np.asarray(picture, np.float32))  # [h, w, 3]
     return pixels.permute(2, 0, 1)[None] / 127.5 - 1
 
 

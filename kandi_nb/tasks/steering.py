@@ -98,7 +98,7 @@ def start_noise(k: Kandinsky, params: Any, latents: Any) -> tuple[Any, torch.Ten
     scale = latent_factor(picture_decoder(k.decoder))
     wanted = f"floats [n, {channels}, height / {scale}, width / {scale}]"
     noise = floats(latents, f"latents are {wanted}")
-    noise = noise[None] if noise.ndim == 3 else noise
+    noise = noise[None] if noise.ndim == 3 else noise  # [n, c, h/f, w/f]
     shape = list(noise.shape)
     if noise.ndim != 4 or noise.shape[1] != channels or not noise.numel():
         raise KandiError(f"latents are {wanted}, not of shape {shape}", about="latents")

@@ -109,7 +109,7 @@ def consistent(drawn: Image, source: Image) -> Image:
     height, width = known.shape[:2]
     blocks = height, new.shape[0] // height, width, new.shape[1] // width, 3
     for _ in range(ROUNDS):
-        missing = known - new.reshape(blocks).mean((1, 3))
+        missing = known - new.reshape(blocks).mean((1, 3))  # [h, w, 3]
         for channel in range(3):
             layer = Image.fromarray(missing[..., channel])
             larger = layer.resize(drawn.size, Image.Resampling.BICUBIC)

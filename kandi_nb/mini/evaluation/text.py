@@ -96,12 +96,12 @@ def cosines(painter: Painter, drawn: dict[str, list]) -> dict[str, float]:
 
     seen = [painter.see(drawn[language]) for language in LANGUAGES]
     stacked = torch.nn.functional.normalize(torch.stack(seen), dim=-1)  # (5, n, 128)
-    every = torch.einsum("and,bmd->abnm", stacked, stacked)
+    every = torch.einsum("and,bmd->abnm", stacked, stacked)  # (5, 5, n, n)
     languages, pictures = len(LANGUAGES), stacked.shape[1]
     other = ~torch.eye(languages, dtype=torch.bool)
     same = every.diagonal(dim1=2, dim2=3)[other].mean()
     scene = torch.arange(pictures) // 2
-    apart = scene[:, None] != scene[None]
+    apart = scene[:, None] != scene[None]  # (n, n)
     different = every[other][:, apart].mean()
     return {"same scene": same.item(), "different scenes": different.item()}
 

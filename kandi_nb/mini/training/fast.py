@@ -32,9 +32,9 @@ class _GroupNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, weight, bias, groups, eps):
         b, c, h, w = x.shape
-        rows = x.permute(0, 2, 3, 1).reshape(b, h * w, c)
+        rows = x.permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, h w, c)
         count = h * w * (c // groups)
-        first = _sums(rows).view(b, groups, -1).sum(-1) / count
+        first = _sums(rows).view(b, groups, -1).sum(-1) / count  # (b, groups)
         second = _sums(rows * rows).view(b, groups, -1).sum(-1) / count
         rstd = (second - first * first).clamp_min_(0).add_(eps).rsqrt_()
         scale = weight.float().view(1, groups, -1) * rstd[..., None]
@@ -48,9 +48,9 @@ class _GroupNorm(torch.autograd.Function):
     def backward(ctx, grad):
         rows, weight, mean, rstd = ctx.saved_tensors
         (b, c, h, w), groups = ctx.shape, ctx.groups
-        grad = grad.permute(0, 2, 3, 1).reshape(b, h * w, c)
+        grad = grad.permute(0, 2, 3, 1).reshape(b, h * w, c)  # (b, h w, c)
         count = h * w * (c // groups)
-        g0 = _sums(grad)
+        g0 = _sums(grad)  # (b, c)
         g1 = _sums(grad * rows)
 
         def spread(value: torch.Tensor) -> torch.Tensor:
@@ -60,18 +60,18 @@ class _GroupNorm(torch.autograd.Function):
         dweight = ((g1 - mean_c * g0) * rstd_c).sum(0)
         dbias = g0.sum(0)
         wf = weight.float()
-        a0 = (g0 * wf).view(b, groups, -1).sum(-1) / count
+        a0 = (g0 * wf).view(b, groups, -1).sum(-1) / count  # (b, groups)
         a1 = (g1 * wf).view(b, groups, -1).sum(-1) / count
         # dx = rstd (g w - a0 - xhat cov) with xhat = (x - mean) rstd and cov = mean(g w xhat):
         # linear in g and x, so three factors a channel are enough.
         cov = (a1 - mean * a0) * rstd
-        by_row = spread(-cov * rstd * rstd)
+        by_row = spread(-cov * rstd * rstd)  # (b, c)
         constant = spread((cov * rstd * mean - a0) * rstd)
         dx = torch.addcmul(
             constant[:, None].to(rows.dtype), rows, by_row[:, None].to(rows.dtype)
         )
         dx = dx.addcmul_(grad, (rstd_c * wf)[:, None].to(rows.dtype))
-        dx = dx.view(b, h, w, c).permute(0, 3, 1, 2)
+        dx = dx.view(b, h, w, c).permute(0, 3, 1, 2)  # (b, c, h, w)
         return dx, dweight.to(weight.dtype), dbias.to(weight.dtype), None, None
 
 

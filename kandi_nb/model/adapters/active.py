@@ -210,7 +210,7 @@ def _merge(weight: torch.Tensor, down: torch.Tensor, up: torch.Tensor) -> Any:
     """Return W + up · down as a weight of its own, so that pictures take no longer."""
     import torch
 
-    delta = (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)
+    delta = (up.flatten(1) @ down.flatten(1)).reshape(weight.shape)  # [out, in, …]
     return torch.nn.Parameter((weight.float() + delta).to(weight), requires_grad=False)
 
 

@@ -152,7 +152,7 @@ def call(part: Part, network: Any, height: int, width: int, count: int) -> Any:
     both = 2 * count  # guidance: with the prompt and without it
     zeros = functools.partial(torch.zeros, dtype=dtype)
     row = FAMILIES[part.family]
-    latents = (height // row.latent_factor, width // row.latent_factor)
+    latents = (height // row.latent_factor, width // row.latent_factor)  # [h/f, w/f]
     with torch.no_grad():
         if part.kind == "image_encoder":
             return network(zeros(count, 3, config.image_size, config.image_size))
@@ -173,7 +173,7 @@ def call(part: Part, network: Any, height: int, width: int, count: int) -> Any:
                 encoder_hidden_states=zeros(both, row.tokens, width_of),
                 attention_mask=torch.ones(both, row.tokens, dtype=torch.bool),
             )
-        sample = zeros(both, config.in_channels, *latents)
+        sample = zeros(both, config.in_channels, *latents)  # [2 n, c, h/f, w/f]
         return network(sample, 1, **_conditions(config, zeros, both, row.tokens))
 
 

@@ -72,7 +72,7 @@ class _Ideal:
         self.levels = loop.own.alphas_cumprod.double().cpu()
         self.dtype = loop.dtype
         self.config = SimpleNamespace(in_channels=4, out_channels=loop.channels)
-        shape = (1, 4, _SIDE, _SIDE)
+        shape = (1, 4, _SIDE, _SIDE)  # [n, c, h, w]
         # Between the bounds within which schedulers clip.
         self.picture = (
             torch.rand(shape, generator=torch.Generator().manual_seed(0)).double() * 2 - 1
@@ -85,11 +85,11 @@ class _Ideal:
         last = len(self.levels) - 1
         level = self.levels[min(max(round(float(timestep)), 0), last)]
         picture = self.picture.to(sample.device)
-        noise = (sample.double() - level.sqrt() * picture) / (1 - level).sqrt()
+        noise = (sample.double() - level.sqrt() * picture) / (1 - level).sqrt()  # [n, 4, h, w]
         self.strengths.append(noise.std().item())
         predicted = noise.to(sample.dtype)
         if self.config.out_channels > 4:  # −1 is the least variance, that of a sure network
-            predicted = torch.cat([predicted, -torch.ones_like(predicted)], 1)
+            predicted = torch.cat([predicted, -torch.ones_like(predicted)], 1)  # [n, 8, h, w]
         return (predicted,)
 
 
@@ -134,7 +134,7 @@ def _edit(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
     """Take the later half of the steps from the picture under noise, as edits do."""
     from diffusers.utils.torch_utils import randn_tensor
 
-    clean = network.picture.to(loop.dtype).repeat(_PICTURES, 1, 1, 1)
+    clean = network.picture.to(loop.dtype).repeat(_PICTURES, 1, 1, 1)  # [n, 4, h, w]
     generators = _generators()
     noise = randn_tensor(clean.shape, generator=generators, dtype=loop.dtype)
     scheduler.set_timesteps(STEPS)
@@ -143,7 +143,7 @@ def _edit(scheduler: Any, loop: Loop, network: _Ideal) -> torch.Tensor:
     for t in later:
         predicted = network(latents, t)[0]
         if not reads_variance_of(scheduler):
-            predicted = predicted[:, :4]
+            predicted = predicted[:, :4]  # [n, 4, h, w]
         latents = scheduler.step(predicted, t, latents, generator=generators).prev_sample
     return latents
 

@@ -55,11 +55,11 @@ def quick_attention(usual: Any) -> Any:
         reads_texts = self in cache.places
         flat = hidden_states
         if hidden_states.dim() == 4:  # 2.x, which norms in here and adds to what it was given
-            flat = self.group_norm(hidden_states.flatten(2)).transpose(1, 2)
+            flat = self.group_norm(hidden_states.flatten(2)).transpose(1, 2)  # [n, h w, c]
         # One copy in the order that three multiplications want, not three.
         flat = flat.contiguous()
         heads = self.heads
-        query = self.to_q(flat).unflatten(-1, (heads, -1)).transpose(1, 2)
+        query = self.to_q(flat).unflatten(-1, (heads, -1)).transpose(1, 2)  # [n, heads, h w, c]
         width = query.shape[1] * query.shape[3]
         mask = None
         if reads_texts:
@@ -69,12 +69,12 @@ def quick_attention(usual: Any) -> Any:
             own_keys = self.to_k(flat).unflatten(-1, (heads, -1)).transpose(1, 2)
             own_values = self.to_v(flat).unflatten(-1, (heads, -1)).transpose(1, 2)
             if reads_texts:
-                keys = torch.cat([keys, own_keys], 2)
+                keys = torch.cat([keys, own_keys], 2)  # [n, heads, tokens + h w, c]
                 values = torch.cat([values, own_values], 2)
             else:
                 keys, values = own_keys, own_values
         mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)
-        mixed = self.to_out[0](mixed.transpose(1, 2).flatten(2))
+        mixed = self.to_out[0](mixed.transpose(1, 2).flatten(2))  # [n, h w, c]
         if hidden_states.dim() == 4:
             return hidden_states + mixed.transpose(1, 2).reshape(hidden_states.shape)
         return mixed

@@ -69,7 +69,7 @@ class ConditioningCache:
             for layer, part in parts:
                 self.places[layer] = start
                 start += part.shape[-1]
-        self.rows = torch.cat([part for _, part in times], -1)
+        self.rows = torch.cat([part for _, part in times], -1)  # [steps, rows, widths]
         self.texts = torch.cat([part for _, part in texts], -1) if texts else self.rows[:0]
         self.mask = mask
         self.at(self.number)
@@ -77,7 +77,7 @@ class ConditioningCache:
     def scale_and_shift(self, layer: Any, width: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what a norm is multiplied by, and what is added: [rows, width, 1, 1]."""
         start = self.places[layer]
-        part = self.now[:, start : start + 2 * width, None, None]
+        part = self.now[:, start : start + 2 * width, None, None]  # [rows, 2 width, 1, 1]
         return part[:, :width], part[:, width:]
 
     def keys_and_values(
@@ -85,7 +85,7 @@ class ConditioningCache:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return those of the texts for an attention: [rows, heads, tokens, width / heads]."""
         start = self.places[layer]
-        part = self.texts[..., start : start + 2 * width]
+        part = self.texts[..., start : start + 2 * width]  # [rows, tokens, 2 width]
         keys, values = part.unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4)
         return keys, values
 

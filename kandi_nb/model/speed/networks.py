@@ -126,7 +126,7 @@ def _fill_second(
     more_told = unet.get_aug_embed(None, encoder_hidden_states, added_cond_kwargs)
     row = more_told[0] if isinstance(more_told, tuple) else more_told
     each = _time_embeddings(unet, sample)
-    emb = each[:, None] + row
+    emb = each[:, None] + row  # [steps, rows, width]
     texts = [(layer, texts_of(layer, states)) for layer in attentions]
     active = torch.nn.functional.silu(emb)
     times = [(layer, _scale_plus_one(layer.time_emb_proj(active))) for layer in resnets]
@@ -163,9 +163,9 @@ def _fill_third(
     cache = unet.conditioning
     cache.quick = {*reads, *looks}
     states = unet.encoder_hid_proj(encoder_hidden_states)
-    mask = (1 - encoder_attention_mask.to(sample.dtype)) * -10000.0
+    mask = (1 - encoder_attention_mask.to(sample.dtype)) * -10000.0  # [rows, tokens]
     each = _time_embeddings(unet, sample)
-    nothing = each.new_zeros(len(sample), each.shape[-1])
+    nothing = each.new_zeros(len(sample), each.shape[-1])  # [rows, width]
     emb = each[:, None] + unet.add_time_condition(nothing, states, mask[:, None])
     cache.whole = {"states": states, "emb": emb}
     texts = [(layer, texts_of(layer, states)) for layer in reads]
@@ -215,7 +215,7 @@ def _resnet_forward(usual: Any) -> Any:
         resize = self.upsample or self.downsample
         if resize is not None:
             input_tensor, hidden = resize(input_tensor), resize(hidden)
-        hidden = self.conv1(hidden)
+        hidden = self.conv1(hidden)  # [rows, width, h, w]
         scale, shift = cache.scale_and_shift(self, self.norm2.num_channels)
         hidden = torch.addcmul(shift, self.norm2(hidden), scale)
         hidden = self.conv2(F.silu(hidden, inplace=True))

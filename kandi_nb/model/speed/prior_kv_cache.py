@@ -130,9 +130,9 @@ def _read_text(
     rows = torch.cat([text, pooled], 1)  # [rows, kept + 1, width]
     rows = rows + torch.cat([position[:, :kept], position[:, places : places + 1]], 1)
     end = kept + 1 + NEW
-    unread = (1 - attention_mask[:, :kept].to(rows.dtype)) * -10000.0
-    unread = torch.nn.functional.pad(unread, (0, end - kept))
-    causal = prior.causal_attention_mask[:, :end, :end].to(rows.dtype)
+    unread = (1 - attention_mask[:, :kept].to(rows.dtype)) * -10000.0  # [rows, kept]
+    unread = torch.nn.functional.pad(unread, (0, end - kept))  # [rows, end]
+    causal = prior.causal_attention_mask[:, :end, :end].to(rows.dtype)  # [1, end, end]
     mask = (unread[:, None] + causal)[:, None]  # [rows, 1, end, end]
     held = KeysAndValues([], [], mask[:, :, -NEW:], position[:, places + 1 :])
     for block in prior.transformer_blocks:
@@ -148,7 +148,7 @@ def _answer_of(prior: Any, text: KeysAndValues, embedding: Any, time: Any) -> An
     import torch
 
     time = torch.as_tensor(time, device=embedding.device).reshape(1)
-    moment = prior.time_embedding(prior.time_proj(time).to(embedding.dtype))
+    moment = prior.time_embedding(prior.time_proj(time).to(embedding.dtype))  # [1, width]
     rows = torch.cat(
         [
             moment.expand(len(embedding), -1)[:, None],
@@ -177,6 +177,7 @@ def _heads(block: Any, rows: Any) -> tuple[Any, Any, Any]:
 
 
 def _block(block: Any, rows: Any, query: Any, keys: Any, values: Any, mask: Any) -> Any:
+    """Take rows [rows, places, width] through the rest of a layer, with what `_heads` made."""
     import torch.nn.functional as F
 
     mixed = F.scaled_dot_product_attention(query, keys, values, attn_mask=mask)

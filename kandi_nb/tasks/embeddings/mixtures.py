@@ -115,7 +115,7 @@ def combine(rows: Embedding, weights: Sequence[float], how: str) -> Embedding:
         return parts[0][0]  # the item itself, to the last bit
     # Sums of floats depend on their order by a rounding; this one does not ask whose was first.
     ordered = sorted(parts, key=lambda part: (part[0].tensor.tolist(), part[1]))
-    matrix = torch.cat([row.tensor for row, _ in ordered]).double()
+    matrix = torch.cat([row.tensor for row, _ in ordered]).double()  # [items, dim]
     shares = torch.tensor([weight for _, weight in ordered], dtype=torch.float64)
     mixed = _slerp(matrix, shares) if how == "slerp" else shares @ matrix
     recipe = sum_recipe([row.recipes[0] for row, _ in parts], [weight for _, weight in parts])
@@ -145,7 +145,7 @@ def _slerp(rows: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
     Of two rows it is slerp. Buss and Fillmore, "Spherical averages and applications to
     spherical splines and interpolation", 2001, algorithm A1.
     """
-    norms = rows.norm(dim=1)
+    norms = rows.norm(dim=1)  # [items]
     if not norms.all():
         raise KandiError('an item of length 0 has no direction for slerp; take how="mean"')
     units = rows / norms[:, None]

@@ -27,7 +27,7 @@ def condition_of(
     prompts, negatives = (None if text is None else list(text) for text in texts)
     if positive is None:
         return text_states(pipeline, prompts or [], negatives, both)
-    rows = torch.cat([negative, positive]) if both else positive
+    rows = torch.cat([negative, positive]) if both else positive  # [n or 2 n, dim]
     added = {"image_embeds": rows.to(**fits)}
     if hints is not None:
         added["hint"] = torch.cat([hints, hints] if both else [hints]).to(**fits)
@@ -76,7 +76,7 @@ def text_states(
     )
     rows = [distinct.index(text) if text.strip() else 0 for text in texts]
     said = torch.tensor([bool(text.strip()) for text in texts], device=mask.device)
-    mask = mask[rows].bool() & said[:, None]
+    mask = mask[rows].bool() & said[:, None]  # [rows, tokens]
     wanted = wanted[rows].to(denoiser(pipeline).dtype) * mask[..., None]
     return {"encoder_hidden_states": wanted, "encoder_attention_mask": mask}
 
@@ -108,7 +108,7 @@ def _own_mean(context: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     import torch
 
     places = context.shape[1]
-    counted = ((mask[:, 0] == 0).sum(1, keepdim=True) + 1).clamp(max=places)
-    own = torch.arange(places, device=context.device) < counted
-    total = (context.float() * own[..., None]).sum(1, keepdim=True)
+    counted = ((mask[:, 0] == 0).sum(1, keepdim=True) + 1).clamp(max=places)  # [rows, 1]
+    own = torch.arange(places, device=context.device) < counted  # [rows, places]
+    total = (context.float() * own[..., None]).sum(1, keepdim=True)  # [rows, 1, dim]
     return (total / counted[..., None]).to(context.dtype)

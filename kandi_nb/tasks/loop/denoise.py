@@ -169,7 +169,7 @@ def _start(
     from diffusers.utils.torch_utils import randn_tensor
 
     fits = {"device": pipeline._execution_device, "dtype": denoiser(pipeline).dtype}
-    clean = images.to(**fits)
+    clean = images.to(**fits)  # [n, 3, h, w], or latents
     if images.shape[1] == 3:  # pictures: latents have another number of channels
         clean = tiles.encode(picture_decoder(pipeline), clean, windows)
     scheduler = pipeline.scheduler
@@ -180,7 +180,7 @@ def _start(
         noise = randn_tensor(clean.shape, generator=list(generators), **fits)
     noise = noise.to(**fits)
     if masks is None:
-        keep = torch.zeros_like(clean[:, :1])
+        keep = torch.zeros_like(clean[:, :1])  # [n, 1, h/f, w/f]
     else:
         keep = kept_cells(masks, masks.shape[-1] // clean.shape[-1]).to(**fits)
     # A masked part at full strength is new; everything else shines through its noise.
@@ -217,7 +217,7 @@ def _noise(
         clean=nothing,
         noise=noise,
         latents=noise * scheduler.init_noise_sigma,
-        keep=nothing[:, :1],
+        keep=nothing[:, :1],  # [n, 1, h/f, w/f]
         timesteps=scheduler.timesteps,
         generators=list(generators),
         keeps=False,
@@ -247,7 +247,7 @@ def _denoise(
     with own_lengths(unet), known as begin:
         for number, t in enumerate(start.timesteps):
             rows = torch.cat([latents, clean * keep, keep], 1) if told else latents
-            rows = torch.cat([rows] * 2) if guidance > 1 else rows
+            rows = torch.cat([rows] * 2) if guidance > 1 else rows  # [2 n, …]
             begin(number)
             predicted = tiles.predict_noise(unet, rows, t, condition, windows, tick)
             predicted = apply_guidance(predicted, guidance, channels, scheduler)

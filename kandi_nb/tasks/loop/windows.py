@@ -117,7 +117,7 @@ def _average(
     share: Any = None
     for start in range(0, len(boxes), at_once):
         part = boxes[start : start + at_once]
-        seen = look(torch.cat([_crop(whole, box) for box in part]))
+        seen = look(torch.cat([_crop(whole, box) for box in part]))  # [boxes × n, c, h, w]
         if total is None:
             share = _tent(seen)
             height, width = (round(side * scale) for side in whole.shape[-2:])

@@ -192,12 +192,12 @@ def _train(k: Kandinsky, shown_rows: torch.Tensor, others: torch.Tensor) -> Chec
     """Fit all examples, and say how well those were told that were left out."""
     import torch
 
-    rows = torch.cat([shown_rows, others])
+    rows = torch.cat([shown_rows, others])  # [n, dim]
     truth = torch.tensor([1.0] * len(shown_rows) + [0.0] * len(others))
     right = 0
     # A picture and its mirror image are one example: they stand half of a side apart.
     halves = [torch.arange(len(side)) % max(1, len(side) // 2) for side in (shown_rows, others)]
-    fold = torch.cat(halves) % FOLDS
+    fold = torch.cat(halves) % FOLDS  # [n]
     for number in range(FOLDS):
         left_out = fold == number
         if not left_out.any() or left_out.all() or len(set(truth[~left_out].tolist())) < 2:
@@ -215,11 +215,11 @@ def _fit(rows: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
     import torch
 
     with torch.inference_mode(False), torch.enable_grad():
-        mean, deviation = rows.mean(0), rows.std(0).clamp_min(1e-6)
-        scaled = (rows - mean) / deviation
+        mean, deviation = rows.mean(0), rows.std(0).clamp_min(1e-6)  # [dim] each
+        scaled = (rows - mean) / deviation  # [n, dim]
         weights = torch.zeros(rows.shape[1], requires_grad=True)
         bias = torch.zeros(1, requires_grad=True)
-        share = torch.where(truth > 0, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
+        share = torch.where(truth > 0, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))  # [n]
         descent = torch.optim.LBFGS(
             [weights, bias], max_iter=100, line_search_fn="strong_wolfe"
         )
@@ -241,4 +241,4 @@ def _fit(rows: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
 
 
 def _chances(weights: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    return (rows @ weights[:-1] + weights[-1]).sigmoid()
+    return (rows @ weights[:-1] + weights[-1]).sigmoid()  # [n]

@@ -52,10 +52,10 @@ def diffusion_loss(
 
     alone = out.shape[1] == noise.shape[1]
     predicted, between = (out.float(), None) if alone else out.float().chunk(2, 1)
-    a = alphas[t].view(-1, 1, 1, 1)
+    a = alphas[t].view(-1, 1, 1, 1)  # (b, 1, 1, 1)
     before = torch.where(t > 0, alphas[(t - 1).clamp_min(0)], 1.0).view(-1, 1, 1, 1)
     weight = (GAMMA * (1 - a) / a).clamp_max(1)
-    error = (predicted - noise).square().mean((1, 2, 3), keepdim=True)
+    error = (predicted - noise).square().mean((1, 2, 3), keepdim=True)  # (b, 1, 1, 1)
     if between is None:
         return (weight * error).mean(), error.flatten(), torch.zeros(())
     beta = 1 - a / before
@@ -90,7 +90,7 @@ def predicted_embeddings(
     """
     dtype = next(model.parameters()).dtype
     clean = (embeddings - model.clip_mean.float()) / model.clip_std.float()
-    a = a[:, None]
+    a = a[:, None]  # (b, 1)
     noisy = a.sqrt() * clean + (1 - a).sqrt() * noise
     predicted = model(
         noisy.to(dtype),
@@ -143,7 +143,7 @@ def _of_prior(k: Kandinsky, prepared: Prepared) -> tuple[Any, Any]:
     def both(
         network: Any, index: torch.Tensor, generator: torch.Generator, text: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        embeddings = prepared.embeddings[index]
+        embeddings = prepared.embeddings[index]  # (b, dim)
         t = torch.randint(len(alphas), (len(index),), generator=generator)
         noise = torch.randn(embeddings.shape, generator=generator)
         said = read.embeds[text], read.states[text, :longest], read.mask[text, :longest]
@@ -179,13 +179,13 @@ def _of_decoder(k: Kandinsky, prepared: Prepared) -> tuple[Any, Any]:
     def both(
         network: Any, index: torch.Tensor, generator: torch.Generator, unsaid: torch.Tensor
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-        clean = torch.stack([prepared.latents[n] for n in index.tolist()])
+        clean = torch.stack([prepared.latents[n] for n in index.tolist()])  # (b, 4, h, w)
         noise = torch.randn(clean.shape, generator=generator)
         t = torch.randint(len(alphas), (len(index),), generator=generator)
-        at = alphas[t].view(-1, 1, 1, 1)
+        at = alphas[t].view(-1, 1, 1, 1)  # (b, 1, 1, 1)
         noisy = at.sqrt() * clean + (1 - at).sqrt() * noise
         blur = torch.randn(len(index), len(spread), generator=generator)
-        rows = prepared.embeddings[index] + NOISE * spread * blur
+        rows = prepared.embeddings[index] + NOISE * spread * blur  # (b, dim)
         rows = torch.where(unsaid[..., None], prepared.nothing, rows)
         weight = network.conv_in.weight
         fits = {"device": weight.device, "dtype": weight.dtype}

@@ -103,7 +103,7 @@ def prepare(
         decoded = _texts_in_batches(k, [*distinct, ""], _decoders_texts)
     return Prepared(
         latents=tuple(_own(row) for row in _rows_in_batches(k, pictures, _latents)),
-        embeddings=_own(torch.stack(embeddings)),
+        embeddings=_own(torch.stack(embeddings)),  # [n, dim]
         captions=torch.tensor([distinct.index(text) for text in texts]),
         nothing=_own(imagined[NOTHING][0]),
         read=_texts_in_batches(k, [*distinct, ""], _priors_texts),

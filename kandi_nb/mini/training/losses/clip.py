@@ -71,7 +71,7 @@ def clip_loss_of(
         right, down = (draw.randint(-SHIFT, SHIFT) + SHIFT for _ in range(2))
         x = F.pad(x, (SHIFT,) * 4, mode="replicate")[..., down : down + 64, right : right + 64]
         x = x + DUST * draw.random() * torch.randn_like(x)
-        t = model.text(ids).text_embeds
+        t = model.text(ids).text_embeds  # (b, 128)
         v = model.vision(x).image_embeds
         tn, vn = F.normalize(t.float(), dim=-1), F.normalize(v.float(), dim=-1)
         logits = tn @ vn.T * model.temperature.float().clamp(max=LARGEST_TEMPERATURE).exp()

@@ -92,8 +92,8 @@ def masks_of(silhouettes: np.ndarray) -> Extra:
         masks = [
             draw_mask(kind, silhouettes[i], draw) for kind, i in zip(kinds, index, strict=True)
         ]
-        repaint = torch.from_numpy(np.stack(masks))[:, None]
-        repaint = F.interpolate(repaint, clean.shape[-2:], mode="nearest")
+        repaint = torch.from_numpy(np.stack(masks))[:, None]  # (b, 1, s, s)
+        repaint = F.interpolate(repaint, clean.shape[-2:], mode="nearest")  # (b, 1, h, w)
         keep = (1 - grow(repaint)).to(clean.device)
         return {"channels": torch.cat([clean * keep, keep], 1)}
 

@@ -72,11 +72,11 @@ def denoising_loss_of(
         t = torch.randint(1000, (batch,), generator=generator).to(p.device)
         noise = torch.randn_like(clean)
         a = alphas.to(p.device)
-        at = a[t].view(-1, 1, 1, 1)
+        at = a[t].view(-1, 1, 1, 1)  # (b, 1, 1, 1)
         noisy = at.sqrt() * clean + (1 - at).sqrt() * noise
         x = noisy
         if "channels" in beside:
-            x = torch.cat([noisy, beside["channels"].to(noisy)], 1)
+            x = torch.cat([noisy, beside["channels"].to(noisy)], 1)  # (b, 2 c + 1, h, w)
         if "hint" in beside:
             arguments["added_cond_kwargs"]["hint"] = beside["hint"]
         x = x.to(p.dtype).contiguous(memory_format=torch.channels_last)

@@ -65,10 +65,10 @@ def word_loss(
     split = torch.split(logits.float(), [len(words) for words in HEADS.values()], 1)
     for votes, (what, mask) in zip(split, masks.items(), strict=True):
         mask = mask[index].to(votes.device)
-        there = mask.sum(1) > 0
-        chance = (votes.softmax(1) * mask).sum(1)
+        there = mask.sum(1) > 0  # (b,)
+        chance = (votes.softmax(1) * mask).sum(1)  # (b,)
         total = total - (weight * chance.clamp_min(1e-7).log())[there].mean()
-        hit = mask.gather(1, votes.argmax(1, keepdim=True))[there]
+        hit = mask.gather(1, votes.argmax(1, keepdim=True))[there]  # (some, 1)
         figures[what] = hit.mean().item()
     return total, figures
 
@@ -115,7 +115,7 @@ def _disturb(x: torch.Tensor) -> torch.Tensor:
     # A decoder errs by latent cells: lines are bent and colours are off from cell to cell.
     bent, tinted = (torch.rand(len(x), 1, 1, 1).square() for _ in range(2))
     grid = F.affine_grid(torch.eye(2, 3).expand(len(x), -1, -1), x.shape, align_corners=False)
-    grid = grid + (0.06 * bent * _cells(len(x), 2)).permute(0, 2, 3, 1)
+    grid = grid + (0.06 * bent * _cells(len(x), 2)).permute(0, 2, 3, 1)  # (b, 64, 64, 2)
     x = F.grid_sample(
         x, grid.to(x), mode="bilinear", padding_mode="border", align_corners=False
     )

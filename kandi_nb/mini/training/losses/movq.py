@@ -84,7 +84,7 @@ def movq_loss_of(data: np.ndarray, silhouettes: np.ndarray, batch: int = BATCH) 
         index = torch.randint(len(data), (batch,), generator=generator)
         x = pictures(data, index, p.device, p.dtype)
         z = model.encode(x).latents
-        flat = z.float().permute(1, 0, 2, 3).flatten(1)
+        flat = z.float().permute(1, 0, 2, 3).flatten(1)  # (c, b h w)
         std, mean = torch.std_mean(flat, 1)
         moments = (mean.square() + (std - 1).square()).mean()
         y = model.decode(z + NOISE * torch.randn_like(z), force_not_quantize=True).sample
@@ -130,14 +130,14 @@ def fit_codebook(model: nn.Module, latents: torch.Tensor, rounds: int = 12) -> f
     60,000 cells are some sixty a code. The pipelines decode without quantising, so the codes
     are only there for who asks for them.
     """
-    cells = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
+    cells = latents.float().permute(0, 2, 3, 1).reshape(-1, latents.shape[1])  # (n h w, c)
     cells = cells[
         torch.randperm(len(cells), generator=torch.Generator().manual_seed(0))[:60_000]
     ]
     codes = cells[: networks.CODES].clone()
     for _ in range(rounds):
         near = torch.cat([torch.cdist(some, codes).argmin(1) for some in cells.split(8192)])
-        count = torch.bincount(near, minlength=len(codes))[:, None]
+        count = torch.bincount(near, minlength=len(codes))[:, None]  # (codes, 1)
         mean = torch.zeros_like(codes).index_add_(0, near, cells) / count.clamp_min(1)
         codes = torch.where(count > 0, mean, codes)
     with torch.no_grad():

@@ -36,7 +36,7 @@ def lengthen(short: nn.Module, tokens: int = networks.TOKENS) -> nn.Module:
     place = weights["positional_embedding"]
     text, rest = place[:, :-4], place[:, -4:]
     filler = text[:, -1:].expand(-1, tokens - text.shape[1], -1)
-    weights["positional_embedding"] = torch.cat([text, filler, rest], 1)
+    weights["positional_embedding"] = torch.cat([text, filler, rest], 1)  # (1, places, width)
     weights.pop("causal_attention_mask", None)
     long.load_state_dict(weights, strict=False)
     return long
@@ -68,8 +68,8 @@ def prior_loss_of(
             for i in index.tolist()
         ]
         ids = tokenize(tokenizer, texts)[:, :WINDOW].to(p.device)
-        ends = ids.eq(networks.VOCABULARY - 1).int().argmax(1, keepdim=True)
-        mask = torch.arange(WINDOW, device=p.device)[None] <= ends
+        ends = ids.eq(networks.VOCABULARY - 1).int().argmax(1, keepdim=True)  # (b, 1)
+        mask = torch.arange(WINDOW, device=p.device)[None] <= ends  # (b, WINDOW)
         with torch.no_grad():
             out = text(ids)
             states = F.pad(out.last_hidden_state, (0, 0, 0, WINDOW - ids.shape[1]))

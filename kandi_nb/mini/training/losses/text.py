@@ -45,7 +45,7 @@ class TextEncoder(nn.Module):
             embedding, states = self.encoder(ids, mask)
             return states, embedding
         states = self.encoder(ids, attention_mask=mask).last_hidden_state
-        there = mask[..., None].to(states.dtype)
+        there = mask[..., None].to(states.dtype)  # (b, n, 1)
         return states, self.project((states * there).sum(1) / there.sum(1))
 
 

@@ -59,7 +59,7 @@ def conditioning_21(
 
     def conditioning(index: torch.Tensor, generator: torch.Generator) -> dict[str, Any]:
         b, p = len(index), next(encoder.parameters())
-        e = embeddings[index] + NOISE * spread * torch.randn(b, embeddings.shape[1])
+        e = embeddings[index] + NOISE * spread * torch.randn(b, embeddings.shape[1])  # (b, 128)
         chance = torch.rand(b)
         mixture = index >= len(scenes)
         e[(chance < DROPPED) | (chance < 2 * DROPPED) & ~mixture] = nothing
@@ -95,7 +95,7 @@ def conditioning_3(scenes: Sequence[Scene], tokenizer, encoder: nn.Module) -> Co
         with torch.no_grad():
             states = encoder(ids, attention_mask=mask).last_hidden_state
         mask = mask * (chance < 1 - DROPPED).to(mask)[:, None]
-        states = states * mask[..., None]
+        states = states * mask[..., None]  # (b, n, width)
         return {"encoder_hidden_states": states, "encoder_attention_mask": mask}
 
     return conditioning
