@@ -185,10 +185,9 @@ def test_other_doors_take_no_pipe_and_no_device(tmp_path, read):
         assert "is a device, no file" in refusal(lambda path=path: read(path))
 
 
-@pytest.mark.parametrize("words", [["strip"], ["serve", "--token-file"]])
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
-def test_commands_take_no_pipe_and_no_device(tmp_path, words, capsys):
+def test_commands_take_no_pipe_and_no_device(tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe")
     for path in (str(tmp_path / "pipe"), "/dev/zero"):
-        assert cli.main([*words, path]) == 2
+        assert cli.main(["strip", path]) == 2
         assert "is a device, no file" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from kandi_nb.tasks.teaching import prepared as preparing
 from kandi_nb.tasks.teaching.checker import _chances, _train
 from kandi_nb.tasks.teaching.dataset import read_dataset
 from kandi_nb.tasks.teaching.losses import diffusion_loss
+from kandi_nb.tasks.teaching.training import read_checkpoint
 from kandi_nb.words.errors import KandiError, KandiWarning
 
 QUICK = kn.Params("a fox", steps=2, prior_steps=2, seed=3)
@@ -270,6 +272,13 @@ def test_a_damaged_checkpoint_is_named(tiny, lesson_folder, tmp_path):
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(KandiError, match=r"no whole checkpoint .* remove it to begin anew"):
         kn.teach(tiny, lesson_folder, steps=FEW, folder=kept, **SMALL)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_pipe_is_no_checkpoint(tmp_path):
+    os.mkfifo(tmp_path / "decoder.checkpoint.safetensors")
+    with pytest.raises(KandiError, match="is a device, no file"):
+        read_checkpoint(tmp_path / "decoder.checkpoint.safetensors")
 
 
 def test_one_folder_is_for_one_teaching_at_a_time(tiny, lesson_folder, tmp_path):

@@ -110,11 +110,13 @@ def batch(
         except (Cancelled, KeyboardInterrupt) as error:
             raise _stop_error(error, done) from None
         except Unsaved as error:
-            raise Unsaved(f"{error}. {_how_far(done)}; make room, then call it again") from None
+            again = "make room, or put the folder back, then call it again"
+            raise Unsaved(f"{error}. {_how_far(done)}; {again}") from None
         finally:
             done.seconds = time.monotonic() - began
-            clear(folder)  # what killed workers had half written
-            done.page = _page(folder)
+            if folder.is_dir():  # else its page would make it anew
+                clear(folder)  # what killed workers had half written
+                done.page = _page(folder)
     return done
 
 
@@ -228,6 +230,8 @@ def _check_engine(engine: Any, address: Any) -> None:
 
 
 def _how_far(done: Batch) -> str:
+    if not done.folder.is_dir():
+        return f"{done.total} pictures were asked for"
     here = sum(1 for _ in names(done.folder))  # what was saved after the last report, too
     return f"{here} pictures are in {done.folder}, {done.total} were asked for"
 

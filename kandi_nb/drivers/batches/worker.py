@@ -107,6 +107,7 @@ class Worker:
             check_model(self.k, self.task.name)
         if draws:
             self.claims, self.index = Claims(order.folder), Index(order.folder)
+            self._there = _identity(order.folder)
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -196,6 +197,7 @@ class Worker:
         path = self._path(mark)
         if is_whole(path):
             return THERE
+        self._check_folder()
         try:
             if not self.claims.take(mark):
                 return BUSY
@@ -232,15 +234,33 @@ class Worker:
         for mark, image, recipe, inputs in pictures:
             data = png_bytes(image, recipe, inputs if self.order.keep_inputs else None)
             digest = hashlib.sha256(data).hexdigest()
+            self._check_folder()  # writing would make it anew, apart from what is there
             try:
                 self.index.add(line(f"{mark}.png", recipe, seconds, time.time(), digest))
                 if not is_whole(self._path(mark)):
                     write(self._path(mark), data)
             except (KandiError, OSError) as error:
                 raise Unsaved(line_of(error)) from error
+        self._check_folder()
+
+    def _check_folder(self) -> None:
+        """Raise Unsaved where another folder has the name now, or none."""
+        if _identity(self.order.folder) != self._there:
+            raise Unsaved(
+                f"{self.order.folder} was renamed, removed or exchanged while it was drawn into"
+            )
 
     def _path(self, mark: str) -> Path:
         return self.order.folder / f"{mark}.png"
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return by what the system knows a folder, whatever it is called; None without one."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def set_aside(path: Path, why: str) -> None:

@@ -166,7 +166,11 @@ def tokens_of(texts: str | Sequence[str] | None) -> list[str]:
     """Return the tokens of a text with commas or lines, or of a list; raise KandiError."""
     if texts is None:
         return []
+    if isinstance(texts, (bytes, bytearray)) or not isinstance(texts, (str, Sequence)):
+        raise KandiError(f"a token is text, not a {type(texts).__name__}")
     listed = texts.replace(",", "\n").splitlines() if isinstance(texts, str) else list(texts)
+    if not all(isinstance(token, str) for token in listed):
+        raise KandiError("tokens are texts, one or a list of them")
     tokens = [token.strip() for token in listed if token.strip()]
     for token in tokens:
         if len(token) < 16 or not token.isascii() or not token.isprintable() or " " in token:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ...words.bounds import first_duplicate
 from ...words.errors import KandiError, quote, shorten
+from ...words.files import refuse_device
 
 Row = tuple[int, dict[str, Any]]  # its number, as messages say it, and column → value
 Lines = Iterator[tuple[int, str]]
@@ -38,6 +39,7 @@ def rows(path: Path, only: Collection[str] | None = None) -> Iterator[Row]:
     if reader is None:
         raise KandiError(f"{path} is no table that can be read; known: {', '.join(READERS)}")
     try:
+        refuse_device(path, path, "a table")
         with path.open("rb") as file:
             yield from reader(path, _lines(path, file), only)
     except OSError as error:

@@ -21,7 +21,7 @@ from ...model.adapters.layouts import LowRank
 from ...model.loading.kandinsky import Kandinsky
 from ...model.quiet import quiet
 from ...words.errors import KandiError
-from ...words.files import write
+from ...words.files import refuse_device, write
 from ..prior import generator
 
 if TYPE_CHECKING:
@@ -191,6 +191,7 @@ def read_checkpoint(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]
     """Return the tensors and the state of a checkpoint; raise KandiError for a damaged one."""
     from safetensors import SafetensorError, safe_open
 
+    refuse_device(path, path, "a checkpoint")
     try:
         with safe_open(path, "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

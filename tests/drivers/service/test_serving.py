@@ -8,6 +8,7 @@ import signal
 import socket
 import statistics
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -315,6 +316,35 @@ def test_tokens_come_from_lines_and_commas():
     assert tokens_of(f"{TOKEN}\n\n {TOKEN}2 ,{TOKEN}3") == [TOKEN, f"{TOKEN}2", f"{TOKEN}3"]
     assert tokens_of("") == tokens_of(None) == []
     assert is_loopback("localhost") and is_loopback("::1") and not is_loopback("example.org")
+
+
+@pytest.mark.parametrize("token", [5, b"bytes-that-are-long-enough", [5], {"a": 1}, 1.5])
+def test_a_token_that_is_no_text_is_refused_in_a_line(token):
+    with pytest.raises(KandiError, match=r"a token is text|tokens are texts"):
+        tokens_of(token)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with a name")
+def test_a_file_of_tokens_may_be_a_pipe_that_ends(tmp_path, monkeypatch):
+    from kandi_nb.drivers.commands.services import serve as command
+
+    ours, theirs = os.pipe()
+    writing = os.fdopen(theirs, "w")
+    threading.Timer(0.05, lambda: (writing.write(TOKEN), writing.close())).start()
+    assert command._tokens(f"/dev/fd/{ours}") == [TOKEN]  # what a shell makes of <(…)
+    os.mkfifo(tmp_path / "pipe")  # nobody writes there
+    monkeypatch.setattr(command, "_PIPE_SECONDS", 0.1)
+    ours, theirs = os.pipe()  # somebody may still write there
+    (tmp_path / "big").write_bytes(b"a" * 2**17)
+    for file, says in (
+        (tmp_path / "pipe", "holds no token"),
+        (f"/dev/fd/{ours}", "does not end"),
+        (tmp_path / "big", "more than 65,536 bytes"),
+        ("/dev/zero", "is a device"),
+        (tmp_path, "cannot be read"),
+    ):
+        with pytest.raises(KandiError, match=says):
+            command._tokens(str(file))
 
 
 def test_told_twice_to_end_it_says_so_and_never_500(tiny):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 from ....words.errors import KandiError
@@ -53,10 +54,22 @@ class Claims:
 
     def give_back(self, mark: str) -> None:
         """Let go of a picture, drawn or not."""
-        (self._claims / mark).unlink(missing_ok=True)
+        with suppress(OSError):  # the folder is gone; a claim counts while its owner lives
+            (self._claims / mark).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Leave; what was claimed is free. Clears away what killed processes left."""
+        """Leave; what was claimed is free. Clears away what killed processes left.
+
+        Never raises: where the folder is gone, or another, there is nothing to clear away.
+        """
+        with suppress(OSError):
+            if self._claims.is_dir():  # else a lock would make the folder anew
+                self._clear_away()
+        with suppress(OSError):
+            self._lock.release()
+            (self._owners / f"{self.name}.lock").unlink(missing_ok=True)
+
+    def _clear_away(self) -> None:
         with self._takeover():
             for path in list(self._claims.iterdir()):
                 owner = _owner(path)
@@ -65,8 +78,6 @@ class Claims:
             for lock in list(self._owners.glob("*.lock")):
                 if not self._lives(lock.stem):
                     lock.unlink(missing_ok=True)
-        self._lock.release()
-        (self._owners / f"{self.name}.lock").unlink(missing_ok=True)
 
     def _begin(self, path: Path) -> bool:
         """Claim what nobody has: the file comes with its name in it, or not at all."""
@@ -111,6 +122,8 @@ class Claims:
 
 def _owner(path: Path) -> str | None:
     """Return who claimed a picture; "" where a file was cut short or holds something else."""
+    if not path.is_file() and path.exists():  # a pipe, whose bytes may never come
+        return ""
     try:
         return path.read_text("ascii")
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from typing import Any
 from ....pictures.inputs import fingerprint
 from ....pictures.pixels import is_picture
 from ....words.embedding import Embedding
+from ....words.files import refuse_device
 from ....words.params import Params
 
 # Of the options: a device moves pixels less than their 8 bits show, a memory plan not at all.
@@ -54,6 +55,7 @@ def _mark(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(name): _mark(each) for name, each in value.items()}
     if isinstance(value, os.PathLike):
+        refuse_device(Path(value), value, "one file")
         return hashlib.sha256(Path(value).read_bytes()).hexdigest()
     if is_picture(value) or isinstance(value, Embedding) or hasattr(value, "numpy"):
         return fingerprint(value)

@@ -65,7 +65,7 @@ class Index:
 
     def __init__(self, folder: Path) -> None:
         path = folder / INDEX
-        if path.is_dir() or (path.is_symlink() and not path.exists()):
+        if os.path.lexists(path) and not path.is_file():
             raise KandiError(f"{path} is no file that can be written to; move it away")
         binary = getattr(os, "O_BINARY", 0)  # Windows would add its own ends of lines
         self._file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY | binary, 0o666)
@@ -93,6 +93,8 @@ def _is_cut(path: Path) -> bool:
 def is_whole(path: Path) -> bool:
     """Tell whether a picture is there to its end: a power cut may leave less."""
     try:
+        if not path.is_file():  # a pipe, whose bytes may never come
+            return False
         with path.open("rb") as file:
             file.seek(-len(_PNG_END), os.SEEK_END)
             return file.read() == _PNG_END
@@ -102,14 +104,13 @@ def is_whole(path: Path) -> bool:
 
 def lines(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines of an index that can be read and whose pictures are there."""
-    try:
-        with (folder / INDEX).open("rb") as file:
-            for raw in file:
-                entry = _entry(raw)
-                if entry is not None and (folder / entry["file"]).exists():
-                    yield entry
-    except (FileNotFoundError, IsADirectoryError):
+    if not (folder / INDEX).is_file():
         return
+    with (folder / INDEX).open("rb") as file:
+        for raw in file:
+            entry = _entry(raw)
+            if entry is not None and (folder / entry["file"]).exists():
+                yield entry
 
 
 def _entry(raw: bytes) -> dict[str, Any] | None:
@@ -155,6 +156,8 @@ def changed_pictures(
 
 
 def _change(path: Path, digests: Container[str]) -> str:
+    if path.exists() and not path.is_file():
+        return "is no file"
     try:
         data = path.read_bytes()
     except OSError as error:

@@ -176,8 +176,10 @@ class Chance:
 
     def look_in(self, folder: Path) -> None:
         """Take the number of a folder, if it has one; nothing is written."""
+        path = folder / HIDDEN / "chance"
         with suppress(OSError, ValueError):
-            self._drawn = (folder / HIDDEN / "chance").read_text("ascii")
+            if path.is_file():  # a pipe's bytes may never come
+                self._drawn = path.read_text("ascii")
 
     def seed(self, row: int, name: str) -> int:
         """Return the seed of a row, below 2³²."""

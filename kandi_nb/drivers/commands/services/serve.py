@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ from ...service.serving import PORT, TOKEN, limits_of, tokens_of
 from ...service.serving import run as serve_model
 from ..options import add_address_options, add_loading_options, loaded_as
 from ..terminal import say
+
+_MOST_BYTES = 2**16  # of a file of tokens
+_PIPE_SECONDS, _PAUSE = 10, 0.02  # how long a pipe may take, and how often it is looked at
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -87,13 +91,30 @@ def _tokens(file: str | None) -> list[str]:
     if file is None:
         return tokens_of(os.environ.get(TOKEN))
     try:
-        refuse_device(Path(file), file, "a file of tokens")
-        tokens = tokens_of(Path(file).read_text(encoding="utf-8"))
+        tokens = tokens_of(_few_bytes(Path(file)).decode("utf-8"))
     except (OSError, ValueError) as error:
         raise KandiError(f"{file} cannot be read ({error}); name a file of tokens") from None
     if not tokens:
         raise KandiError(f"{file} holds no token; write one a line")
     return tokens
+
+
+def _few_bytes(path: Path) -> bytes:
+    """Return what a file or a shell's pipe, `<(…)`, holds; ValueError where it does not end."""
+    if not path.is_fifo():
+        refuse_device(path, path, "a file of tokens, or a pipe")
+    # A pipe is opened whether or not anybody writes, and is read until all its writers left.
+    held, until = b"", time.monotonic() + _PIPE_SECONDS
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb", 0) as file:
+        while (piece := file.read(_MOST_BYTES)) != b"":
+            held += piece or b""
+            if len(held) > _MOST_BYTES:
+                raise ValueError(f"more than {_MOST_BYTES:,} bytes are no tokens")
+            if piece is None and time.monotonic() > until:
+                raise ValueError(f"the pipe does not end within {_PIPE_SECONDS} seconds")
+            if piece is None:
+                time.sleep(_PAUSE)
+    return held
 
 
 def _limit(text: str) -> tuple[str, Any]:
