@@ -57,9 +57,11 @@ def unet(folder):
 
 def noise(file, part):
     def spoil(held):
+        generator = torch.Generator().manual_seed(0)
         for name, weight in held.items():
             if name.startswith(part):
-                weight.copy_(torch.randn(weight.shape) * weight.float().std().nan_to_num(0.1))
+                drawn = torch.randn(weight.shape, generator=generator)
+                weight.copy_(drawn * weight.float().std().nan_to_num(0.1))
 
     changed(file, spoil)
 
