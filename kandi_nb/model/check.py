@@ -124,7 +124,7 @@ def _state(known: ModelSpec, folders: dict[str, Path]) -> tuple[str, str]:
             else:
                 check_snapshot(known, role, folder)
         except KandiError as damage:
-            return str(damage), remedy_for(known, role, local=False)
+            return str(damage), remedy_for(known, local=False)
     return "ready" if known.bundled or known.pins else "ready, its sizes unverified", ""
 
 

@@ -112,8 +112,8 @@ def _keys() -> str:
     return ", ".join(SPECS)
 
 
-def remedy_for(chosen: ModelSpec, role: str, local: bool) -> str:
-    """Return how to get the files of one role back, to close an error message with."""
+def remedy_for(chosen: ModelSpec, local: bool) -> str:
+    """Return how to get a model's files back, to close an error message with."""
     if chosen.bundled:
         return f"restore it with: git checkout -- {WEIGHTS} (or install kandi_nb again)"
     if local:
@@ -122,12 +122,12 @@ def remedy_for(chosen: ModelSpec, role: str, local: bool) -> str:
 
 
 @contextmanager
-def restorable(chosen: ModelSpec, role: str, *, local: bool = False) -> Iterator[None]:
+def restorable(chosen: ModelSpec, *, local: bool = False) -> Iterator[None]:
     """Close the message of a damage that is found in the block with its remedy."""
     try:
         yield
     except integrity.Damaged as damage:
-        remedy = remedy_for(chosen, role, local)
+        remedy = remedy_for(chosen, local)
         raise type(damage)(f"{damage}; {remedy}") from damage.__cause__
 
 
@@ -141,7 +141,7 @@ def places(
     if not folders:
         return _from_hub(chosen, list(roles))
     for role in roles:
-        with restorable(chosen, role, local=True):
+        with restorable(chosen, local=True):
             _check_family(chosen, role, folders[role])
             _check_classes(chosen, role, folders[role])
             if chosen.must_vary:
@@ -182,7 +182,7 @@ def _from_hub(chosen: ModelSpec, roles: list[str]) -> dict[str, Path]:
     missing = [r for r, at in cached.items() if not (at and _is_whole(chosen, r, at))]
     brought = _download(chosen, {role: hub.listing(chosen, role) for role in missing})
     for role, folder in brought.items():
-        with restorable(chosen, role):
+        with restorable(chosen):
             check_snapshot(chosen, role, folder)
     here = {role: folder for role, folder in cached.items() if folder}
     return {**here, **brought}
@@ -263,7 +263,7 @@ def _listing(chosen: ModelSpec, role: str) -> hub.Listing | None:
 
 def _is_whole(chosen: ModelSpec, role: str, folder: Path) -> bool:
     try:
-        with restorable(chosen, role):
+        with restorable(chosen):
             check_snapshot(chosen, role, folder)
     except integrity.Missing:
         return False
@@ -286,9 +286,9 @@ def _verify(chosen: ModelSpec, role: str, there: hub.Listing | None) -> dict[str
     if wrong:
         raise integrity.Damaged(
             f"{folder / wrong[0]} is not as published (its checksum differs); "
-            f"{remedy_for(chosen, role, local=False)}, with a network"
+            f"{remedy_for(chosen, local=False)}, with a network"
         )
-    with restorable(chosen, role):
+    with restorable(chosen):
         check_snapshot(chosen, role, folder)
     read = hub.files_to_read({p.relative_to(folder).as_posix(): p for p in folder.rglob("*.*")})
     size = sum((folder / path).stat().st_size for path in read)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..words.errors import KandiError, quote, warn
 from ..words.files import expand_path
 from . import pixels
-from .reading.formats import FORMATS, MOST_PIXELS, open_picture, quiet_pillow
+from .reading.formats import open_picture, quiet_pillow
 from .reading.levels import as_bytes, numbers
 from .reading.profiles import to_srgb, without_profile
 
@@ -60,12 +60,10 @@ def pictures(source: Any, user: str = "image") -> list[Image]:
     return [picture(source, user)]
 
 
-def open_source(
-    source: Any, user: str, formats: Sequence[str] = FORMATS, most: int = MOST_PIXELS
-) -> Image:
+def open_source(source: Any, user: str) -> Image:
     """Return the source as a PIL picture in a mode of its own; raise KandiError.
 
-    Of a file only the head is read; it has one of the `formats` and at most `most` pixels.
+    Of a file only the head is read.
     """
     from PIL.Image import Image
 
@@ -81,9 +79,9 @@ def open_source(
             f"{user} {source} is an address: download it first, then give its path"
         )
     if isinstance(source, (str, os.PathLike)):
-        return open_picture(expand_path(source), f"{user} {source}", formats, most)
+        return open_picture(expand_path(source), f"{user} {source}")
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return open_picture(bytes(source), f"{user}, given as bytes,", formats, most)
+        return open_picture(bytes(source), f"{user}, given as bytes,")
     if pixels.is_result(source):
         return open_source(_only(source.images, user), user)
     if hasattr(source, "__array_interface__") or _is_tensor(source):

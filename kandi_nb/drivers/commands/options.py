@@ -9,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...words.fields import FIELDS, Setting, number_or_text
-from ...words.files import expand_path
 from ...words.params import SEEDS, read_seed
 
 if TYPE_CHECKING:
@@ -18,20 +17,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "mini-2.2"
 DTYPES = "float16, bfloat16 or float32 (default: float16 on cuda, else float32)"
 DEVICES = "cuda, mps or cpu (default: the best at hand)"
-
-
-def add_painting_options(parser: argparse.ArgumentParser, task: str) -> None:
-    """Add the prompt and the options of a command that makes pictures by a task."""
-    parser.add_argument("prompt", help=FIELDS["prompt"].help)
-    parser.add_argument(
-        "-o", "--output", type=expand_path, metavar="FILE", help="a .png file to write"
-    )
-    parser.add_argument("--force", action="store_true", help="replace FILE if it exists")
-    parser.add_argument(
-        "--no-inputs", action="store_true", help="leave the original pictures out of FILE"
-    )
-    add_loading_options(parser)
-    add_setting_options(parser, task)
 
 
 def add_loading_options(

@@ -49,12 +49,6 @@ class Kit:
         self._made.append(widget)
         return reachable(widget)
 
-    def own_layout(self, **words: Any) -> Any:
-        """Return a layout of its own for a widget that comes and goes."""
-        import ipywidgets
-
-        return ipywidgets.Layout(**words)
-
     def close(self) -> None:
         """Close all, with their layouts and styles."""
         for widget in self._made:

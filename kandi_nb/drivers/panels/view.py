@@ -114,7 +114,7 @@ class View:
             made = form(panel, self._faults_of_rail(wrong), self._prompts())
             write(self.rail, form=translate_form(made, panel.translate))
             write(self.rail, thumbnails=self._thumbnails())
-        self._show_stage(reason)
+        self._show_stage()
         if self.strip:
             self.strip.refresh()
         self._show_runbar(wrong, reason)
@@ -199,7 +199,7 @@ class View:
                 return "view"
         return "empty"
 
-    def _show_stage(self, reason: Any) -> None:
+    def _show_stage(self) -> None:
         panel, mode = self.panel, self.mode
         shown = self.in_view if self.looking else None
         if shown is None and mode == "view":
@@ -212,7 +212,7 @@ class View:
             words |= self._pictures(shown, index, mode)
         if not panel.running:
             words["preview"] = b""
-        words |= self._around_it(shown, mode, reason)
+        words |= self._around_it(shown, mode)
         with self.stage.hold_sync():
             write(self.stage, **words)
         for part, its in ((self.brush, "paint"), (self.framing, "frame")):
@@ -231,7 +231,7 @@ class View:
             "proof": self.panel.translate.whole(shown.proof),
         }
 
-    def _around_it(self, shown: Shown | None, mode: str, reason: Any) -> dict[str, Any]:
+    def _around_it(self, shown: Shown | None, mode: str) -> dict[str, Any]:
         panel, translate = self.panel, self.panel.translate
         run = shown.run if shown else None
         drawn = self.looking and shown is not None

@@ -39,7 +39,6 @@ class MaskPainter(anywidget.AnyWidget):
     label = Unicode("mask").tag(sync=True)
     note = Unicode().tag(sync=True)
     translation = Dict().tag(sync=True)
-    most_feather = MOST_FEATHER
 
     def __init__(self, image: Any, *, mask: Any = None, feather: float = 0) -> None:
         self._image = _one(image)

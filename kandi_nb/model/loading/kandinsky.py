@@ -232,7 +232,7 @@ class Kandinsky(HintsAtTasks):
             if self.scheduler and "decoder" in here:
                 check_folder(self.scheduler, self.spec, here["decoder"], self.dtype)
             for role, folder in here.items():
-                with restorable(self.spec, role, local=bool(self.folders)):
+                with restorable(self.spec, local=bool(self.folders)):
                     work = functools.partial(map, functools.partial(self._open, folder))
                     in_halves(work, [role], self.device, lambda _: key, retreat=self.retreat)
 

@@ -100,7 +100,7 @@ def _text(folder: Path) -> str:
 
 def _components(known: ModelSpec, role: str, folder: Path) -> dict[str, tuple[str, str]]:
     """Return component → (library, class) of a folder whose configurations may be read."""
-    with restorable(known, role, local=True):
+    with restorable(known, local=True):
         found = integrity.components(folder, known.family, role)
         for name in found:
             integrity.check_settings(folder / name)

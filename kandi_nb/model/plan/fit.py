@@ -89,7 +89,7 @@ def plan(
         for entry, (peak, at) in peaks.items()
     ]
     table = Plans(rows)
-    table.note = _closing(known, memory, named, table.best)
+    table.note = _closing(memory, named, table.best)
     return table
 
 
@@ -197,7 +197,7 @@ def _remark(entry: Plan, peak: float, peaks: dict[Plan, tuple[float, str]]) -> s
     return entry.note
 
 
-def _closing(known: ModelSpec, memory: float, card: Card | None, best: str | None) -> str:
+def _closing(memory: float, card: Card | None, best: str | None) -> str:
     first = f"{best} for {memory:g} GB" if best else f"nothing fits {memory:g} GB: take smaller"
     steps = FIELDS["steps"].default
     if card:

@@ -47,7 +47,7 @@ def mix(
         for run in runs
         for _ in range(run.count)
     ]
-    return generate(k, _for_decoder(k, runs), embedding=stack_rows(rows), **options)
+    return generate(k, _for_decoder(runs), embedding=stack_rows(rows), **options)
 
 
 def path(
@@ -142,11 +142,11 @@ def _draw(
         stacked_mixtures(embed(k, gather(items, user, run), **quiet), shares, how)
         for run in runs
     ]
-    singles = [run for run in _for_decoder(k, runs) for _ in every]
+    singles = [run for run in _for_decoder(runs) for _ in every]
     return generate(k, singles, embedding=stack_rows(rows), **options)
 
 
-def _for_decoder(k: Kandinsky, runs: Sequence[Params]) -> list[Params]:
+def _for_decoder(runs: Sequence[Params]) -> list[Params]:
     """Return the params without the settings of the prior that has done its work.
 
     A negative text still needs them.

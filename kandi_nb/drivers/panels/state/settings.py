@@ -10,7 +10,6 @@ from ....words.fields import FIELDS, names_of
 # Up to where a slider goes at first: the table's own limits leave no room to aim. A higher
 # number can be typed, up to those limits, and takes the slider along.
 _REACH = {"steps": 100, "guidance": 16, "prior_steps": 100, "prior_guidance": 16, "count": 8}
-SELDOM = names_of(stage="prior")  # behind "more settings"
 SIZES = names_of(kind="size")
 _GRID = 64  # pixels: sizes are multiples of it
 
