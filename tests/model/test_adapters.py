@@ -193,6 +193,19 @@ def test_short_memory_in_the_middle_loses_no_adapter(tiny, tiny_folder, hat):
     assert np.abs(pixels(k) - plain).max() <= 1
 
 
+def plain_picture(k):
+    """What the pipelines of a model draw by themselves, float [1, h, w, 3] in 0…1."""
+    told = k.prior("a fox", num_inference_steps=2, generator=torch.Generator().manual_seed(0))
+    return k.decoder(
+        **told,
+        height=64,
+        width=64,
+        num_inference_steps=2,
+        generator=torch.Generator().manual_seed(3),
+        output_type="np",
+    ).images
+
+
 def test_peft_itself_says_the_same_of_both_networks(tiny, tiny_folder, hat, tmp_path):
     """What diffusers' own loader makes of the file; fails too if weights are used elsewhere."""
     import diffusers
@@ -208,28 +221,10 @@ def test_peft_itself_says_the_same_of_both_networks(tiny, tiny_folder, hat, tmp_
     prior.load_lora_adapter(file, prefix="prior")
     decoder_of = kn.load(tiny_folder, device="cpu")
     decoder_of.decoder.unet, decoder_of.prior.prior = unet, prior
-    expected = decoder_of.decoder(
-        **decoder_of.prior(
-            "a fox", num_inference_steps=2, generator=torch.Generator().manual_seed(0)
-        ),
-        height=64,
-        width=64,
-        num_inference_steps=2,
-        generator=torch.Generator().manual_seed(3),
-        output_type="np",
-    ).images
+    expected = plain_picture(decoder_of)
     light = tiny.with_adapter(hat)
     with light.alone():
-        ours = light.decoder(
-            **light.prior(
-                "a fox", num_inference_steps=2, generator=torch.Generator().manual_seed(0)
-            ),
-            height=64,
-            width=64,
-            num_inference_steps=2,
-            generator=torch.Generator().manual_seed(3),
-            output_type="np",
-        ).images
+        ours = plain_picture(light)
     assert np.abs(ours - expected).max() < 1e-3
 
 
