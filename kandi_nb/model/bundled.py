@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..words.files import temporary_name
@@ -81,7 +81,7 @@ def _for_now(weights: Path) -> Path:
     return Path(folder)
 
 
-def _link_all(folder: Path, weights: Path, same: dict[str, str | None]) -> Path:
+def _link_all(folder: Path, weights: Path, same: Mapping[str, str | None]) -> Path:
     """Let files of a folder lead to those that are stored; None is one of the same path."""
     for name, other in same.items():
         link, home = folder / name, weights / (other or name)
