@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ..words import models
 from ..words.files import temporary_name
 from ..words.models import WEIGHTS, ModelSpec
 from .integrity import SUMS, digest
@@ -27,7 +28,7 @@ def folders_of(spec: ModelSpec) -> dict[str, Path]:
     """Return role → folder of a bundled model, whole; empty for a published one."""
     if not spec.bundled:
         return {}
-    here = whole()
+    here = whole(models.WEIGHTS)
     return {name: here / role.id for name, role in spec.roles.items()}
 
 

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from ..words import models
 from ..words.errors import KandiError, quote, shorten
 from ..words.families import family_of
 from ..words.files import expand_path
-from ..words.models import PUBLISHER, SPECS, WEIGHTS, ModelSpec, spec
+from ..words.models import PUBLISHER, SPECS, ModelSpec, spec
 from ..words.tables import Table
 from . import bundled, hub, integrity
 
@@ -32,8 +33,8 @@ def find(name: str | Path) -> tuple[ModelSpec, dict[str, Path]]:
         if str(name) in ids and not known.bundled and not os.path.exists(name):
             return known, {}
     folder = expand_path(name)
-    if WEIGHTS in (folder, *folder.parents):
-        folder = bundled.whole() / folder.relative_to(WEIGHTS)
+    if models.WEIGHTS in (folder, *folder.parents):
+        folder = bundled.whole(models.WEIGHTS) / folder.relative_to(models.WEIGHTS)
     if os.path.isdir(folder):
         return _in_folder(folder)
     if isinstance(name, Path) or len(folder.parts) > 1 or str(name).startswith((".", "~")):
@@ -115,7 +116,7 @@ def _keys() -> str:
 def remedy_for(chosen: ModelSpec, local: bool) -> str:
     """Return how to get a model's files back, to close an error message with."""
     if chosen.bundled:
-        return f"restore it with: git checkout -- {WEIGHTS} (or install kandi_nb again)"
+        return f"restore it with: git checkout -- {models.WEIGHTS} (or install kandi_nb again)"
     if local:
         return "copy the folder again from where it came"
     return f"restore it with: kandi-nb fetch {chosen.key}"
