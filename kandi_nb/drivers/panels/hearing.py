@@ -14,6 +14,7 @@ from ...words.errors import KandiError, heard_by
 from ...words.fields import FIELDS
 from ...words.params import SEEDS, random_seed
 from ...words.tasks import INPUTS
+from ..widgets.encoding import message_of
 from .form import choice, read, shapes
 from .state.examples import EXAMPLES, example
 from .state.history import EACH
@@ -56,9 +57,10 @@ class Hearing:
 
     def __call__(self, widget: Any, message: Any, buffers: Sequence[Any]) -> None:
         """Handle a message of the browser."""
-        kind = message.get("kind") if isinstance(message, dict) else None
-        if not isinstance(kind, str):
+        message = message_of(message)
+        if not message:
             return
+        kind = message["kind"]
         receiver = self._uploads.setdefault(
             id(widget), UploadReceiver(self._take, self.panel.translate.whole)
         )

@@ -231,7 +231,8 @@ def _failure(data: Mapping[str, Any]) -> tuple[int, bytes, Mapping[str, str]]:
     status, after = data.get("status"), data.get("retry_after")
     known = status if type(status) is int and 400 <= status < 600 else 503
     headers = {"Retry-After": str(after)} if type(after) is int else {}
-    return known, json.dumps({"detail": data.get("detail")}).encode(), headers
+    said = {name: data[name] for name in ("detail", "param") if name in data}
+    return known, json.dumps(said).encode(), headers
 
 
 def get_limited(http: httpx.Client, url: str, most: int, seconds: float) -> tuple[int, bytes]:

@@ -80,6 +80,8 @@ class Events(Response):
                 await error_response(error, scope["path"])(scope, receive, send)
                 return
             said = {"status": status_of(error), "detail": str(error)}
+            if error.about:
+                said["param"] = error.about
             if isinstance(error, Refused) and error.after is not None:
                 said["retry_after"] = error.after
             await self._body(_event("error", said), more=False)

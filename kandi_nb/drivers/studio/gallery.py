@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..panels.kit import Kit, write
 from ..panels.shown import file_of, label_of, name_of
-from ..widgets.encoding import thumbnail
+from ..widgets.encoding import message_of, thumbnail
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -111,8 +111,7 @@ class GalleryView:
         self.refresh()
 
     def _on_message(self, film: Any, message: Any, buffers: Any) -> None:
-        if not isinstance(message, dict):
-            return
+        message = message_of(message)
         kind, entry = message.get("kind"), self.gallery.entry(message.get("number"))
         if kind == "zip":
             film.send({"kind": "zip", "name": _ZIP}, [self.gallery.archive()])

@@ -15,7 +15,7 @@ from ..panels.state.history import Around
 from ..panels.state.settings import text_of
 from ..panels.state.uploads import UploadReceiver, upload_limits, whole_picture
 from ..panels.state.wording import sentence
-from ..widgets.encoding import thumbnail
+from ..widgets.encoding import message_of, thumbnail
 from ..widgets.mixer import mixer
 from ..widgets.mixing import LEAST, MOST
 from .gallery import Gallery
@@ -183,9 +183,10 @@ class MixTab:
     # --- what is done ---
 
     def _on_message(self, widget: Any, message: Any, buffers: Any) -> None:
-        kind = message.get("kind") if isinstance(message, dict) else None
-        if not isinstance(kind, str) or self._upload(widget, message, buffers):
+        message = message_of(message)
+        if not message or self._upload(widget, message, buffers):
             return
+        kind = message["kind"]
         acts = {
             "set": lambda: self._set(message.get("name"), message.get("value")),
             "roll": lambda: self._set("seed", random_seed()),

@@ -20,6 +20,7 @@ from ..panels.panel import panel
 from ..panels.state.calls import call_of, check_able, possible
 from ..panels.state.examples import FIRST
 from ..panels.state.history import Around
+from ..widgets.encoding import message_of
 from ..widgets.place import earlier_shown, is_visited, is_watched
 from .compare import Rival, comparison, rivals
 from .gallery import Entry, Gallery, GalleryView
@@ -242,9 +243,9 @@ class Studio:
             self.open(change["new"])
 
     def _on_message(self, _: Any, message: Any, buffers: Any) -> None:
-        name = message.get("name") if isinstance(message, dict) else None
-        if isinstance(name, str) and message.get("kind") == "open" and name in self._tabs:
-            self.open(name)
+        message = message_of(message)
+        if message.get("kind") == "open" and message.get("name") in self._tabs:
+            self.open(message["name"])
 
     # --- what is seen ---
 

@@ -13,6 +13,7 @@ from ..panels.shown import Shown, file_of, stage_entries
 from ..panels.state.history import Around, Run
 from ..panels.state.settings import used_fields
 from ..panels.state.wording import place_of
+from ..widgets.encoding import message_of
 from .gallery import Gallery, GalleryView
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ class GalleryStage:
             write(self.stage, **words)
 
     def _on_message(self, _: Any, message: Any, buffers: Any) -> None:
-        kind = message.get("kind") if isinstance(message, dict) else None
+        message = message_of(message)
+        kind = message.get("kind")
         if kind == "step" and message.get("value") in (-1, 1):
             self._around.step(message["value"])
         elif kind == "go" and message.get("value") in dict(self._around.onward):

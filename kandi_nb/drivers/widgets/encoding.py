@@ -10,7 +10,7 @@ import base64
 import io
 import struct
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...pictures.pixels import MOST_PIXELS, rgb
 from ...words.errors import KandiError
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+_MOST = 2**53  # of whole numbers: those that a browser's scripts can tell apart
 _MARK = b"KM1"
 _HEAD = struct.Struct("<3scII")  # mark, kind, width, height
 _BITS, _BYTES = b"b", b"g"
@@ -105,3 +106,21 @@ def thumbnail(picture: Image, side: int = THUMBNAIL) -> str:
     buffer = io.BytesIO()
     small.save(buffer, "PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def message_of(sent: Any) -> dict[str, Any]:
+    """Return the message of a page; an empty one for what none of our scripts sends.
+
+    Those send a `kind` and plain values. Lists, objects and endless numbers are another's.
+
+    >>> message_of({"kind": "pick", "number": 3}), message_of({"kind": "pick", "number": [3]})
+    ({'kind': 'pick', 'number': 3}, {})
+    """
+    known = isinstance(sent, dict) and isinstance(sent.get("kind"), str)
+    return sent if known and all(map(_is_plain, sent.values())) else {}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, int):
+        return abs(value) <= _MOST
+    return value is None or isinstance(value, (str, float))

@@ -14,7 +14,7 @@ from ...words.embedding import Embedding
 from ...words.errors import Cancelled, KandiError, line_of, one_line, quote, shorten
 from ...words.params import Params
 from .classes import CheckedTrait, script
-from .encoding import for_page, thumbnail
+from .encoding import for_page, message_of, thumbnail
 from .mixing import Blend, Follower
 from .place import earlier_shown, is_watched, reachable
 
@@ -112,7 +112,7 @@ class Mixer(anywidget.AnyWidget):
         return self._follower.wait(seconds)
 
     def _on_message(self, _: Any, message: Any, buffers: Any) -> None:
-        kind = message.get("kind") if isinstance(message, dict) else None
+        kind = message_of(message).get("kind")
         if kind == "shown" and not self._seen:
             self._seen = True
             if self.result is None:

@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 from asgi import QUICK, asked, opened, png, requested, serving
 
+from kandi_nb.drivers.queue import worker
 from kandi_nb.drivers.queue.watch import MOST
+from kandi_nb.drivers.remote.replies import error_of
+from kandi_nb.drivers.remote.requests import _failure
 from kandi_nb.drivers.service.events import wants_events
 from kandi_nb.pictures.recipe import recipe
+from kandi_nb.words.errors import KandiError
 
 FOX = {"prompt": "a red fox", "seed": 7, **QUICK, "steps": 4}
 HEADERS = {"Accept": "text/event-stream", "X-Kandi-NB-Preview": "1"}
@@ -121,6 +125,20 @@ def test_what_is_wrong_has_its_own_status_before_it_waits_and_an_event_after(tin
         found = events(asked(app, "POST", "/generate", headers, **slow))
     kind, said = found[-1]
     assert kind == "error" and said["status"] == 503 and "given up" in said["detail"]
+
+
+def test_an_error_that_comes_as_an_event_names_its_field_and_a_client_hears_it(
+    tiny_roles, monkeypatch
+):
+    def refuse(*_):
+        raise KandiError("image is too dark", about="image")
+
+    monkeypatch.setattr(worker, "call", refuse)
+    with serving(tiny_roles) as app:
+        kind, said = events(asked(app, "POST", "/generate", HEADERS, json=FOX))[-1]
+    assert kind == "error" and (said["status"], said["param"]) == (422, "image")
+    status, body, _ = _failure(said)
+    assert error_of(status, body).about == "image"
 
 
 def test_previews_are_few_however_many_are_asked_for(app):

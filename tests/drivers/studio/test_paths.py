@@ -116,3 +116,44 @@ def test_a_text_to_mix_that_looks_like_a_file_is_a_text(studio, touched, tmp_pat
     assert made.thumbnails == ["", ""] and touched == []
     studio["mix"].run()
     assert touched == []
+
+
+STRANGE = [[], [[]], {}, {"a": 1}, ["steps"], 10**400, -(10**400), [10**400], float("nan")]
+KINDS = [
+    "set",
+    "roll",
+    "language",
+    "remove",
+    "use",
+    "show",
+    "step",
+    "pick",
+    "go",
+    "answer",
+    "open",
+    "star",
+    "delete",
+    "begin",
+    "piece",
+    "end",
+    "example",
+]
+NAMES = ["shape", "task", "model", "locked", "preview", "steps", "image", "how", "stage"]
+KEYS = ("name", "value", "number", "id", "size", "target")
+
+
+def test_what_none_of_our_scripts_sends_raises_nothing(studio):
+    every = [
+        {"kind": kind, **dict.fromkeys(KEYS, value)}
+        for kind in [*KINDS, "drop item", []]
+        for value in STRANGE
+    ]
+    every += [
+        {"kind": "set", "name": name, "value": value}
+        for name in [*NAMES, "item 0"]
+        for value in STRANGE
+    ]
+    for widget in list(widgets._instances.values()):
+        for heard in list(widget._msg_callbacks.callbacks):  # ipywidgets hides what they raise
+            for message in [None, [], 5, *every]:
+                heard(widget, message, [b"x"])
