@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -63,6 +66,34 @@ def test_the_command_writes_the_table_and_fails_where_one_does(handed_in, tmp_pa
     assert "no notebook" in file.read_text("utf-8") and "anna,03,True" in file.read_text(
         "utf-8"
     )
+
+
+def test_one_hostile_notebook_is_a_row_and_the_others_are_run(handed_in, tmp_path):
+    shutil.rmtree(handed_in / "boris")
+    cells = ([5], [{"cell_type": "code"}], {}, [{"metadata": {"tags": 5}, "source": 1}])
+    for number, held in enumerate(cells):
+        text = json.dumps({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": held})
+        (handed_in / f"x{number}").mkdir()
+        (handed_in / f"x{number}" / "03_answers.ipynb").write_text(text, "utf-8")
+    (handed_in / "99_more.ipynb").write_text("{}", "utf-8")
+    (handed_in / "03_folder.ipynb").mkdir()
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(handed_in / "03_pipe.ipynb")
+    table = hand_in(handed_in, out=handed_in / "out")
+    assert [row["learner"] for row in table if row["passed"]] == ["anna"]
+    others = [row["why"] for row in table if not row["passed"]]
+    assert len(others) >= 6 and all(why and "\n" not in why for why in others)
+    assert len(hand_in(handed_in, out=handed_in / "out")) == len(table), "no copies of ours"
+
+
+def test_a_table_of_marks_holds_no_formula(handed_in, tmp_path):
+    (handed_in / "boris").rename(handed_in / "=HYPERLINK(1)")
+    (handed_in / "=HYPERLINK(1)" / "03_answers.ipynb").write_text("no JSON", "utf-8")
+    shutil.rmtree(handed_in / "anna")
+    file = tmp_path / "marks.csv"
+    words = ["hand-in", str(handed_in), "--out", str(tmp_path / "out"), "--csv", str(file)]
+    assert cli.main(words) == 1
+    assert "\n'=HYPERLINK(1),03" in file.read_text("utf-8").replace("\r", "")
 
 
 def test_a_folder_without_notebooks_is_refused(tmp_path):

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...words.errors import KandiError, line_of, quote
-from ...words.files import expand_path
+from ...words.errors import KandiError, line_of, quote, shorten
+from ...words.files import expand_path, refuse_device
 from ...words.tables import Table
 from .run import find, run_notebooks
 
@@ -35,6 +35,8 @@ def hand_in(
         raise KandiError(f"{quote(folder)} is no folder of notebooks that were handed in")
     given = [path for path in sorted(root.rglob("*.ipynb")) if _NUMBER.fullmatch(path.name)]
     given = [path for path in given if ".ipynb_checkpoints" not in path.parts]
+    made = expand_path(out).resolve()  # may lie inside, with the copies of an earlier call
+    given = [path for path in given if made not in path.resolve().parents]
     if not given:
         raise KandiError(
             f"{root} has no notebooks whose names begin with a number, such as 03_….ipynb"
@@ -52,15 +54,16 @@ def _verdict(path: Path, learner: str, out: Any, timeout: float) -> dict[str, An
 
     place = expand_path(out) / learner
     place.mkdir(parents=True, exist_ok=True)
-    own = nbformat.read(find(path.name[:2]), as_version=4)
-    try:
-        theirs = nbformat.read(path, as_version=4)
-    except Exception as error:
-        why = f"no notebook: {line_of(error)}"
-        return {"passed": False, "exercises": "", "why": why}
-    changed, count = exercises(own, theirs)
     copy = place / f"{path.stem}.ipynb"
-    nbformat.write(with_own_checks(own, theirs), copy)
+    try:
+        own = nbformat.read(find(path.name[:2]), as_version=4)
+        refuse_device(path, path.name, "a notebook")
+        theirs = nbformat.read(path, as_version=4)
+        changed, count = exercises(own, theirs)
+        nbformat.write(with_own_checks(own, theirs), copy)
+    except Exception as error:  # of theirs, which may hold anything: others go on
+        why = shorten(f"no notebook: {line_of(error)}", 200)
+        return {"passed": False, "exercises": "", "why": why}
     (run,) = run_notebooks([copy], out=place / "run", timeout=timeout)
     why = "" if run.ok else " ".join(str(run.error or "").split())[:200]
     return {"passed": run.ok, "exercises": f"{changed} of {count}", "why": why}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from ....words.files import expand_path
 from ..terminal import FAILED
@@ -38,5 +39,14 @@ def _csv(table) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(table.columns))
     writer.writeheader()
-    writer.writerows(table)
+    writer.writerows({name: _inert(value) for name, value in row.items()} for row in table)
     return text.getvalue()
+
+
+def _inert(cell: Any) -> Any:
+    """Return a cell that no spreadsheet takes for a formula: learners choose names and errors.
+
+    >>> _inert("=1+1"), _inert("anna"), _inert(3)
+    ("'=1+1", 'anna', 3)
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in tuple("=+-@\t\r") else cell
