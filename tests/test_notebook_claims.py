@@ -332,7 +332,7 @@ def test_hard_scenes_come_out_in_some_languages_only(k):
 # --- what no check can hold: who changes the models looks at these, notebook by notebook
 
 SEEN_BY_EYE = {
-    "00": ["the picture.", "the time at the end", "what stays the same in all four"],
+    "00": ["the picture.", "the picture's size", "what stays the same in all four"],
     "01": [
         "the order. First the line", "the upper row, six cats", "the first picture in which",
         "colours that grow louder", "where the difference is bright",
@@ -354,7 +354,7 @@ SEEN_BY_EYE = {
     "10": ["how little there is", "one castle, three hands: their towers"],
     "12": ["the recording costs", "six pictures in one call", "the rows become right"],
     "13": ["the number of pictures", "prompts that nobody typed"],
-    "16": ["near things white", "the endings", "what 2 %", "the last one", "the same fox"],
+    "16": ["near things white", "the endings", "what 2 %", "the last one", "the same bear"],
     "17": ["a wider forest", "ears and trees"],
     "18": ["an empty beach", "variety.", "in the grid, rows", "when it begins to show"],
 }  # fmt: skip

@@ -14,6 +14,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from kandi_nb import cli
 from kandi_nb.drivers.commands.notebooks import lab
 from kandi_nb.drivers.notebooks.copies import working_copies
+from kandi_nb.drivers.notebooks.reading.messages import mark as mark_of
+from kandi_nb.drivers.widgets.translation import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\(([^)\s#]+)")
@@ -155,16 +157,14 @@ def test_git_sees_nothing_of_a_session():
     assert ignored.stdout.split() == session
 
 
-@pytest.mark.parametrize(
-    ("words", "root", "text"),
-    [([], "work", ["1"]), (["--fresh"], "work", ["1"]), (["--originals"], ".", None)],
-)
-def test_lab_opens_the_copies_or_the_originals(clone, monkeypatch, capsys, words, root, text):
-    commanded = []
+@pytest.fixture
+def server(clone, monkeypatch):
+    """What JupyterLab would have been started with: its command and its environment."""
+    started = {}
 
     class Server:
         def __init__(self, command, env):
-            commanded.extend(command)
+            started.update(command=command, env=env)
 
         def __enter__(self):
             return self
@@ -176,7 +176,17 @@ def test_lab_opens_the_copies_or_the_originals(clone, monkeypatch, capsys, words
             return 0
 
     monkeypatch.setattr(lab.subprocess, "Popen", Server)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    return started
+
+
+@pytest.mark.parametrize(
+    ("words", "root", "text"),
+    [([], "work", ["1"]), (["--fresh"], "work", ["1"]), (["--originals"], ".", None)],
+)
+def test_lab_opens_the_copies_or_the_originals(clone, server, capsys, words, root, text):
     assert cli.main(["lab", *words]) == 0
+    commanded = server["command"]
     assert f"--ServerApp.root_dir={(clone / root).resolve()}" in commanded
     assert "--LabApp.default_url=/lab/tree/notebooks" in commanded
     (settings,) = [word.partition("=")[2] for word in commanded if "settings_dir" in word]
@@ -185,3 +195,41 @@ def test_lab_opens_the_copies_or_the_originals(clone, monkeypatch, capsys, words
     assert (clone / "work").exists() == (text is not None)
     assert ("work/outputs" in capsys.readouterr().err) == (text is not None)
     assert cli.main(["lab", "--fresh", "--originals"]) == 2
+
+
+@pytest.fixture
+def messages(clone):
+    """The clone's first notebook in German, and in a language that no panel speaks."""
+    for language in ("de", "tlh"):
+        file = clone / "notebooks" / "messages" / language / "01.json"
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({mark_of(INDEX): f"{language} {INDEX}"}))
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "copies", "panels"),
+    [
+        ([], None, "en", "en"),
+        (["--language", "de"], None, "de", "de"),
+        ([], "de", "de", "de"),
+        (["--language", "en"], "de", "en", "en"),
+        (["--language", "tlh"], None, "tlh", "en"),  # kernels would refuse what no panel speaks
+    ],
+)
+def test_kernels_of_lab_hear_the_language_of_the_copies(
+    clone, server, messages, monkeypatch, words, variable, copies, panels
+):
+    if variable:
+        monkeypatch.setenv(VARIABLE, variable)
+    assert cli.main(["lab", *words]) == 0
+    assert server["env"][VARIABLE] == panels
+    work = clone / "work" / ("" if copies == "en" else copies)
+    assert f"--ServerApp.root_dir={work.resolve()}" in server["command"]
+    prose = nbformat.read(work / "notebooks" / "01_first.ipynb", as_version=4).cells[0].source
+    assert prose.startswith(copies if copies != "en" else INDEX)
+
+
+def test_lab_names_the_languages_that_there_are(server, messages, capsys):
+    assert cli.main(["lab", "--language", "elvish"]) == 2
+    assert "language is one of en, de, tlh, not 'elvish'" in capsys.readouterr().err
+    assert not server, "and starts nothing"
