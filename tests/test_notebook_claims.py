@@ -354,7 +354,10 @@ SEEN_BY_EYE = {
     "10": ["how little there is", "one castle, three hands: their towers"],
     "12": ["the recording costs", "six pictures in one call", "the rows become right"],
     "13": ["the number of pictures", "prompts that nobody typed"],
-    "16": ["near things white", "the endings", "what 2 %", "the last one", "the same bear"],
+    "16": [
+        "near things white", "the endings", "what 2 %", "the same bear in", "the last one",
+        "the same bear, as",
+    ],
     "17": ["a wider forest", "ears and trees"],
     "18": ["an empty beach", "variety.", "in the grid, rows", "when it begins to show"],
 }  # fmt: skip
