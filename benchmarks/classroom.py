@@ -1,6 +1,6 @@
 """Measure a class: one JupyterLab server, a kernel for each learner, and a picture in each.
 
-    .venv/bin/python benchmarks/classroom.py                  # ten learners; 6 GB
+    .venv/bin/python benchmarks/classroom.py                  # ten learners, 5 GB
     .venv/bin/python benchmarks/classroom.py --learners 3
 
 Two ways: each kernel loads the model, or all of them ask one `kandi-nb serve`. A kernel draws
