@@ -51,7 +51,8 @@ def test_masks_and_maps_are_read_before_they_go(tmp_path):
     """As pictures their numbers would be read by another rule, or not at all."""
     levels = np.array([[0, 1000], [2000, 4095]], np.uint16)
     for mask in (levels, torch.from_numpy(levels), Image.fromarray(levels)):
-        back = there_and_back(tmp_path, mask=mask, depth=mask)
+        with pytest.warns(kn.KandiWarning, match="is read as 12 bits"):
+            back = there_and_back(tmp_path, mask=mask, depth=mask)
         assert back["mask"].array.tolist() == [[0, 62], [125, 255]]
         assert np.asarray(back["depth"])[..., 0].tolist() == [[0, 62], [125, 255]]
     with pytest.raises(KandiError, match="neither 0…255 nor 0…65535"):

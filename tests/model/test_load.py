@@ -289,6 +289,7 @@ def test_damage_is_found_and_named(tiny_copy, damage):
     assert "\n" not in said
 
 
+@pytest.mark.filterwarnings("ignore:memory is short on cpu")
 def test_a_want_of_memory_is_not_called_damage(tiny_folder, monkeypatch):
     import diffusers
     import torch

@@ -201,6 +201,7 @@ def test_nothing_is_left_over_in_one_made_for_a_model(tiny):
 
 
 @pytest.mark.parametrize("folder", ["tiny_roles_folder", "tiny21_folder", "tiny3_folder"])
+@pytest.mark.filterwarnings(r"ignore:\w+ with tiny3\d+/ does not use prior_steps")
 def test_every_generation_draws_edits_and_inpaints_with_another(folder, request):
     k = load(request.getfixturevalue(folder), device="cpu", scheduler="dpm++")
     assert k.options["scheduler"] == "DPMSolverMultistepScheduler"

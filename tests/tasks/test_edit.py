@@ -128,6 +128,7 @@ def test_params_and_pictures_go_together(tiny):
 
 
 @pytest.mark.parametrize("family", ["2.1", "3"])
+@pytest.mark.filterwarnings(r"ignore:edit with tiny3\d+/ does not use prior_steps")
 def test_other_families_edit_too(family, request):
     folder = request.getfixturevalue({"2.1": "tiny21_folder", "3": "tiny3_folder"}[family])
     k = load(folder, device="cpu")

@@ -24,6 +24,7 @@ from kandi_nb.words.embedding import stack_rows
 from kandi_nb.words.errors import KandiError
 
 QUICK = kn.Params(steps=2, prior_steps=2)
+EMBEDDED = kn.Params(steps=2)  # with an embedding, which no prior makes
 QUIET = {"progress": False}
 RED = Image.new("RGB", (64, 64), "red")
 
@@ -223,11 +224,11 @@ def test_a_model_without_prior_names_the_route(tiny3_folder, cat_dog_owl):
 
 
 def test_an_embedding_draws_what_its_prompt_does(tiny):
-    params = QUICK.replace(prompt="a cat", negative="grey", seed=3)
-    plain = kn.generate(tiny, params, **QUIET)
+    params = QUICK.replace(prompt="a cat", seed=3)
+    plain = kn.generate(tiny, params.replace(negative="grey"), **QUIET)
     drawn = kn.generate(
         tiny,
-        QUICK.replace(seed=3),
+        EMBEDDED.replace(seed=3),
         embedding=kn.embed(tiny, params, **QUIET),
         negative_embedding=kn.embed(
             tiny, params.replace(prompt="grey", prior_guidance=1), **QUIET
@@ -238,9 +239,9 @@ def test_an_embedding_draws_what_its_prompt_does(tiny):
 
 
 def test_one_params_is_drawn_for_each_row_and_rows_go_with_pictures(tiny, cat_dog_owl):
-    three = kn.generate(tiny, QUICK, embedding=cat_dog_owl, **QUIET)
+    three = kn.generate(tiny, EMBEDDED, embedding=cat_dog_owl, **QUIET)
     assert [each["embedding"].names[0] for each in three.inputs] == ["a cat", "a dog", "an owl"]
-    runs = [QUICK.replace(seed=seed) for seed in (0, 1, 2)]
+    runs = [EMBEDDED.replace(seed=seed) for seed in (0, 1, 2)]
     rows = kn.generate(tiny, runs, embedding=cat_dog_owl, **QUIET)
     assert difference(rows[0], three[0]) == 0 and difference(rows[1], three[1]) > 2
     with pytest.raises(KandiError, match="embedding has 3 rows for 2 pictures"):
@@ -258,7 +259,7 @@ def test_a_prompt_beside_an_embedding_is_left_out_with_a_warning(tiny, cat_dog_o
 def test_the_decoder_of_2_1_reads_the_prompt_besides(tiny21_folder):
     k = load(tiny21_folder, device="cpu")
     rows = kn.embed(k, ["a cat"], **QUIET)
-    runs = [QUICK, QUICK.replace(prompt="a dog"), QUICK.replace(prompt="a fox")]
+    runs = [EMBEDDED.replace(prompt=prompt) for prompt in (None, "a dog", "a fox")]
     plain, dog, fox = (kn.generate(k, run, embedding=rows, **QUIET)[0] for run in runs)
     assert difference(plain, dog) > 2 and difference(dog, fox) > 0
 
@@ -305,7 +306,7 @@ def test_the_png_alone_is_enough_to_draw_a_mixture_again(tiny, tmp_path, capsys)
 
 def test_without_its_inputs_the_embedding_is_asked_for_and_known_by_its_numbers(tiny, tmp_path):
     mixed = kn.mixture(tiny, ["a cat", "a dog"], **QUIET)
-    result = kn.generate(tiny, QUICK, embedding=mixed, **QUIET)
+    result = kn.generate(tiny, EMBEDDED, embedding=mixed, **QUIET)
     (path,) = result.save(tmp_path, inputs=False)
     with pytest.raises(KandiError, match="embedding=…"):
         kn.replay(path, tiny)
@@ -326,10 +327,10 @@ def repainting(tiny_roles):
     """What edit and inpaint are called with, and the embedding of a cat."""
     mask = kn.rectangle(PHOTO, (16, 16, 48, 48))
     calls = {
-        "edit": lambda params=QUICK, **more: kn.edit(
+        "edit": lambda params=EMBEDDED, **more: kn.edit(
             tiny_roles, params, image=PHOTO, **more, **QUIET
         ),
-        "inpaint": lambda params=QUICK, **more: kn.inpaint(
+        "inpaint": lambda params=EMBEDDED, **more: kn.inpaint(
             tiny_roles, params, image=PHOTO, mask=mask, **more, **QUIET
         ),
     }
@@ -341,6 +342,7 @@ def test_an_embedding_repaints_as_its_prompt_does(repainting, task):
     calls, cat = repainting
     strong = QUICK.replace(strength=1.0)
     plain = calls[task](strong.replace(prompt="a cat"))
+    strong = EMBEDDED.replace(strength=1.0)
     drawn = calls[task](strong, embedding=cat)
     assert difference(plain[0], drawn[0]) <= 2 and drawn.params[0].prompt is None
     other = calls[task](strong, embedding=cat, negative_embedding=-1 * cat)
@@ -355,10 +357,10 @@ def test_a_row_for_each_picture_and_the_file_alone_repaints_again(
     calls, cat = repainting
     noise = torch.randn(1, 4, 8, 8, generator=torch.manual_seed(1))
     rows = stack_rows([cat, 2 * cat])
-    both = calls[task](QUICK.replace(strength=1.0), embedding=rows, latents=noise)
+    both = calls[task](EMBEDDED.replace(strength=1.0), embedding=rows, latents=noise)
     assert [each["embedding"].names[0] for each in both.inputs] == ["a cat", "2 × a cat"]
     assert difference(both[0], both[1]) > 0
-    other = calls[task](QUICK.replace(strength=1.0, seed=9), embedding=cat)
+    other = calls[task](EMBEDDED.replace(strength=1.0, seed=9), embedding=cat)
     assert difference(both[0], other[0]) > 2, "the noise is not the seed's"
     paths = both.save(tmp_path)
     again = kn.replay(paths[1], tiny_roles)
@@ -368,9 +370,11 @@ def test_a_row_for_each_picture_and_the_file_alone_repaints_again(
 def test_what_does_not_fit_an_edit_is_refused(repainting, tiny3_folder):
     calls, cat = repainting
     with pytest.raises(KandiError, match="embedding has 2 rows for 3 pictures"):
-        calls["edit"](QUICK.replace(count=3), embedding=stack_rows([cat, cat]))
+        calls["edit"](EMBEDDED.replace(count=3), embedding=stack_rows([cat, cat]))
     with pytest.raises(KandiError, match="the latents make 128"):
-        calls["edit"](QUICK.replace(width=64), embedding=cat, latents=torch.zeros(1, 4, 8, 16))
+        calls["edit"](
+            EMBEDDED.replace(width=64), embedding=cat, latents=torch.zeros(1, 4, 8, 16)
+        )
     with pytest.raises(KandiError, match="33 numbers"):
         calls["edit"](embedding=torch.ones(33))
     with pytest.raises(KandiError, match="edit needs a prompt"):

@@ -106,6 +106,7 @@ def test_no_text_of_a_page_is_looked_for_on_the_disk(studio, touched):
     assert touched == []
 
 
+@pytest.mark.filterwarnings("ignore:.*reads at most 77 tokens")
 def test_a_text_to_mix_that_looks_like_a_file_is_a_text(studio, touched, tmp_path):
     file = tmp_path / MARK
     Image.new("RGB", (8, 8)).save(file)
