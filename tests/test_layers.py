@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Collection
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -109,44 +111,58 @@ def path_of(module: str) -> Path:
     return PACKAGE / f"{module.replace('.', '/')}.py"
 
 
-def imported(path: Path, *, types: bool = True) -> dict[str, list[ast.AST]]:
-    """Return name → the import statements that bring it, inside functions too.
+class Import(NamedTuple):
+    """A statement of a module that brings `name`."""
 
-    Imports for type checkers alone count, as whoever reads a module needs what they name;
-    without `types` only what runs does.
-    """
+    name: str
+    types: bool  # for type checkers alone
+    inside: bool  # of a function
+
+
+@functools.cache
+def imports(path: Path) -> list[Import]:
+    """Return all that a module imports, inside functions and for type checkers too."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if not types and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            node.body = []
     package = path.relative_to(PACKAGE.parent).parent.parts
-    statements: dict[str, list[ast.AST]] = {}
+    types: set[ast.AST] = set()
+    inside: set[ast.AST] = set()
+    found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            names = [name for name in [named_by(node)] if name]
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            types.update(inner for part in node.body for inner in ast.walk(part))
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            inside.update(ast.walk(node))
+        elif isinstance(node, ast.Call):
+            found += [(node, name) for name in [named_by(node)] if name]
         elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found += [(node, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             base = ".".join(filter(None, [base, node.module]))
             # `from . import decoder` names the module only behind the import.
-            names = [f"{base}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            statements.setdefault(name, []).append(node)
-    return statements
+            found += [(node, f"{base}.{alias.name}") for alias in node.names]
+    return [Import(name, node in types, node in inside) for node, name in found]
 
 
 def named_by(call: ast.Call) -> str | None:
     """Return what `import_module("…")` or `__import__("…")` imports; "" for a computed name."""
-    if ast.unparse(call.func).rpartition(".")[2] not in ("import_module", "__import__"):
+    called = getattr(call.func, "attr", getattr(call.func, "id", None))
+    if called not in ("import_module", "__import__"):
         return None
     name = call.args[0] if call.args else call.keywords[0].value
     return str(name.value) if isinstance(name, ast.Constant) else ""
 
 
-def ours(path: Path) -> set[str]:
+def imported(path: Path) -> set[str]:
+    """Return the names that a module brings.
+
+    Imports for type checkers alone count, as whoever reads a module needs what they name.
+    """
+    return {each.name for each in imports(path)}
+
+
+@functools.cache
+def ours(path: Path) -> frozenset[str]:
     """Return the modules of the package that a file imports: "words.params", "mini", "cli"."""
     modules = set()
     for name in imported(path):
@@ -155,7 +171,7 @@ def ours(path: Path) -> set[str]:
             continue
         module = longest_known(rest, {*LAYERS, *DOORS})
         modules.add(module or ("mini" if rest[:1] == ["mini"] else "__init__"))
-    return modules
+    return frozenset(modules)
 
 
 def test_imports_by_a_name_count_too():
@@ -284,19 +300,10 @@ def test_the_bundled_model_knows_nothing_of_drivers():
 
 @pytest.mark.parametrize("module", sorted({*MODULES} - OF_WIDGETS))
 def test_heavy_packages_are_imported_inside_functions(module):
-    path = path_of(module)
-    inside = {
-        (node.lineno, node.col_offset)
-        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-        for node in ast.walk(function)
-        if isinstance(node, (ast.Import, ast.ImportFrom, ast.Call))
-    }
-    for name, nodes in imported(path, types=False).items():
+    for name, types, inside in imports(path_of(module)):
         part = longest_known(name.split(".")[1:], OF_WIDGETS)
         if name.partition(".")[0] in HEAVY or part:
-            lines = {(node.lineno, node.col_offset) for node in nodes}
-            assert lines <= inside, f"{name} is imported by {module} itself"
+            assert types or inside, f"{name} is imported by {module} itself"
 
 
 def test_importing_the_package_loads_nothing_heavy():
@@ -363,7 +370,8 @@ def test_nobody_reaches_into_a_loaded_model():
         f"{path.relative_to(PACKAGE)}:{node.lineno} {ast.unparse(node)}"
         for path in PACKAGE.rglob("*.py")
         if path != path_of("model.loading.kandinsky")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if "k._" in (text := path.read_text(encoding="utf-8"))
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Attribute) and node.attr.startswith("_")
         if ast.unparse(node.value).rpartition(".")[2] == "k" and not node.attr.endswith("__")
     ]
