@@ -33,6 +33,8 @@ PROMPTS = [
 ]
 SEEDS = [0, 1, 2]
 
+EDITS = ([0.2, 0.4, 0.6, 0.8], range(8))  # strengths, seeds
+MASKS = 8
 GRID_GOAL = 3.0  # times faster than a loop over pictures
 PICTURES_GOAL = 2.5  # times faster than a loop, for tasks that start from pictures
 MIXING_GOAL = 4.5  # times faster than one call of both stages for each cell of a grid
@@ -193,7 +195,7 @@ def theirs_with(k: kn.Kandinsky, runs: list[kn.Params]) -> Callable[[], None]:
 
 
 def grid(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
-    """(a) five languages × three seeds: one call against a loop over pictures."""
+    """(a) each language with each seed: one call against a loop over pictures."""
     runs = kn.sweep(params, prompt=PROMPTS, seed=SEEDS)
     made: dict[str, list] = {}
 
@@ -206,10 +208,11 @@ def grid(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None
 
     measured = kn.pair(theirs, ours, repeats)
     apart = largest_difference(made["ours"], made["theirs"])
-    print(f"(a) {len(PROMPTS)} languages × {len(SEEDS)} seeds, guides' loop against generate")
+    what = f"{len(PROMPTS)} languages × {len(SEEDS)} seeds"
+    print(f"(a) {what}, guides' loop against generate")
     print(f"    {measured}")
     met = measured.ratio >= GRID_GOAL
-    note("5 languages × 3 seeds", measured, LOOP, f"at least {GRID_GOAL:g} ×", met)
+    note(what, measured, LOOP, f"at least {GRID_GOAL:g} ×", met)
     print(f"    at least {GRID_GOAL:g} × faster: {verdict(met)}")
     print(f"    pixels at most {apart}/255 apart: {verdict(apart <= PIXEL_GOAL)}")
     if not met:
@@ -232,9 +235,10 @@ def in_one_call(what: str, count: int, theirs: Any, ours: Any, repeats: int) -> 
 
 
 def edit(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
-    """(d) one picture edited at four strengths with eight seeds."""
+    """(d) one picture edited at some strengths with some seeds each."""
     start = kn.generate(k, params, progress=False)[0]
-    runs = kn.sweep(params, strength=[0.2, 0.4, 0.6, 0.8], seed=range(8))
+    strengths, seeds = EDITS
+    runs = kn.sweep(params, strength=strengths, seed=seeds)
     pipeline = guide.pipeline("edit", "KandinskyV22Img2ImgPipeline")
 
     def ours() -> None:
@@ -245,19 +249,20 @@ def edit(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None
         for run in runs:
             guide.draw(run.prompt, run.seed, pipeline, image=start, strength=run.strength)
 
-    in_one_call("(d) edit at 4 strengths × 8 seeds", len(runs), theirs, ours, repeats)
+    what = f"(d) edit at {len(strengths)} strengths × {len(seeds)} seeds"
+    in_one_call(what, len(runs), theirs, ours, repeats)
 
 
 def inpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> None:
-    """(e) one picture under eight masks, and what it costs to join them."""
+    """(e) one picture under some masks, and what it costs to join them."""
     from kandi_nb.pictures.editing.join import join_pictures
 
     start = kn.generate(k, params, progress=False)[0]
     (width, height), masks = start.size, []
-    for n in range(8):
+    for n in range(MASKS):
         left, top = n % 4 * width // 8, n // 4 * height // 4
         masks.append(kn.rectangle(start, (left, top, left + width // 2, top + height // 2)))
-    runs = kn.sweep(params, seed=range(8))
+    runs = kn.sweep(params, seed=range(MASKS))
     pipeline = guide.pipeline("inpaint", "KandinskyV22InpaintPipeline")
 
     def ours() -> None:
@@ -268,7 +273,8 @@ def inpaint(k: kn.Kandinsky, guide: Guide, params: kn.Params, repeats: int) -> N
         for run, mask in zip(runs, masks, strict=True):
             guide.draw(run.prompt, run.seed, pipeline, image=start, mask_image=mask.image)
 
-    seconds = in_one_call("(e) inpaint under 8 masks", len(runs), theirs, ours, repeats)
+    what = f"(e) inpaint under {MASKS} masks"
+    seconds = in_one_call(what, MASKS, theirs, ours, repeats)
     painted = kn.generate(k, params.replace(seed=1), progress=False)[0]
     began = time.perf_counter()
     for mask in masks:
