@@ -33,22 +33,34 @@ print(json.dumps([os.getpid(), os.getppid(), "torch" in sys.modules, os.getcwd()
 PLOTS = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
 
 
+def end(variable):
+    """End the process that forks for these tests, as if none had been launched."""
+    for key in [key for key in fork_server._launched if variable in key]:
+        del fork_server._launched[key]
+        if key in fork_server._servers:
+            fork_server._servers.pop(key).close()
+
+
+@pytest.fixture(scope="module")
+def variable(tmp_path_factory):
+    """A variable of these tests alone: no process of others forks here, and one for all."""
+    made = "KANDI_NB_TEST", str(tmp_path_factory.mktemp("alone"))
+    yield made
+    end(made)
+
+
 @pytest.fixture
-def write(tmp_path, monkeypatch):
+def write(tmp_path, monkeypatch, variable):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "notebooks").mkdir()
-    # Variables of this test alone: no process from an earlier one forks here.
-    monkeypatch.setenv("KANDI_NB_TEST", str(tmp_path))
+    monkeypatch.setenv(*variable)
 
     def _write(name, *cells):
         first = new_code_cell("SEED = 7", metadata={"tags": ["parameters"]})
         cells = [new_markdown_cell("# Title"), first, *map(new_code_cell, cells)]
         nbformat.write(new_notebook(cells=cells), tmp_path / "notebooks" / f"{name}.ipynb")
 
-    yield _write
-    mine = [key for key in fork_server._servers if ("KANDI_NB_TEST", str(tmp_path)) in key]
-    for key in mine:
-        fork_server._servers.pop(key).close()
+    return _write
 
 
 def told(run):
@@ -56,7 +68,8 @@ def told(run):
     return output.text
 
 
-def test_from_the_second_on_kernels_share_imports_and_nothing_else(write, tmp_path):
+def test_from_the_second_on_kernels_share_imports_and_nothing_else(write, tmp_path, variable):
+    end(variable)
     for number in range(3):
         write(f"0{number}_x", TELLS)
     first, *rest = [json.loads(told(run)) for run in run_notebooks(at_once=1)]
