@@ -163,11 +163,11 @@ def skipped(runs):
     return {name for name, run in runs.items() if run.skipped}
 
 
-QUICK = ["05_masks_and_inpainting", "07_mixing_and_interpolation", "17_studio"]
+QUICK = ["05_masks_and_inpainting", "07_mixing_and_interpolation"]  # `-m slow` runs all
 
 
 @OWN
-def test_three_notebooks_run_on_a_folder(tiny_roles_folder, tmp_path):
+def test_notebooks_run_on_a_folder(tiny_roles_folder, tmp_path):
     runs = run_on(tiny_roles_folder, QUICK, tmp_path)
     assert not complaints(runs) and not skipped(runs)
     assert "left out: model/ has no judge" in printed(runs[QUICK[0]])
