@@ -6,8 +6,10 @@ for everything but the question whether a picture shows what the prompt says.
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,12 +19,45 @@ DECODER = "kandinsky-2-2-decoder"
 INPAINT, DEPTH = f"{DECODER}-inpaint", "kandinsky-2-2-controlnet-depth"
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with what takes long: at the end two workers then share what is short."""
+    items.sort(key=lambda item: item.path.name != "test_notebooks.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _whole_weights() -> None:
     """Let the bundled checkpoints have all their files, for tests that read them by path."""
     from kandi_nb.model.bundled import whole
 
     whole()
+
+
+@pytest.fixture(scope="session")
+def quick_python(tmp_path_factory):
+    """The words that start a Python whose imports are done; then come -m or -c."""
+    from forking import Forking
+
+    from kandi_nb.drivers.notebooks.runs.fork_server import FORKS
+
+    if not FORKS:
+        yield [sys.executable]
+        return
+    forking = Forking(tmp_path_factory.mktemp("forking"))
+    yield forking.words
+    forking.close()
+
+
+_frozen = 0  # modules that the garbage collector passes over
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_imported_is_no_garbage() -> None:
+    """Let the collector pass over what was imported: a look at all of that takes a second."""
+    global _frozen
+    if len(sys.modules) > _frozen + 200 or not gc.get_freeze_count():
+        _frozen = len(sys.modules)
+        gc.collect()
+        gc.freeze()
 
 
 def _tokenizer(folder: Path):

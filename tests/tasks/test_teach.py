@@ -7,7 +7,6 @@ import json
 import math
 import os
 import subprocess
-import sys
 import threading
 import unicodedata
 import warnings
@@ -243,12 +242,12 @@ def lesson_folder(tmp_path):
 
 
 def test_killed_in_the_middle_it_goes_on_to_the_same_loss(
-    tiny, tiny_folder, lesson_folder, tmp_path
+    tiny, tiny_folder, lesson_folder, tmp_path, quick_python
 ):
     steps = {"prior": 3, "decoder": 6}
     words = [str(tiny_folder), str(lesson_folder), str(tmp_path / "kept")]
     done = subprocess.run(
-        [sys.executable, "-c", KILLED, *words], cwd=Path(__file__).parent, timeout=120
+        [*quick_python, "-c", KILLED, *words], cwd=Path(__file__).parent, timeout=120
     )
     assert done.returncode == 9
     assert (tmp_path / "kept" / "decoder.checkpoint.safetensors").exists()

@@ -7,7 +7,6 @@ import io
 import os
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import contextmanager
 
@@ -79,15 +78,16 @@ def dry_run(k, orders, stop):
 
 
 @contextmanager
-def commands(folder):
+def commands(folder, python):
     """Give what runs `kandi-nb serve` with options; it returns the process and its address.
 
-    What the process says further, its list `said` has line by line.
+    `python` are the words that start one. What the process says further, its list `said` has
+    line by line.
     """
     running = []
 
     def run(*options):
-        words = [sys.executable, "-m", "kandi_nb.cli", "serve"]
+        words = [*python, "-m", "kandi_nb.cli", "serve"]
         words += ["--model", str(folder / "kandinsky-2-2-decoder")]
         environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         process = subprocess.Popen(

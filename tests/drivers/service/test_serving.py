@@ -373,8 +373,8 @@ def test_a_stopped_service_refuses_connections(tiny):
 
 
 @pytest.fixture
-def command(tiny_folder):
-    with commands(tiny_folder) as run:
+def command(tiny_folder, quick_python):
+    with commands(tiny_folder, quick_python) as run:
         yield run
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import statistics
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -103,7 +104,7 @@ def test_clients_come_and_go_and_leave_nothing_behind(tiny_roles):
 def test_ten_minutes_of_64_clients_change_neither_memory_nor_health(tiny_folder):
     """Prints the line for docs/service.md; its figures want a machine with nothing to do."""
     count, seconds = 64, float(os.environ.get("SOAK_SECONDS", "600"))
-    with commands(tiny_folder) as run, ThreadPoolExecutor(1) as pool:
+    with commands(tiny_folder, [sys.executable]) as run, ThreadPoolExecutor(1) as pool:
         process, url = run("--port", "0", "--limit", "queue=64", "--limit", "per_client=64")
         memory = psutil.Process(process.pid).memory_info
         idle, load = at_rest(url), os.getloadavg()[0]
