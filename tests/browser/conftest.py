@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -23,7 +24,29 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 WAIT = 60  # seconds that a busy machine may take for one thing
-START = 100  # the same for a kernel with torch
+START = 180  # the same for a kernel with torch, or a server
+_running: dict = {}  # the browser, for pictures of what failed
+
+
+def keep(page, name: str, **words) -> None:
+    """Keep what a page shows, for a person to look at: `KANDI_NB_PICTURES=1 make test`."""
+    if os.environ.get("KANDI_NB_PICTURES"):
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=PICTURES / f"{name}.png", **words)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep what every open page shows when a test fails."""
+    report = yield
+    running = _running.get("browser")
+    if report.failed and running is not None:
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        pages = [page for context in running.contexts for page in context.pages]
+        for number, page in enumerate(pages):
+            with contextlib.suppress(Exception):  # a page that hangs shows nothing
+                page.screenshot(path=PICTURES / f"failed-{item.name}-{number}.png", timeout=5e3)
+    return report
 
 
 def chromium() -> str | None:
@@ -38,14 +61,26 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def folder(tmp_path_factory) -> Path:
     """The folder that JupyterLab shows."""
     return tmp_path_factory.mktemp("lab") / "notebooks"
 
 
-@pytest.fixture(scope="session")
-def address(folder):
+@pytest.fixture(scope="package")
+def kernels(tmp_path_factory, quick_python):
+    """Variables that let Jupyter start kernels whose imports are done."""
+    home = tmp_path_factory.mktemp("kernels")
+    described = home / "kernels" / "python3" / "kernel.json"
+    described.parent.mkdir(parents=True)
+    command = [*quick_python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    said = {"argv": command, "display_name": "Python 3", "language": "python"}
+    described.write_text(json.dumps(said))
+    return {"JUPYTER_PATH": str(home)}
+
+
+@pytest.fixture(scope="package")
+def address(folder, kernels):
     """The address of a JupyterLab with settings of its own, on the loopback address."""
     folder.mkdir()
     home = folder.parent
@@ -56,6 +91,7 @@ def address(folder):
     (settings / "overrides.json").write_text(json.dumps(news))
     environment = {
         **os.environ,
+        **kernels,
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_CONFIG_DIR": str(home / "config"),
         "JUPYTER_DATA_DIR": str(home / "data"),
@@ -82,7 +118,7 @@ def address(folder):
 
 
 def _port(home: Path, server: subprocess.Popen) -> int:
-    until = time.monotonic() + WAIT
+    until = time.monotonic() + START
     while time.monotonic() < until and server.poll() is None:
         for file in (home / "runtime").glob("jpserver-*.json"):
             return json.loads(file.read_text())["port"]
@@ -90,12 +126,14 @@ def _port(home: Path, server: subprocess.Popen) -> int:
     raise RuntimeError((home / "log").read_text()[-2000:])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
     api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        _running["browser"] = running
         yield running
+        _running.clear()
         running.close()
 
 
@@ -147,12 +185,10 @@ class Notebook:
         )
 
     def picture(self, name: str) -> None:
-        """Keep what the browser shows, for a person to look at."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"{name}.png")
+        keep(self.page, name)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def open_notebook(browser, address, folder):
     """Return a function that opens a notebook of some cells in JupyterLab.
 
@@ -190,19 +226,21 @@ def opened(open_notebook):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
+def server(tmp_path_factory, kernels):
     """A studio with room for two visitors; yield its address and its process."""
-    with studio_server(tmp_path_factory.mktemp("studio"), "--visitors", "2") as running:
+    home = tmp_path_factory.mktemp("studio")
+    with studio_server(home, "--visitors", "2", variables=kernels) as running:
         yield running
 
 
 @contextlib.contextmanager
-def studio_server(home: Path, *words: str):
+def studio_server(home: Path, *words: str, variables: Mapping[str, str] | None = None):
     """Run a studio; yield its address and its process, and see that no kernel stays behind."""
     places = {f"JUPYTER_{name}_DIR": str(home / name) for name in ("CONFIG", "RUNTIME")}
     environment = {
         **os.environ,
         **places,
+        **(variables or {}),
         "OMP_NUM_THREADS": "1",
         "PYTHONPATH": str(ROOT),
         "HF_HUB_OFFLINE": "1",

@@ -17,7 +17,7 @@ from PIL import Image
 
 import kandi_nb as kn
 
-from .conftest import PICTURES, START
+from .conftest import START, keep
 
 pytest.importorskip("voila")
 TASKS = ("Edit", "Inpaint", "Outpaint", "Enlarge")
@@ -118,8 +118,7 @@ class Visitor:
         )
 
     def keep(self, name):
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=PICTURES / f"{name}.png")
+        keep(self.page, name)
 
 
 @pytest.fixture(scope="module")
@@ -620,20 +619,21 @@ def test_a_page_that_is_closed_ends_its_kernel(drawn):
     address = f"{drawn.address}/api/kernels/{drawn.kernel}"
     assert drawn.context.request.get(address).status == 200
     drawn.page.close()
-    until = time.monotonic() + 3
+    until = time.monotonic() + 60  # one that nobody had closed would be kept for ten minutes
     while drawn.context.request.get(address).status != 404:
         assert time.monotonic() < until
         time.sleep(0.1)
 
 
+BEFORE_THE_KERNEL = """() => [...document.querySelectorAll('[role=status]')]
+    .some(part => part.innerText.includes('A place is made ready'))
+    && !document.querySelector('.kandi-run')"""
+
+
 def test_who_comes_reads_at_once_what_happens(browser, server):
     visitor = Visitor(browser, server)
-    began = time.monotonic()
     visitor.page.goto(server[0], wait_until="commit")
-    visitor.page.get_by_role("status").get_by_text("A place is made ready").wait_for()
-    told = time.monotonic() - began
-    visitor.here()
-    assert told < (time.monotonic() - began) / 2, "long before a kernel is ready"
+    visitor.page.wait_for_function(BEFORE_THE_KERNEL)
     visitor.context.close()
 
 

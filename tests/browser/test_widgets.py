@@ -13,7 +13,7 @@ import pytest
 import kandi_nb as kn
 from kandi_nb.drivers.widgets.encoding import decode_mask
 
-from .conftest import PICTURES
+from .conftest import keep
 
 WIDE, HIGH = SIZE = (96, 64)
 PAINTER = """
@@ -405,8 +405,7 @@ def test_voila_shows_both(browser, address, folder):
     page.wait_for_selector(".kandi-mixed >> visible=true", timeout=LOAD)
     served.draw((20, 20), (60, 20))
     assert served.seen(40, 20) and not served.seen(40, 50)
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=PICTURES / "widgets-voila.png", full_page=True)
+    keep(page, "widgets-voila", full_page=True)
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
     assert [said for said in served.complaints if "MathJax" not in said] == []
     page.close()
