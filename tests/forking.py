@@ -142,6 +142,13 @@ def _become(request: dict, streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    # The streams of Python know by now what kind of file theirs is: these are others.
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        errors = "strict" if number < 2 else "backslashreplace"
+        mode = "w" if number else "r"
+        stream = open(number, mode, 1, errors=errors, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
