@@ -70,7 +70,6 @@ def words(browser, tiny_roles):
     quick = kn.Params("a fox", steps=2, prior_steps=2)
     drawn = kn.generate(tiny_roles, quick, progress=False)
     found = {}
-    page = browser.new_page()
     for language in ["en", *BEGUN]:
         found[language] = set()
         for task in (kn.generate, kn.inpaint, kn.outpaint):
@@ -78,7 +77,7 @@ def words(browser, tiny_roles):
             panel = kn.panel(task, tiny_roles, quick, language=language, **inputs)
             if task is kn.generate:
                 panel.run(progress=False)
-            page.goto("about:blank")
+            page = browser.new_page()
             for part in parts(panel):
                 state = part.get_state()
                 traits = {
@@ -87,8 +86,8 @@ def words(browser, tiny_roles):
                 named, root, texts = page.evaluate(SHOW, [part._esm, part._css, traits])
                 assert named == root == language and texts, type(part).__name__
                 found[language].update(texts)
+            page.close()
             panel.close()
-    page.close()
     return found
 
 
