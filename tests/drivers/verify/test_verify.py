@@ -56,9 +56,6 @@ def unet(folder):
 
 
 def noise(file, part):
-    # A seed of its own: of two prompts, noise meets both by chance now and then.
-    generator = torch.Generator().manual_seed(0)
-
     def spoil(held):
         generator = torch.Generator().manual_seed(0)
         for name, weight in held.items():
