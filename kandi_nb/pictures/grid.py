@@ -249,7 +249,7 @@ def plot(
                 "an embedding is plotted as a map, without x, y, by and label; leave them out"
             )
         return map_plot(rows)
-    found = list(rows) if isinstance(rows, Iterable) else [rows]
+    found: list[Any] = list(rows) if isinstance(rows, Iterable) else [rows]
     for row in found:
         if not isinstance(row, Mapping):
             raise KandiError(f"plot needs a list of dicts, one a row, not {quote(row)}")

@@ -112,10 +112,12 @@ def _is_adobe(picture: Image) -> bool:
         with quiet_pillow():
             exif = picture.getexif()
             space = exif.get_ifd(0x8769).get(0xA001)
-        index = str(exif.get_ifd(0xA005).get(1, "")).strip("\0 ")
+        if space != 0xFFFF:
+            return space == 2
+        # Pillow 12 raises where the notes have no such part.
+        return str(exif.get_ifd(0xA005).get(1, "")).strip("\0 ") == "R03"
     except Exception:  # the notes may be damaged in any way
         return False
-    return space == 2 or (space == 0xFFFF and index == "R03")
 
 
 @lru_cache(maxsize=8)

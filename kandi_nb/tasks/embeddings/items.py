@@ -130,7 +130,7 @@ def _picture(source: Any, user: str) -> Image:
             f"{quote(source)}"
         )
     read = picture(source, f"{user}'s picture")
-    name = source if isinstance(source, os.PathLike) else getattr(source, "filename", "")
+    name: Any = source if isinstance(source, os.PathLike) else getattr(source, "filename", "")
     if name:
         read.info["file"] = re.split(r"[\\/]", str(name))[-1]
     return read
