@@ -151,7 +151,7 @@ def test_what_a_model_lacks_is_told_from_other_mistakes(tiny_folder, tiny3_folde
 
 
 def run_on(model, which, out):
-    runs = run_notebooks(which, {"MODEL": str(model)}, out=out, timeout=180)
+    runs = run_notebooks(which, {"MODEL": str(model)}, out=out, timeout=600)
     return {run.notebook: run for run in runs}
 
 
@@ -183,11 +183,14 @@ def small3_folder(tiny3_folder, tmp_path):
     return folder
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
+GENERATIONS = pytest.mark.parametrize(
     ("family", "folder"),
     [("2.2", "tiny_roles_folder"), ("2.1", "tiny21_roles_folder"), ("3", "small3_folder")],
 )
+
+
+@pytest.mark.slow
+@GENERATIONS
 def test_all_notebooks_run_on_a_folder_of_each_generation(family, folder, tmp_path, request):
     model = request.getfixturevalue(folder)
     names = [path.stem for path in notebook_paths()]
@@ -195,3 +198,14 @@ def test_all_notebooks_run_on_a_folder_of_each_generation(family, folder, tmp_pa
         runs = run_on(model, names, tmp_path)
     assert len(runs) == EXPECTED and not complaints(runs)
     assert skipped(runs) == SKIPPED[family]
+
+
+@pytest.mark.slow
+@GENERATIONS
+def test_all_solutions_run_on_a_folder_of_each_generation(family, folder, tmp_path, request):
+    model = request.getfixturevalue(folder)
+    names = [f"solutions/{path.stem[:2]}_solutions" for path in notebook_paths()]
+    with pytest.warns(KandiWarning, match="no MODEL in 10_solutions"):
+        runs = run_on(model, names, tmp_path)
+    assert len(runs) == EXPECTED and not complaints(runs)
+    assert skipped(runs) == {f"solutions/{name[:2]}_solutions" for name in SKIPPED[family]}
