@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import re
+import shlex
+import shutil
+import subprocess
 import warnings
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +17,7 @@ import numpy as np
 import pytest
 
 import kandi_nb as kn
+from kandi_nb import cli
 
 PAGE = Path(__file__).parent.parent / "docs" / "diffusers.md"
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -34,8 +39,18 @@ def code(cell: str) -> str:
 CLASSES = {code(name): (model, code(call)) for name, model, call in rows("Classes")}
 ARGUMENTS = {code(row[0]): (row[1], code(row[2])) for row in rows("Arguments of a call")}
 MIXING = {code(row[0]): (row[1], code(row[2])) for row in rows("Arguments of `interp")}
+VALUES = {row[0]: (row[1], code(row[2])) for row in rows("Values of")}
+SERVICE = [code(row[0]) for row in rows("The published service")]
 LOADING = {row[0]: (row[1], code(row[2])) for row in rows("Loading")}
-CALLS = sorted({*CLASSES.values(), *ARGUMENTS.values(), *MIXING.values(), *LOADING.values()})
+CALLS = sorted(
+    {
+        *CLASSES.values(),
+        *ARGUMENTS.values(),
+        *MIXING.values(),
+        *LOADING.values(),
+        *VALUES.values(),
+    }
+)
 
 
 @functools.cache
@@ -110,6 +125,41 @@ def test_every_row_runs(model, call, minis):
     assert made is not None
     if isinstance(made, kn.Result):
         assert all(image.getextrema()[0][1] > 0 for image in made)
+
+
+@pytest.fixture(scope="module")
+def service(tiny):
+    """A service of the tiny 2.2, on a free port."""
+    with kn.serve(tiny) as running:
+        yield running
+
+
+@pytest.mark.parametrize("line", [each for each in SERVICE if each.startswith("curl ")])
+def test_every_line_of_curl_is_answered(line, service, tmp_path, monkeypatch):
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    monkeypatch.setenv("no_proxy", "localhost")
+    port = service.url.rpartition(":")[2]
+    assert line.count("localhost:8002") == 1
+    words = line.replace("localhost:8002", f"localhost:{port}").replace("curl", "curl -sf", 1)
+    done = subprocess.run(["sh", "-c", words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    if "--output" not in line:
+        assert json.loads(done.stdout)["status"] == "healthy"
+        return
+    asked = json.loads(re.search(r"-d '(.+)'", line)[1])
+    made = kn.recipe(tmp_path / line.split()[-1])
+    assert made["params"]["prompt"] == asked["prompt"]
+    assert made["params"]["steps"] == asked.get("num_inference_steps", 50)
+    expected = "DDIMScheduler" if "scheduler" in asked else "DDPMScheduler"
+    assert made["options"]["scheduler"] == expected
+
+
+def test_every_other_line_of_the_service_is_a_command_of_ours():
+    others = [shlex.split(line) for line in SERVICE if not line.startswith("curl ")]
+    assert others
+    for program, *words in others:
+        assert program == "kandi-nb" and cli.parser().parse_args(words).memory != "resident"
 
 
 def test_the_readme_leads_here():
