@@ -52,6 +52,11 @@ def real(
     return number
 
 
+def check_port(port: Any) -> int:
+    """Return the number of a port; raise KandiError unless it is whole, from 0 to 65535."""
+    return whole("port", port, 0, 65535, "a port is a whole number from 0 to 65535")
+
+
 def as_whole(value: Any) -> int | None:
     """Return a whole number of any library as int, None for what is none; a truth is none."""
     if _is_truth(value):

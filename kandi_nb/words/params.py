@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import math
 import numbers
 import re
 import secrets
@@ -40,6 +41,7 @@ __all__ = [
 RANDOM = "random"
 # Of seeds by chance: short enough to be copied by hand, and exact in every language's numbers.
 ABOVE = 2**32
+MOST_COMBINATIONS = 10**6  # of a sweep, which holds a record of each
 _TYPED = re.compile(r"([+-]?\d{1,30})(?:\.0*)?", re.ASCII)
 
 
@@ -152,6 +154,9 @@ class Params:
 def sweep(params: Params | None = None, /, **lists: Any) -> list[Params]:
     """Return every combination of the listed values; the first keyword varies slowest.
 
+    Raises KandiError for unknown names, for lists that are none, and above a million
+    combinations.
+
     >>> [p.steps for p in sweep(Params("a cat"), steps=[10, 25], seed=[0, 1])]
     [10, 10, 25, 25]
     """
@@ -161,6 +166,12 @@ def sweep(params: Params | None = None, /, **lists: Any) -> list[Params]:
         raise KandiError(f'sweep starts from Params("…"), not {quote(params)}')
     refuse_unknown(lists)
     values = {name: _as_list(name, given) for name, given in lists.items()}
+    count = math.prod(map(len, values.values()))
+    if count > MOST_COMBINATIONS:
+        raise KandiError(
+            f"these lists have {count:,} combinations; shorten them to {MOST_COMBINATIONS:,} "
+            "in all, or sweep a part at a time"
+        )
     return [
         params.replace(**dict(zip(values, combination, strict=True)))
         for combination in itertools.product(*values.values())
@@ -170,7 +181,9 @@ def sweep(params: Params | None = None, /, **lists: Any) -> list[Params]:
 def _as_list(name: str, given: Any) -> list[Any]:
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
         raise KandiError(f"{name} needs a list of values: write {name}=[{quote(given)}]")
-    values = list(given)
+    values = list(itertools.islice(given, MOST_COMBINATIONS + 1))  # one may have no end
+    if len(values) > MOST_COMBINATIONS:
+        raise KandiError(f"{name} has more than {MOST_COMBINATIONS:,} values; give fewer")
     if not values:
         raise KandiError(f"{name} is an empty list; give at least one value or leave it out")
     return values

@@ -30,7 +30,7 @@ from kandi_nb.drivers.commands.pictures.tasks import NAMES
 from kandi_nb.model import progress
 from kandi_nb.pictures.recipe import inputs_in, recipe
 from kandi_nb.words.errors import KandiError
-from kandi_nb.words.fields import FIELDS
+from kandi_nb.words.fields import FIELDS, number_or_text
 from kandi_nb.words.tasks import INPUTS, TASKS
 
 COMMANDS = [
@@ -669,6 +669,33 @@ def test_where_a_command_listens_is_asked_in_one_way():
                 assert "--port" in words
                 groups[command.name] = group.title
     assert groups == dict.fromkeys(("serve", "studio"), "where it listens")
+
+
+def test_no_command_reads_a_number_in_which_python_allows_more_than_people_write():
+    """Python's own int takes 1_0 and digits of any script."""
+    read = 0
+    for command in every_command():
+        parser = argparse.ArgumentParser()
+        command.add_options(parser)
+        for action in parser._actions:
+            assert action.type not in (int, float), (command.name, action.dest)
+            read += action.type is number_or_text
+    assert read > 10
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["batch", "table.csv", "--workers", "1_0"],
+        ["kit", "folder", "--serve", "--port", "8_0"],
+        ["lab", "--port", "8_0"],
+        ["run", "00", "--timeout", "6_0"],
+        ["bench", "--repeats", "1_0"],
+    ],
+)
+def test_a_number_that_is_none_is_quoted_before_anything_begins(words, capsys):
+    assert cli.main(words) == 2
+    assert f"not '{words[-1]}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("task", TASKS)

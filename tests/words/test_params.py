@@ -5,6 +5,7 @@ import dataclasses
 import doctest
 import fractions
 import inspect
+import itertools
 import json
 import pickle
 import warnings
@@ -231,6 +232,13 @@ def test_sweep_refuses_what_it_cannot_mean():
     assert "Params" in message(lambda: sweep(steps=[10]))
     assert "unknown setting 'params'" in message(lambda: sweep(start, params=[1]))
     assert "unknown setting 'self'" in message(lambda: sweep(start, **{"self": [1]}))
+
+
+@pytest.mark.parametrize("seeds", [itertools.count(), range(10**12)])
+def test_a_sweep_without_end_is_refused_before_it_is_made(seeds):
+    assert "more than 1,000,000" in message(lambda: sweep(Params(FOX), seed=seeds))
+    three = {name: range(1, 201) for name in ("steps", "prior_steps", "seed")}
+    assert "8,000,000 combinations" in message(lambda: sweep(Params(FOX), **three))
 
 
 def test_sweep_takes_its_start_by_name_too():

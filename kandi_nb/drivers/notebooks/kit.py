@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...words.bounds import check_port
 from ...words.errors import KandiError
 from ...words.files import expand_path, writable
 from .run import own_folder
@@ -89,6 +90,7 @@ def kit_server(
 
     Raises KandiError for a folder that is no kit, and for a port that is taken.
     """
+    check_port(port)
     target = expand_path(folder)
     if not (target / MARK).is_file():
         raise KandiError(f"{target} is no kit; make one first: kandi-nb kit {target}")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ...model.loading.description import Description
 from ...model.loading.kandinsky import Kandinsky
-from ...words.bounds import whole
+from ...words.bounds import check_port
 from ...words.errors import KandiError, did_you_mean, quote
 from ...words.extras import install_command
 from ..queue.limits import Limits
@@ -211,7 +211,7 @@ def address(listener: socket.socket) -> str:
 
 def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens; raise KandiError for a port in use and for no address."""
-    whole("port", port, 0, 65535, "a port is a whole number from 0 to 65535")
+    check_port(port)
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)

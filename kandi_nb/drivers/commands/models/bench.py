@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import argparse
 
+from ....words.fields import number_or_text
 from ..options import add_loading_options, loaded_as
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what is measured."""
     add_loading_options(parser)
-    parser.add_argument("--steps", type=int, nargs="+", default=[10, 25])
-    parser.add_argument("--count", type=int, nargs="+", default=[1, 4], help="pictures")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--steps", type=number_or_text, nargs="+", default=[10, 25])
+    parser.add_argument(
+        "--count", type=number_or_text, nargs="+", default=[1, 4], help="pictures"
+    )
+    parser.add_argument("--repeats", type=number_or_text, default=3)
 
 
 def run(options: argparse.Namespace) -> None:

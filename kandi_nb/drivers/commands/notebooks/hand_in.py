@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ....words.fields import number_or_text
 from ....words.files import expand_path
 from ..terminal import FAILED
 
@@ -16,7 +17,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "folder", type=expand_path, metavar="DIR", help="a folder a learner in it"
     )
     parser.add_argument("--out", type=expand_path, default=Path("outputs/handed-in"))
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", default=600, help="a cell")
+    parser.add_argument(
+        "--timeout", type=number_or_text, metavar="SECONDS", default=600, help="a cell"
+    )
     parser.add_argument("--csv", type=expand_path, metavar="FILE", help="also write the table")
 
 

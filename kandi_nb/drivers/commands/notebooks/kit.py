@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from ....words.fields import number_or_text
 from ....words.files import expand_path
 
 
@@ -18,7 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--serve", action="store_true", help="offer a kit to everybody in the local network"
     )
-    parser.add_argument("--port", type=int, default=8000, help="default: 8000")
+    parser.add_argument("--port", type=number_or_text, default=8000, help="default: 8000")
 
 
 def run(options: argparse.Namespace) -> None:

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ....words.bounds import check_port
 from ....words.extras import check_extra
+from ....words.fields import number_or_text
 from ..terminal import FAILED, say
 
 
@@ -26,7 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="of prose and panels: en, de, …; default: KANDI_LANGUAGE, or else en",
     )
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
-    parser.add_argument("--port", type=int, help="default: 8888 or the next free one")
+    parser.add_argument(
+        "--port", type=number_or_text, help="default: 8888 or the next free one"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
     from ...notebooks.run import folder, foreign
     from ...widgets.translation import VARIABLE, languages
 
+    if options.port is not None:
+        check_port(options.port)
     check_extra("notebook", "lab", "jupyterlab", "ipykernel")
     if foreign():
         say(foreign())
@@ -54,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
         f"--LabApp.app_settings_dir={TEMPLATES / 'settings'}",
     ]
     command += ["--no-browser"] if options.no_browser else []
-    command += [f"--port={options.port}"] if options.port else []
+    command += [f"--port={options.port}"] if options.port is not None else []
     # In containers everybody is root, and Jupyter refuses root unless told so.
     command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
     # This environment's kernel comes before one of the same name in the home folder.

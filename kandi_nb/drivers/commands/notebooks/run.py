@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ....words.errors import KandiError
+from ....words.fields import number_or_text
 from ....words.files import expand_path
 from ..terminal import FAILED, clear_line, progress_line
 
@@ -26,7 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=expand_path, default=Path("outputs"), help="default: outputs"
     )
     parser.add_argument(
-        "--timeout", type=float, metavar="SECONDS", default=600, help="for each cell"
+        "--timeout", type=number_or_text, metavar="SECONDS", default=600, help="for each cell"
     )
     parser.add_argument(
         "--junit", type=expand_path, metavar="FILE", help="also write a JUnit XML report"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from ....words.errors import Cancelled
-from ....words.fields import FIELDS
+from ....words.fields import FIELDS, number_or_text
 from ....words.files import expand_path
 from ..options import add_loading_options, add_setting_option, loaded_as, loading
 from ..terminal import FAILED, INTERRUPTED, say
@@ -25,15 +25,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="folder of the pictures; one that holds some is gone on with",
     )  # fmt: skip
     parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="processes, a model each"
+        "--workers", type=number_or_text, default=1, metavar="N", help="processes, a model each"
     )
     parser.add_argument("--engine", help="ray: draw on a cluster")
     parser.add_argument("--address", metavar="HOST:PORT", help="of the cluster")
     parser.add_argument(
-        "--retry", type=int, default=1, metavar="N", help="tries more for what fails"
+        "--retry", type=number_or_text, default=1, metavar="N", help="tries more for what fails"
     )
     parser.add_argument(
-        "--sample", type=int, metavar="N", help="so many combinations of each template"
+        "--sample",
+        type=number_or_text,
+        metavar="N",
+        help="so many combinations of each template",
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be drawn and how long it takes"
