@@ -669,7 +669,9 @@ class Page:
         widget.send = lambda content, buffers=None: self.answers.append(content)
 
     def message(self, content, buffers=()):
-        self.widget._handle_custom_msg(content, buffers)
+        # ipywidgets' own dispatcher would hide what a handler raises.
+        for handler in list(self.widget._msg_callbacks.callbacks):
+            handler(self.widget, content, list(buffers))
 
     def drop(self, name, data, size=None, piece=1000):
         same = {"id": "1", "target": self.target}

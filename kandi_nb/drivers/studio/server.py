@@ -75,7 +75,9 @@ class StudioServer(Voila):
         """Return Voilà's handlers, with our own for the page and for its end."""
         *handlers, (pattern, _, words) = super().init_handlers()
         left = (rf"{self.server_url}voila/api/shutdown/(.*)", Leave)
-        kept = [handler for handler in handlers if "/voila/files/" not in handler[0]]
+        # There is nothing to log out of, and Voilà has no page that would say so.
+        dropped = ("/voila/files/", "/logout")
+        kept = [row for row in handlers if not any(path in row[0] for path in dropped)]
         every = [left, *kept, (pattern, StudioPage, words)]
         ours = {TemplateStaticFileHandler: TemplateFiles, VoilaKernelWebsocketHandler: Channel}
         return [(path, calm(ours.get(kind, kind)), *more) for path, kind, *more in every]

@@ -123,9 +123,13 @@ def test_pipes_in_the_folder_keep_nobody_waiting(tmp_path):
     assert "move it away" in str(outcome(lambda: draw(4)))
     assert len(outcome(lambda: kn.read_batch(tmp_path)).rows) == 3
     (tmp_path / INDEX).unlink()
-    (tmp_path / INDEX).symlink_to("/dev/zero")
-    assert "move it away" in str(outcome(lambda: draw(4)))
-    (tmp_path / INDEX).unlink()
+    theirs = tmp_path / "theirs.txt"
+    theirs.write_text("kept\n")
+    for elsewhere in ("/dev/zero", theirs):
+        (tmp_path / INDEX).symlink_to(elsewhere)
+        assert "move it away" in str(outcome(lambda: draw(4)))
+        (tmp_path / INDEX).unlink()
+    assert theirs.read_text() == "kept\n"
     (tmp_path / ".batch" / "chance").unlink()
     os.mkfifo(tmp_path / ".batch" / "chance")
     assert outcome(lambda: draw(4)).drawn == 1

@@ -65,10 +65,12 @@ class Index:
 
     def __init__(self, folder: Path) -> None:
         path = folder / INDEX
-        if os.path.lexists(path) and not path.is_file():
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_file()):
+            # What a link leads to may be anybody's file.
             raise KandiError(f"{path} is no file that can be written to; move it away")
-        binary = getattr(os, "O_BINARY", 0)  # Windows would add its own ends of lines
-        self._file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY | binary, 0o666)
+        # Windows would add its own ends of lines.
+        flags = getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        self._file = os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY | flags, 0o666)
         if _is_cut(path):  # a killed process was at it
             os.write(self._file, b"\n")
 
