@@ -120,13 +120,16 @@ def patient_protocol(limits: Limits) -> type[H11Protocol]:
         def _drop_rest(self) -> bool:
             """Begin to drop what still comes of a body that was answered; tell whether.
 
-            A connection that ends before it is read loses its answer with many clients.
+            A connection that ends before it is read loses its answer with many clients; of the
+            answer itself the end is said at once.
             """
             if self._dropping is not None or self.conn.their_state is not h11.SEND_BODY:
                 return False
             self._dropped = 0
             self._dropping = self.loop.call_later(_UNREAD_SECONDS, self.transport.close)
             self.flow.resume_reading()
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
             return True
 
         def _busy(self) -> bool:

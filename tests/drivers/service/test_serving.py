@@ -19,6 +19,7 @@ import pytest
 from asgi import QUICK, commands, opened
 
 from kandi_nb import cli
+from kandi_nb.drivers.service import server
 from kandi_nb.drivers.service.serving import is_loopback, serve, tokens_of
 from kandi_nb.words.errors import KandiError
 
@@ -125,6 +126,17 @@ def test_who_goes_on_sending_is_hung_up_on(service):
         while more := connection.recv(1000):  # headers and words may come one by one
             answer += more
         assert answer.count(b"HTTP/1.1") == 1, "what is dropped has its time"
+    assert idle(service)
+
+
+def test_the_end_of_a_refusal_is_said_while_the_rest_is_dropped(service, monkeypatch):
+    monkeypatch.setattr(server, "_UNREAD_SECONDS", 10 * WAIT)
+    with connected(service) as connection:
+        connection.sendall(raw(b"x" * 100, length=10**9))
+        while connection.recv(10_000):
+            pass
+        connection.sendall(b"x" * 100_000)
+        assert service._server.server_state.connections, "what comes is read still"
     assert idle(service)
 
 
