@@ -33,6 +33,8 @@ from kandi_nb.words.errors import KandiError
 from kandi_nb.words.fields import FIELDS, number_or_text
 from kandi_nb.words.tasks import INPUTS, TASKS
 
+# Commands say warnings themselves, in a line each; tests read those.
+pytestmark = pytest.mark.filterwarnings("default::kandi_nb.words.errors.KandiWarning")
 COMMANDS = [
     "check",
     "models",
@@ -357,7 +359,7 @@ def test_strip_takes_pictures_out_and_leaves_the_rest(fox, tiny_roles_folder, ca
 )
 def test_bad_input_about_pictures_is_one_line(fox, capsys, monkeypatch, words, message):
     monkeypatch.setattr(
-        "kandi_nb.model.loading.load.load", lambda *a, **k: pytest.fail("too late")
+        "kandi_nb.model.loading.description.load", lambda *a, **k: pytest.fail("too late")
     )
     Image.new("L", (9, 9), 255).save("small.png")
     Image.linear_gradient("L").resize((9, 9)).save("slope.png")

@@ -10,7 +10,6 @@ from PIL import Image
 
 from kandi_nb.model.anatomy import diagram
 from kandi_nb.model.anatomy.anatomy import anatomy
-from kandi_nb.model.bundled import folders_of
 from kandi_nb.model.loading.load import load
 from kandi_nb.tasks.generate import generate
 from kandi_nb.words.errors import KandiError, KandiWarning
@@ -95,7 +94,7 @@ def test_numbers_and_bytes_are_those_of_the_networks(family):
     }
     numbers = sum(p.numel() for part in networks.values() for p in part.parameters())
     assert sum(row["parameters"] or 0 for row in told) == numbers
-    half = load(next(iter(folders_of(family).values())).parent, device="cpu", dtype="bfloat16")
+    half = load(next(iter(family.folders.values())).parent, device="cpu", dtype="bfloat16")
     assert sum(row["mb"] or 0 for row in anatomy(half)) < 0.6 * sum(
         row["mb"] or 0 for row in told
     )

@@ -81,7 +81,9 @@ class Translation:
         """Return what the script of a part needs of it; nothing in English."""
         if self.language == "en":
             return {}
-        script = str(part._esm)
+        # A widget's own type is one that anywidget derived, whose script is a trait.
+        scripts = (vars(base).get("_esm") for base in part.__mro__)
+        script = next(text for text in scripts if isinstance(text, str))
         used = {text: said for text, said in self._known.items() if f'"{text}"' in script}
         return {"language": self.language, "messages": used}
 

@@ -164,6 +164,16 @@ def test_a_panel_speaks_its_language_and_code_and_prompts_do_not(tiny_roles):
     made.close()
 
 
+def test_the_brush_speaks_the_language_of_its_panel(tiny_roles, monkeypatch):
+    image = Image.new("RGB", (64, 64))
+    made = kn.panel(kn.inpaint, tiny_roles, language="de", image=image)
+    assert made.view().brush.painter.translation["messages"]["Brush"] == "Pinsel"
+    made.close()
+    monkeypatch.setenv("KANDI_LANGUAGE", "fr")
+    alone = kn.mask_painter(image).translation
+    assert alone["language"] == "fr" and "Brush" in alone["messages"]
+
+
 def test_english_sends_nothing_and_the_environment_chooses(tiny_roles, monkeypatch):
     made = kn.panel(kn.generate, tiny_roles)
     assert made.view().rail.translation == {} and made.view().runbar.action == "Draw"
